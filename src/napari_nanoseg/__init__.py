@@ -1,0 +1,48 @@
+"""napari-nanoseg: from a few outlined particles to a trained network and a calibrated table.
+
+The public functions load on first use (PEP 562): importing the package loads neither torch nor Qt.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+_PUBLIC = {
+    "Calibration": "calibration",
+    "CutPasteConfig": "config.generate",
+    "Evaluation": "evaluation.matching",
+    "Image": "samples",
+    "Instances": "instances",
+    "MeasureConfig": "config.measure",
+    "NanosegError": "errors",
+    "Sample": "samples",
+    "SegmentConfig": "config.segment",
+    "StarDistConfig": "config.train",
+    "TrainConfig": "config.train",
+    "evaluate": "evaluation.matching",
+    "generate": "generators.stream",
+    "load_model": "engines.library",
+    "measure": "measurement.particles",
+    "open_dataset": "io.datasets",
+    "read_image": "io.images",
+    "read_labels": "io.images",
+    "run": "jobs.run",
+    "train": "jobs.train",
+    "write_sample": "io.datasets",
+}
+
+__all__ = list(_PUBLIC)  # noqa: PLE0605
+__version__ = version("napari-nanoseg")
+
+
+def __getattr__(name: str) -> Any:
+    module = _PUBLIC.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

@@ -1,0 +1,83 @@
+"""The only place where pixels become nanometres."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+from napari_nanoseg.errors import NanosegError
+
+NM_PER_UNIT = {
+    "pm": 1e-3, "angstrom": 0.1, "å": 0.1, "nm": 1.0, "nanometer": 1.0, "nanometre": 1.0,
+    "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "micrometer": 1e3, "micrometre": 1e3,
+    "mm": 1e6, "millimeter": 1e6, "millimetre": 1e6, "cm": 1e7, "centimeter": 1e7, "inch": 2.54e7, "m": 1e9, "meter": 1e9, "metre": 1e9,
+}  # fmt: skip
+"""Nanometres per length unit, as spelled in image files (lower case)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Pixel size of an image, or the fact that it is not known.
+
+    Parameters
+    ----------
+    pixel_size_nm : tuple of float, optional
+        Nanometres per pixel for each spatial axis, in array order (row before column), or None when not known.
+
+    Raises
+    ------
+    NanosegError
+        When a size is not a positive finite number.
+    """
+
+    pixel_size_nm: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for size in self.pixel_size_nm or ():
+            if not (math.isfinite(size) and size > 0):
+                raise NanosegError(f"The pixel size {size} nm is not a positive number; correct the calibration.")
+
+    @classmethod
+    def of(cls, size: float | tuple[float, ...], unit: str = "nm", ndim: int = 2) -> Self:
+        """Calibration from a size per pixel in any length unit; one number counts for all `ndim` axes.
+
+        Raises
+        ------
+        NanosegError
+            When the unit is not a length or the size is not positive.
+        """
+        factor = NM_PER_UNIT.get(unit.strip().lower())
+        if factor is None:
+            raise NanosegError(f"'{unit}' is not a unit of length; use nm, um or mm.")
+        sizes = size if isinstance(size, tuple) else (size,) * ndim
+        return cls(tuple(float(value) * factor for value in sizes))
+
+    @property
+    def known(self) -> bool:
+        """Whether a pixel size is known."""
+        return self.pixel_size_nm is not None
+
+    @property
+    def nm_per_pixel(self) -> float:
+        """The pixel size in the image plane (the last two axes).
+
+        Raises
+        ------
+        NanosegError
+            When it is not known, or when the two axes differ by more than 0.1 %: lengths would depend on direction.
+        """
+        if self.pixel_size_nm is None:
+            raise NanosegError("The pixel size is not known; give it in nanometres per pixel.")
+        row, column = self.pixel_size_nm[-2:] if len(self.pixel_size_nm) > 1 else self.pixel_size_nm * 2
+        if abs(row - column) > 1e-3 * max(row, column):
+            raise NanosegError(
+                f"Pixels of {row:g} x {column:g} nm are not square; resample the image to square pixels first."
+            )
+        return row
+
+    def zoomed(self, factor: float) -> Calibration:
+        """Calibration of the image after it was enlarged `factor` times (pixels become smaller)."""
+        if self.pixel_size_nm is None:
+            return self
+        return Calibration(tuple(size / factor for size in self.pixel_size_nm))

@@ -1,0 +1,1 @@
+"""Networks: training, prediction and interoperability with the original frameworks."""

@@ -1,0 +1,1 @@
+"""StarDist 2-D (Schmidt et al., MICCAI 2018) in PyTorch, equivalent to the original."""

@@ -1,0 +1,1 @@
+"""Comparing a prediction with the truth."""

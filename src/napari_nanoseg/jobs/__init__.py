@@ -1,0 +1,1 @@
+"""Jobs: generators of events, one file each; free of any GUI."""
