@@ -1,0 +1,400 @@
+"""Instances: every particle with its own mask, so that masks may overlap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.outlines import outline, rasterise
+from napari_nanoseg.rle import decode_counts, encode_counts, mask_from_counts, mask_to_counts
+
+LARGEST_ID = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """The particles of one image, each with a mask of its own.
+
+    Make one with :meth:`from_labels`, :meth:`from_masks`, :meth:`from_polygons`, :meth:`from_coco` or :meth:`empty`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the image plane (Y, X), or of a volume (Z, Y, X).
+    boxes : int64 array, shape (N, 2 * ndim)
+        Tight bounding boxes, half open: starts then stops (row0, column0, row1, column1).
+    masks : tuple of N bool arrays
+        Each object within its box.
+    scores : float32 array, shape (N,)
+        How sure the model is, 0 to 1; 1 where nothing is known.
+    classes : int32 array, shape (N,)
+        0 where there are no classes.
+    ids : int32 array, shape (N,)
+        Positive and unique: the object's label in :meth:`to_labels`.
+
+    Raises
+    ------
+    NanosegError
+        When the fields differ in length or the ids are not positive and unique.
+    """
+
+    shape: tuple[int, ...]
+    boxes: NDArray[np.int64]
+    masks: tuple[NDArray[np.bool_], ...]
+    scores: NDArray[np.float32]
+    classes: NDArray[np.int32]
+    ids: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        count = len(self.masks)
+        if not (self.boxes.shape == (count, 2 * len(self.shape)) and self.scores.shape == (count,)
+                and self.classes.shape == (count,) and self.ids.shape == (count,)):  # fmt: skip
+            raise NanosegError(
+                f"{count} masks with {len(self.boxes)} boxes, {self.scores.size} scores, {self.classes.size} classes "
+                f"and {self.ids.size} ids do not belong together; give one of each per object."
+            )
+        if count and (self.ids.min() < 1 or len(np.unique(self.ids)) < count):
+            raise NanosegError("Object ids must be positive and different from each other; renumber them.")
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...]) -> Self:
+        """No objects in an image of this shape."""
+        return cls.from_masks(shape, np.zeros((0, 2 * len(shape))), ())
+
+    @classmethod
+    def from_labels(
+        cls, labels: NDArray[Any], scores: ArrayLike | None = None, classes: ArrayLike | None = None
+    ) -> Self:
+        """Objects of a label image; each label becomes the id of one object, also when it is in several pieces.
+
+        Parameters
+        ----------
+        labels : integer array, shape (Y, X) or (Z, Y, X)
+            0 and negative numbers are background.
+        scores, classes : array, shape (N,), optional
+            In the order of the sorted labels.
+
+        Raises
+        ------
+        NanosegError
+            When the array is not of integers or a label does not fit into 32 bits.
+        """
+        from scipy.ndimage import find_objects
+
+        if labels.dtype.kind not in "iu":
+            raise NanosegError(f"Labels must be integers, one per object, not {labels.dtype}; number the objects first.")
+        largest = int(labels.max(initial=0))
+        if largest > LARGEST_ID:
+            raise NanosegError(f"The label {largest} is too large for an object's id; renumber the labels from 1.")
+        labels = np.maximum(labels, 0).astype(np.int32)
+        values = None
+        if largest > labels.size:  # find_objects needs memory for every number up to the largest
+            values, labels = np.unique(labels, return_inverse=True)
+            labels = (labels + int(values[0] > 0)).astype(np.int32)
+            values = values[values > 0]
+        found = [(number, box) for number, box in enumerate(find_objects(labels), start=1) if box is not None]
+        boxes = [[s.start for s in box] + [s.stop for s in box] for _, box in found]
+        numbers = np.array([number for number, _ in found], dtype=np.int32)
+        count = len(found)
+        return cls(
+            shape=labels.shape,
+            boxes=np.array(boxes, dtype=np.int64).reshape(count, 2 * labels.ndim),
+            masks=tuple(labels[box] == number for number, box in found),
+            scores=_filled(scores, count, 1, np.float32),
+            classes=_filled(classes, count, 0, np.int32),
+            ids=numbers if values is None else values.astype(np.int32),
+        )
+
+    @classmethod
+    def from_masks(
+        cls,
+        shape: tuple[int, ...],
+        boxes: ArrayLike,
+        masks: Sequence[NDArray[Any]],
+        scores: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        ids: ArrayLike | None = None,
+    ) -> Self:
+        """Objects from masks that may reach beyond the image; what lies inside is kept, objects without pixels are not.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the image.
+        boxes : integer array, shape (N, 2 * ndim)
+            Where each mask lies: starts then stops, half open; need not be tight and may leave the image.
+        masks : sequence of N arrays
+            Nonzero belongs to the object; each has the shape of its box.
+        scores, classes, ids : array, shape (N,), optional
+            Ids default to 1, 2, ... of the objects that are kept.
+
+        Raises
+        ------
+        NanosegError
+            When a mask does not have the shape of its box, or the lengths differ.
+        """
+        ndim, count = len(shape), len(masks)
+        bounds = np.asarray(boxes, dtype=np.int64).reshape(-1, 2 * ndim)
+        if len(bounds) != count:
+            raise NanosegError(f"{count} masks came with {len(bounds)} boxes; give one box per mask.")
+        tight_boxes, crops, kept = [], [], []
+        for index, (bound, mask) in enumerate(zip(bounds, masks, strict=True)):
+            start, stop = bound[:ndim], bound[ndim:]
+            if mask.shape != tuple(stop - start):
+                raise NanosegError(
+                    f"Mask {index} has the shape {mask.shape} but its box {tuple(int(n) for n in stop - start)}; "
+                    "give each mask the shape of its box."
+                )
+            crop, low = _tightened(mask, start, shape)
+            if crop.size:
+                kept.append(index)
+                crops.append(crop)
+                tight_boxes.append([*low, *(low + crop.shape)])
+        return cls(
+            shape=tuple(int(size) for size in shape),
+            boxes=np.array(tight_boxes, dtype=np.int64).reshape(len(kept), 2 * ndim),
+            masks=tuple(crops),
+            scores=_filled(scores, count, 1, np.float32)[kept],
+            classes=_filled(classes, count, 0, np.int32)[kept],
+            ids=np.arange(1, len(kept) + 1, dtype=np.int32) if ids is None else _filled(ids, count, 0, np.int32)[kept],
+        )
+
+    @classmethod
+    def from_polygons(
+        cls,
+        polygons: Sequence[ArrayLike],
+        shape: tuple[int, ...],
+        scores: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        ids: ArrayLike | None = None,
+    ) -> Self:
+        """Objects from outlines; a pixel belongs to an object when its centre lies inside (even-odd rule).
+
+        Parameters
+        ----------
+        polygons : sequence of N arrays, shape (K, 2)
+            (row, column) vertices; the centre of the first pixel is (0, 0). Need not be closed.
+        shape : tuple of int
+            (Y, X) of the image; what lies outside is cut off.
+        scores, classes, ids : array, shape (N,), optional
+            As in :meth:`from_masks`.
+
+        Raises
+        ------
+        NanosegError
+            When a polygon has fewer than three vertices or vertices that are not finite.
+        """
+        boxes, masks = [], []
+        for polygon in polygons:
+            mask, start = rasterise(np.asarray(polygon, dtype=float), shape)
+            boxes.append([*start, *np.add(start, mask.shape)])
+            masks.append(mask)
+        return cls.from_masks(shape, np.reshape(boxes, (len(masks), 4)), masks, scores, classes, ids)
+
+    @classmethod
+    def from_coco(cls, annotations: Sequence[Mapping[str, Any]], shape: tuple[int, ...]) -> Self:
+        """Objects from COCO annotations of one image.
+
+        Parameters
+        ----------
+        annotations : sequence of mapping
+            `segmentation` as polygons, or as compressed or plain run lengths; `category_id`, `score` and
+            `instance_id` (the object's id, written by :meth:`to_coco`) where present.
+        shape : tuple of int
+            (Y, X) of the image.
+
+        Raises
+        ------
+        NanosegError
+            When a segmentation is missing, damaged or made for another image size.
+        """
+        boxes, masks = [], []
+        for number, annotation in enumerate(annotations, start=1):
+            mask, start = _coco_mask(annotation.get("segmentation"), shape, f"COCO annotation {number}")
+            boxes.append([*start, *np.add(start, mask.shape)])
+            masks.append(mask)
+        ids = [annotation.get("instance_id") for annotation in annotations]
+        return cls.from_masks(
+            shape,
+            np.reshape(boxes, (len(masks), 4)),
+            masks,
+            scores=[float(annotation.get("score", 1)) for annotation in annotations],
+            classes=[int(annotation.get("category_id", 0)) for annotation in annotations],
+            ids=None if None in ids else ids,
+        )
+
+    def to_labels(self) -> NDArray[np.int32]:
+        """Label image in which the object with the higher score is on top; of equals, the later one.
+
+        Returns
+        -------
+        int32 array, shape `shape`
+            The ids of the objects; 0 is background. An object that others cover completely does not appear.
+        """
+        labels = np.zeros(self.shape, dtype=np.int32)
+        for index in np.argsort(self.scores, kind="stable"):
+            labels[self._box(index)][self.masks[index]] = self.ids[index]
+        return labels
+
+    def to_polygons(self) -> list[NDArray[np.float64]]:
+        """Outline of each object, halfway between its pixels and the others (2-D only).
+
+        Returns
+        -------
+        list of N float64 arrays, shape (K, 2)
+            (row, column) vertices. Pieces and holes are joined by lines walked to and fro, which enclose nothing:
+            :meth:`from_polygons` gives back exactly the same masks.
+        """
+        self._need_plane("outlines")
+        return [outline(mask) + box[:2] for mask, box in zip(self.masks, self.boxes, strict=True)]
+
+    def to_coco(self, image_id: int = 1, first_id: int = 1) -> list[dict[str, Any]]:
+        """COCO annotations with compressed run lengths, which keep overlaps (2-D only).
+
+        Parameters
+        ----------
+        image_id : int
+            The image they belong to.
+        first_id : int
+            Id of the first annotation; COCO wants them unique in a file.
+        """
+        self._need_plane("COCO annotations")
+        areas = self.areas
+        return [
+            {
+                "id": first_id + index,
+                "image_id": image_id,
+                "category_id": int(self.classes[index]),
+                "instance_id": int(self.ids[index]),
+                "score": float(self.scores[index]),
+                "bbox": [column, row, column_stop - column, row_stop - row],
+                "area": int(areas[index]),
+                "iscrowd": 0,
+                "segmentation": {
+                    "size": list(self.shape),
+                    "counts": encode_counts(mask_to_counts(self.masks[index], (row, column), self.shape)),
+                },
+            }
+            for index, (row, column, row_stop, column_stop) in enumerate(self.boxes.tolist())
+        ]
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def __getitem__(self, index: int | slice | ArrayLike) -> Instances:
+        """Return the chosen objects, with their ids; a single number gives one object."""
+        chosen = np.atleast_1d(np.arange(len(self))[index])
+        return Instances(
+            shape=self.shape,
+            boxes=self.boxes[chosen],
+            masks=tuple(self.masks[number] for number in chosen),
+            scores=self.scores[chosen],
+            classes=self.classes[chosen],
+            ids=self.ids[chosen],
+        )
+
+    @property
+    def areas(self) -> NDArray[np.int64]:
+        """Pixels (voxels) of each object."""
+        return np.array([np.count_nonzero(mask) for mask in self.masks], dtype=np.int64)
+
+    @property
+    def touches_border(self) -> NDArray[np.bool_]:
+        """Whether each object reaches the edge of the image and may be cut off there."""
+        ndim = len(self.shape)
+        touching: NDArray[np.bool_] = (self.boxes[:, :ndim] <= 0).any(1) | (self.boxes[:, ndim:] >= self.shape).any(1)
+        return touching
+
+    @property
+    def overlapping(self) -> bool:
+        """Whether any pixel belongs to two objects."""
+        taken = np.zeros(self.shape, dtype=bool)
+        for index, mask in enumerate(self.masks):
+            crop = taken[self._box(index)]
+            if (crop & mask).any():
+                return True
+            crop |= mask
+        return False
+
+    def diameter(self) -> float:
+        """Median diameter of the complete particles, in pixels.
+
+        That of the circle (sphere) of the same area (volume). Particles that touch the border are left out, unless
+        all do.
+
+        Raises
+        ------
+        NanosegError
+            When there is no particle.
+        """
+        if not len(self):
+            raise NanosegError("There is no particle to take a diameter from; outline at least one.")
+        complete = ~self.touches_border
+        areas = self.areas[complete] if complete.any() else self.areas
+        ndim = len(self.shape)
+        unit_ball = math.pi ** (ndim / 2) / math.gamma(ndim / 2 + 1)
+        return float(np.median(2 * (areas / unit_ball) ** (1 / ndim)))
+
+    def _box(self, index: int) -> tuple[slice, ...]:
+        ndim = len(self.shape)
+        return tuple(slice(a, b) for a, b in zip(self.boxes[index, :ndim], self.boxes[index, ndim:], strict=True))
+
+    def _need_plane(self, what: str) -> None:
+        if len(self.shape) != 2:
+            raise NanosegError(f"A volume of shape {self.shape} has no {what}; take one slice of it.")
+
+
+def _filled(values: ArrayLike | None, count: int, default: int, dtype: type[Any]) -> NDArray[Any]:
+    """`values` as an array of `count`, or `default` repeated."""
+    if values is None:
+        return np.full(count, default, dtype=dtype)
+    array = np.asarray(values, dtype=dtype)
+    if array.shape != (count,):
+        raise NanosegError(f"{array.size} scores, classes or ids came for {count} objects; give one per object.")
+    return array
+
+
+def _tightened(
+    mask: NDArray[Any], start: NDArray[np.int64], shape: tuple[int, ...]
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Cut `mask` (at `start`) to the image and to its own pixels; its new start."""
+    low = np.clip(-start, 0, mask.shape)
+    high = np.clip(np.asarray(shape) - start, low, mask.shape)
+    inside = mask[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].astype(bool)
+    span = []
+    for axis in range(inside.ndim):
+        filled = np.flatnonzero(inside.any(axis=tuple(other for other in range(inside.ndim) if other != axis)))
+        span.append((int(filled[0]), int(filled[-1]) + 1) if filled.size else (0, 0))
+    crop = inside[tuple(slice(a, b) for a, b in span)]
+    return np.ascontiguousarray(crop), start + low + [a for a, _ in span]
+
+
+def _coco_mask(segmentation: Any, shape: tuple[int, ...], where: str) -> tuple[NDArray[np.bool_], tuple[int, int]]:
+    """Mask and its start (row, column) of one COCO segmentation."""
+    try:
+        if isinstance(segmentation, Mapping):
+            if tuple(segmentation["size"]) != tuple(shape):
+                raise NanosegError(
+                    f"{where} is for an image of {segmentation['size']} rows and columns, not {list(shape)}; "
+                    "choose the annotations of this image."
+                )
+            counts = segmentation["counts"]
+            runs = decode_counts(counts) if isinstance(counts, str | bytes) else np.asarray(counts, dtype=np.int64)
+            return mask_from_counts(runs, (shape[0], shape[1]))
+        # COCO puts the origin at the corner of the first pixel, we at its centre
+        rings = [np.reshape(np.asarray(ring, dtype=float), (-1, 2))[:, ::-1] - 0.5 for ring in segmentation]
+        canvas = np.zeros(shape, dtype=bool)
+        if not rings:
+            raise ValueError("no outline")
+        for ring in rings:
+            mask, (row, column) = rasterise(ring, shape)
+            canvas[row : row + mask.shape[0], column : column + mask.shape[1]] |= mask
+        return canvas, (0, 0)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise NanosegError(f"{where} has no readable segmentation; export it as polygons or run lengths.") from error

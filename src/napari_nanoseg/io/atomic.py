@@ -1,0 +1,76 @@
+"""Files appear complete or not at all."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from napari_nanoseg.errors import NanosegError
+
+# NumPy's writers raise OSError without a number when the disk takes only a part
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full; free some space or choose another folder",
+    errno.EDQUOT: "your disk quota is used up; free some space or choose another folder",
+    errno.EACCES: "you may not write there; choose another folder",
+    errno.EPERM: "you may not write there; choose another folder",
+    errno.EROFS: "the disk is read-only; choose another folder",
+    errno.ENOTDIR: "a part of the path is a file; choose another folder",
+    errno.EEXIST: "a part of the path is a file; choose another folder",
+    errno.EISDIR: "there is a folder of that name; choose another name",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what can go wrong on a disk into one sentence that names `path`.
+
+    Raises
+    ------
+    NanosegError
+        For every OSError in the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = _REMEDIES.get(error.errno or errno.ENOSPC, f"{error.strerror}; choose another folder")
+        raise NanosegError(f"Cannot write {path}: {reason}.") from error
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary file to write to, renamed to `path` when the block succeeds and removed when it fails.
+
+    The temporary file is hidden and lies in the same folder (made when missing), so that renaming is atomic; it has
+    the suffix of `path`, for libraries that choose the format by it.
+
+    Raises
+    ------
+    NanosegError
+        When the folder or the disk does not take the file; what was at `path` stays as it was.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".nanoseg-{uuid4().hex}{path.suffix}")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.touch(exist_ok=False)
+            yield temporary
+            temporary.replace(path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write bytes atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
