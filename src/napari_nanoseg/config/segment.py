@@ -1,0 +1,56 @@
+"""What a segmentation needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from napari_nanoseg.config.base import Config
+
+ADVANCED = {"advanced": True}
+
+
+class SegmentConfig(Config):
+    """How a model is applied to an image."""
+
+    diameter: float | None = Field(
+        None, gt=0, description="Particle diameter in this image; none: from pixel sizes, else as in training",
+        json_schema_extra={"unit": "px"},
+    )  # fmt: skip
+    probability: float | None = Field(
+        None, ge=0, le=1, description="Least object probability; none: the model's own threshold"
+    )
+    overlap: float | None = Field(
+        None, ge=0, le=1, description="Most overlap of two objects (NMS threshold); none: the model's own"
+    )
+    invert: Literal["auto", "no", "yes"] | None = Field(
+        None,
+        description="Invert the contrast first; auto: whichever the model is surer of; none: as the model was made for",
+    )
+    border: int | None = Field(
+        None, ge=0, le=512, description="Mirrored rim around the image at working scale; none: the model's own",
+        json_schema_extra={"unit": "px", "advanced": True},
+    )  # fmt: skip
+    min_area: float = Field(
+        0.0, ge=0, description="Smallest object kept", json_schema_extra={"unit": "px", "advanced": True}
+    )
+    tile: int = Field(
+        1024, ge=128, le=16384, description="Side of the tiles that go through the network",
+        json_schema_extra={"unit": "px", "advanced": True},
+    )  # fmt: skip
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1 or mps"
+    )
+
+
+class SegmentJob(Config):
+    """Segment images: what `nanoseg segment` does."""
+
+    job: Literal["segment"] = "segment"
+    config: SegmentConfig = SegmentConfig()
+    model: Path = Field(description="Model folder or file")
+    images: tuple[Path, ...] = Field(min_length=1, description="Images or folders of images")
+    out: Path = Field(description="Folder for one label image per image")
+    coco: Path | None = Field(None, description="COCO file for all instances")

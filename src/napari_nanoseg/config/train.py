@@ -1,0 +1,177 @@
+"""What a training needs: the network, the data, the schedule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.generate import CutPasteConfig
+
+ADVANCED = {"advanced": True}
+
+
+class StarDistConfig(Config):
+    """Architecture and losses of a StarDist 2-D network.
+
+    Field names are those of the original ``Config2D``, so that models travel in both directions. The defaults differ
+    from the original where a CPU and short trainings ask for it (docs/training.md): 16 filters instead of 32, and
+    batch normalisation. :meth:`original` gives the published values.
+    """
+
+    engine: Literal["stardist"] = "stardist"
+    n_rays: int = Field(32, ge=3, le=256, description="Directions in which the distance to the outline is predicted")
+    grid: tuple[Literal[1, 2, 4, 8], Literal[1, 2, 4, 8]] = Field(
+        (2, 2), description="Predict at every nth pixel (row, column)", json_schema_extra=ADVANCED
+    )
+    n_channel_in: int = Field(1, ge=1, le=16, description="Channels of the image", json_schema_extra=ADVANCED)
+    n_classes: int | None = Field(
+        None, ge=1, le=100, description="Object classes, or none", json_schema_extra=ADVANCED
+    )
+    unet_n_depth: int = Field(3, ge=1, le=6, description="Levels of the U-Net", json_schema_extra=ADVANCED)
+    unet_kernel_size: tuple[int, int] = Field((3, 3), description="Convolution kernel", json_schema_extra=ADVANCED)
+    unet_n_filter_base: int = Field(16, ge=1, le=256, description="Filters at the top level; 32 with a GPU")
+    unet_n_conv_per_depth: int = Field(2, ge=1, le=8, description="Convolutions per level", json_schema_extra=ADVANCED)
+    unet_pool: tuple[int, int] = Field((2, 2), description="Pooling between levels", json_schema_extra=ADVANCED)
+    unet_activation: Literal["relu", "elu", "tanh", "sigmoid", "linear"] = Field(
+        "relu", description="Activation in the U-Net", json_schema_extra=ADVANCED
+    )
+    unet_last_activation: Literal["relu", "elu", "tanh", "sigmoid", "linear"] = Field(
+        "relu", description="Activation at the end of the U-Net", json_schema_extra=ADVANCED
+    )
+    unet_batch_norm: bool = Field(True, description="Batch normalisation in the U-Net", json_schema_extra=ADVANCED)
+    unet_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout in the U-Net", json_schema_extra=ADVANCED)
+    unet_expansion: int = Field(2, ge=1, le=4, description="Filters grow per level by", json_schema_extra=ADVANCED)
+    unet_prefix: str = Field("", description="Prefix of layer names in Keras files", json_schema_extra=ADVANCED)
+    net_conv_after_unet: int = Field(
+        128, ge=0, le=1024, description="Filters of the convolution after the U-Net", json_schema_extra=ADVANCED
+    )
+    train_dist_loss: Literal["mae", "mse"] = Field(
+        "mae", description="Loss of the distances", json_schema_extra=ADVANCED
+    )
+    train_background_reg: float = Field(
+        1e-4, ge=0, le=1, description="Weight of distances on background", json_schema_extra=ADVANCED
+    )
+    train_loss_weights: tuple[float, ...] = Field(
+        (1.0, 0.2), description="Weights of the losses: object, distance (and class)", json_schema_extra=ADVANCED
+    )
+    train_class_weights: tuple[float, ...] = Field(
+        (), description="Weights of background and classes; empty: all 1", json_schema_extra=ADVANCED
+    )
+    train_shape_completion: bool = Field(
+        False, description="Predict whole shapes of particles cut by the border", json_schema_extra=ADVANCED
+    )
+    train_completion_crop: int = Field(
+        32, ge=0, le=512, description="Width of the cut-off rim for shape completion", json_schema_extra=ADVANCED
+    )
+    train_foreground_only: float = Field(
+        0.9, ge=0, le=1, description="Fraction of patches that must hold a particle", json_schema_extra=ADVANCED
+    )
+
+    @classmethod
+    def original(cls) -> Self:
+        """The published architecture with grid (2, 2): 32 filters, no batch normalisation."""
+        return cls(unet_n_filter_base=32, unet_batch_norm=False)
+
+    @model_validator(mode="after")
+    def _lengths_fit(self) -> Self:
+        wanted = 2 if self.n_classes is None else 3
+        if len(self.train_loss_weights) not in (2, wanted):
+            raise ValueError(f"train_loss_weights needs {wanted} values")
+        if self.train_class_weights and len(self.train_class_weights) != (self.n_classes or 1) + 1:
+            raise ValueError("train_class_weights needs one value for the background and one per class")
+        return self
+
+    @property
+    def loss_weights(self) -> tuple[float, float, float]:
+        """Weights of the object, distance and class losses (class: 1 unless given)."""
+        return (*self.train_loss_weights, 1.0)[:3]
+
+
+EngineConfig = Annotated[StarDistConfig, Field(description="The network")]
+
+
+class TrainConfig(Config):
+    """How a network is trained, apart from where its data lie."""
+
+    engine: EngineConfig = StarDistConfig()
+    synthetic: CutPasteConfig = Field(
+        CutPasteConfig(), description="Generator of the synthetic training patches; its size is the patch size",
+        json_schema_extra={"prefix": "synthetic"},
+    )  # fmt: skip
+    synthetic_per_real: int | None = Field(
+        None, ge=0, le=1000, description="Synthetic patches per real patch; none: 5, or 0 for a generated dataset"
+    )
+    steps: int = Field(1500, ge=1, le=10_000_000, description="Training steps")
+    batch_size: int = Field(4, ge=1, le=1024, description="Patches per step")
+    patch_size: int = Field(
+        128, ge=32, le=4096, description="Side of a training patch at working scale", json_schema_extra={"unit": "px"}
+    )
+    diameter: float | None = Field(
+        None, gt=0, description="Particle diameter in the training images; none: from the annotation",
+        json_schema_extra={"unit": "px"},
+    )  # fmt: skip
+    working_diameter: float | None = Field(
+        32.0, ge=8, le=200, description="Images are rescaled so that particles have this diameter; none: not rescaled",
+        json_schema_extra={"unit": "px", "advanced": True},
+    )  # fmt: skip
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Learning rate of Adam")
+    schedule: Literal["cosine", "plateau", "constant"] = Field(
+        "cosine", description="How the learning rate falls", json_schema_extra=ADVANCED
+    )
+    steps_per_epoch: int = Field(
+        50, ge=1, le=100_000, description="Steps between two validations and checkpoints", json_schema_extra=ADVANCED
+    )
+    validation_fraction: float = Field(
+        0.15, ge=0, lt=1, description="Fraction of the images held out for validation", json_schema_extra=ADVANCED
+    )
+    patience: int | None = Field(
+        None, ge=1, description="Stop after so many epochs without a better validation; none: never",
+        json_schema_extra=ADVANCED,
+    )  # fmt: skip
+    invert: float = Field(
+        0.0, ge=0, le=1, description="Fraction of patches with inverted contrast", json_schema_extra=ADVANCED
+    )
+    intensity: float = Field(
+        0.5, ge=0, le=1, description="Strength of random changes of intensity", json_schema_extra=ADVANCED
+    )
+    noise: float = Field(
+        0.05, ge=0, le=1, description="Most Gaussian noise added, as a fraction of the contrast",
+        json_schema_extra=ADVANCED,
+    )  # fmt: skip
+    blur: float = Field(
+        1.0, ge=0, le=10, description="Most Gaussian blur of real patches",
+        json_schema_extra={"unit": "px", "advanced": True},
+    )  # fmt: skip
+    scale: tuple[float, float] = Field(
+        (0.75, 1.35), description="Range of random enlargements of real patches", json_schema_extra=ADVANCED
+    )
+    optimize_thresholds: bool = Field(
+        True, description="Choose the thresholds on the validation patches at the end", json_schema_extra=ADVANCED
+    )
+    seed: int = Field(0, ge=0, description="Seed of everything random")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1 or mps"
+    )
+    mixed_precision: bool = Field(True, description="bfloat16 on a GPU", json_schema_extra=ADVANCED)
+    workers: int = Field(
+        1, ge=0, le=256, description="Processes that prepare patches; 0: the training process itself",
+        json_schema_extra=ADVANCED,
+    )  # fmt: skip
+
+
+class TrainJob(Config):
+    """A complete training: what `nanoseg train` does."""
+
+    job: Literal["train"] = "train"
+    config: TrainConfig = TrainConfig()
+    dataset: Path = Field(description="Folder with images/ and masks/")
+    out: Path = Field(description="Folder of the new model")
+    validation: Path | None = Field(None, description="Dataset for validation; none: images are held out")
+    start_from: Path | None = Field(
+        None, description="Model to start from; its architecture and scale are kept",
+        json_schema_extra={"option": "--from"},
+    )  # fmt: skip
+    resume: bool = Field(False, description="Go on with the interrupted training in the model folder")

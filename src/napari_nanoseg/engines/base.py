@@ -1,0 +1,138 @@
+"""What every model is: a network with all it needs to be used on another image, and how it lies on disk."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import yaml
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.segment import SegmentConfig
+from napari_nanoseg.config.train import EngineConfig
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Event, drain
+from napari_nanoseg.instances import Instances
+from napari_nanoseg.io.atomic import write_bytes, write_text
+from napari_nanoseg.samples import Image
+
+CARD = "model.yaml"
+WEIGHTS = "weights.safetensors"
+
+
+class ModelCard(Config):
+    """All of a model but its weights; the content of ``model.yaml``.
+
+    Lengths without a unit are pixels of the training images; working scale is what the network sees.
+    """
+
+    network: EngineConfig
+    thresholds: dict[Literal["prob", "nms"], float] = Field(
+        default={"prob": 0.5, "nms": 0.4}, description="Object probability and allowed overlap"
+    )
+    percentiles: tuple[float, float] = Field(
+        default=(1.0, 99.8), description="Percentiles of the image that become 0 and 1"
+    )
+    working_diameter: float | None = Field(
+        default=None, gt=0, description="Particle diameter the network sees; none: images are not rescaled"
+    )
+    training_diameter: float | None = Field(default=None, gt=0, description="Particle diameter in the training images")
+    training_pixel_size_nm: float | None = Field(default=None, gt=0, description="Pixel size of the training images")
+    border: int = Field(default=0, ge=0, description="Mirrored rim added before segmenting, px at working scale")
+    invert: Literal["auto", "no"] = Field(default="no", description="Whether the contrast may be inverted")
+    provenance: dict[str, Any] = Field(default={}, description="Run record of the training, or the file read")
+    weights_sha256: str = Field(default="", description="Hash of the weights file")
+
+
+class Model(ABC):
+    """An engine's network with its card; made by training or :func:`~napari_nanoseg.engines.library.load_model`."""
+
+    card: ModelCard
+    network: nn.Module
+
+    @abstractmethod
+    def segment_steps(self, image: Image, config: SegmentConfig) -> Generator[Event, None, Instances]:
+        """Segment an image or stack, yielding progress after every tile; closing the generator cancels."""
+
+    def segment(self, image: Image | np.ndarray[Any, Any], config: SegmentConfig | None = None) -> Instances:
+        """Segment an image or a stack slice by slice.
+
+        Parameters
+        ----------
+        image : Image or array
+            Axes (Y, X), or (Z, Y, X) for an array of three axes.
+        config : SegmentConfig, optional
+
+        Returns
+        -------
+        Instances
+            In full resolution, most probable first.
+
+        Raises
+        ------
+        NanosegError
+            When the image does not suit the model.
+        """
+        if not isinstance(image, Image):
+            image = Image(np.asarray(image), {2: "YX", 3: "ZYX"}.get(np.ndim(image), "?"), source="the array")
+        return drain(self.segment_steps(image, config or SegmentConfig()))
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``weights.safetensors`` and ``model.yaml`` (last, so that a folder with a card is whole)."""
+        folder = Path(folder)
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
+        weights = save_tensors(tensors)
+        self.card = self.card.model_copy(update={"weights_sha256": sha256(weights).hexdigest()})
+        write_bytes(folder / WEIGHTS, weights)
+        write_text(folder / CARD, self.card.to_yaml())
+
+    @classmethod
+    @abstractmethod
+    def from_card(cls, card: ModelCard) -> Self:
+        """A model with fresh weights."""
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read ``model.yaml``.
+
+    Raises
+    ------
+    NanosegError
+        When it is not there or not a model card.
+    """
+    path = folder / CARD
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise NanosegError(f"{path} cannot be read ({error}); copy the whole model folder again.") from error
+    return ModelCard.parse(values, str(path))
+
+
+def read_weights(network: nn.Module, folder: Path, expected_sha256: str) -> None:
+    """Fill a network from ``weights.safetensors``.
+
+    Raises
+    ------
+    NanosegError
+        When the file is missing, damaged, or of another network.
+    """
+    path = folder / WEIGHTS
+    try:
+        content = path.read_bytes()
+        if expected_sha256 and sha256(content).hexdigest() != expected_sha256:
+            raise NanosegError(
+                f"{path} is damaged: its hash is not the one in {CARD}; copy the whole model folder again."
+            )
+        network.load_state_dict(load_tensors(content))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise NanosegError(f"{path} cannot be used ({reason}); copy the whole model folder again.") from error

@@ -1,0 +1,252 @@
+"""A StarDist 2-D model: from any image to instances in full resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+
+from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.segment import SegmentConfig
+from napari_nanoseg.engines.base import Model, ModelCard
+from napari_nanoseg.engines.device import choose_device
+from napari_nanoseg.engines.stardist.keras_files import is_keras_folder, read_keras, write_keras
+from napari_nanoseg.engines.stardist.network import StarDistNet
+from napari_nanoseg.engines.stardist.predict import Candidates, find_candidates, paint, run_network
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Event, Notice, Progress, Stage
+from napari_nanoseg.instances import Instances
+from napari_nanoseg.samples import Image
+from napari_nanoseg.scaling import ScaledView
+
+Normalisation = tuple[NDArray[np.float32], NDArray[np.float32]]
+PROBE = 512  # side of the middle piece on which both polarities are tried
+SAMPLED_PIXELS = 16_000_000  # above this, percentiles come from evenly spaced pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """What the network found in one plane, from which thresholds choose without running it again.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        All above the lowest probability asked for.
+    view : ScaledView
+        The plane at working scale.
+    """
+
+    candidates: Candidates
+    view: ScaledView
+
+    def instances(self, probability: float, overlap: float) -> Instances:
+        """Objects above a probability after non-maximum suppression."""
+        return paint(self.candidates.at_least(probability).suppressed(overlap), self.view)
+
+
+class StarDistModel(Model):
+    """A StarDist 2-D network with its card.
+
+    Parameters
+    ----------
+    network : StarDistNet
+    card : ModelCard
+    """
+
+    def __init__(self, network: StarDistNet, card: ModelCard):
+        self.network: StarDistNet = network
+        self.card = card
+
+    @classmethod
+    def from_card(cls, card: ModelCard) -> Self:
+        return cls(StarDistNet(card.network).eval(), card)
+
+    @classmethod
+    def from_keras(cls, path: Path) -> Self:
+        """Read a model folder or zip of the original implementation."""
+        network, thresholds = read_keras(path)
+        card = ModelCard(
+            network=network.config,
+            thresholds={"prob": thresholds["prob"], "nms": thresholds["nms"]},
+            provenance={"read_from": path.name, "format": "StarDist (Keras)"},
+        )
+        return cls(network, card)
+
+    @staticmethod
+    def reads(path: Path) -> bool:
+        """Whether `path` is a model of the original implementation."""
+        return is_keras_folder(path)
+
+    def to_keras(self, folder: Path) -> None:
+        """Write a model folder for the original implementation.
+
+        The original knows neither working scale nor rim nor inversion: rescale the images before, as ``README.txt``
+        in the folder says.
+        """
+        write_keras(self.network, {name: float(value) for name, value in self.card.thresholds.items()}, {}, folder)
+
+    def segment_steps(self, image: Image, config: SegmentConfig) -> Generator[Event, None, Instances]:
+        device, reason = choose_device(config.device)
+        yield Stage("segment", f"Segmenting {image.source}. {reason}")
+        probability = self.card.thresholds["prob"] if config.probability is None else config.probability
+        overlap = self.card.thresholds["nms"] if config.overlap is None else config.overlap
+        planes = image.data if image.axes[0] in "ZT" else image.data[None]
+        found = []
+        for number, plane in enumerate(planes):
+            if len(planes) > 1:
+                yield Progress(number, len(planes), "slices")
+            flat = replace(image, data=plane, axes=image.axes.lstrip("ZT"), calibration=_in_plane(image.calibration))
+            detection = yield from self.detect(flat, config, probability, device)
+            instances = detection.instances(probability, overlap)
+            found.append(instances[instances.areas >= config.min_area] if config.min_area else instances)
+        return found[0] if image.axes[0] not in "ZT" else _stacked(found)
+
+    def detect(
+        self, image: Image, config: SegmentConfig, probability: float, device: torch.device
+    ) -> Generator[Event, None, Detection]:
+        """Run the network over one plane.
+
+        Parameters
+        ----------
+        image : Image
+            Axes ``YX`` or ``YXC``.
+        config : SegmentConfig
+            Its thresholds are not used.
+        probability : float
+            Lowest object probability that will be asked for.
+        device : torch.device
+        """
+        plane = self._channels(image)
+        view = ScaledView(plane, self.scale(image.calibration, config.diameter))
+        needed = self._memory(view, config.tile)
+        free = psutil.virtual_memory().available
+        if device.type == "cpu" and needed > free:
+            raise NanosegError(
+                f"{image.source}: about {needed / 2**30:.1f} GB of memory are needed but {free / 2**30:.1f} GB are "
+                "free; choose smaller tiles, or a larger particle diameter if it is wrong."
+            )
+        network = self.network.eval().to(device, memory_format=torch.channels_last)
+        normalisation = self._normalisation(view, image.source)
+        wish = config.invert or self.card.invert
+        if wish == "auto":
+            wish = self._surer(network, view, normalisation, device)
+            if wish == "yes":
+                yield Notice(f"{image.source}: the contrast is inverted before segmenting (the model is surer so).")
+        candidates = yield from find_candidates(
+            network,
+            view,
+            _inverted(normalisation) if wish == "yes" else normalisation,
+            probability=probability,
+            border=self.card.border if config.border is None else config.border,
+            tile=config.tile,
+            device=device,
+        )
+        return Detection(candidates, view)
+
+    def scale(self, calibration: Calibration, diameter: float | None) -> float:
+        """Factor by which an image is enlarged before the network sees it.
+
+        Parameters
+        ----------
+        calibration : Calibration
+            Of the image.
+        diameter : float or None
+            Particle diameter in the image, px; None: from the pixel sizes of image and training, else as in training.
+        """
+        card = self.card
+        if card.working_diameter is None:
+            if diameter is None:
+                return 1.0
+            if card.training_diameter is None:
+                raise NanosegError(
+                    "This model does not know the particle diameter it was trained on; leave the diameter empty."
+                )
+            return card.training_diameter / diameter
+        if diameter is None:
+            assert card.training_diameter is not None
+            diameter = card.training_diameter
+            if calibration.known and card.training_pixel_size_nm is not None:
+                diameter *= card.training_pixel_size_nm / calibration.nm_per_pixel
+        return card.working_diameter / diameter
+
+    def _channels(self, image: Image) -> NDArray[Any]:
+        wanted = self.network.config.n_channel_in
+        channels = image.data.shape[-1] if image.axes.endswith("C") else 1
+        if wanted == channels:
+            return image.data
+        if wanted == 1:
+            return image.data.mean(axis=-1, dtype=np.float32)
+        raise NanosegError(
+            f"{image.source}: the model was made for images of {wanted} channels, this one has {channels}; "
+            "choose another model or image."
+        )
+
+    def _normalisation(self, view: ScaledView, source: str) -> Normalisation:
+        """Offset and factor per channel that bring the card's percentiles of the image to 0 and 1 (csbdeep)."""
+        if view.factor == 1 and view.source.size <= SAMPLED_PIXELS:
+            pixels = np.asarray(view.source, np.float32)
+        elif view.shape[0] * view.shape[1] <= SAMPLED_PIXELS:
+            pixels = view.whole()
+        else:
+            step = int(np.ceil(np.sqrt(view.source.shape[0] * view.source.shape[1] / SAMPLED_PIXELS)))
+            pixels = np.asarray(view.source[::step, ::step], np.float32)
+        low, high = np.percentile(pixels, self.card.percentiles, axis=(0, 1))
+        if not np.isfinite(low).all() or not np.isfinite(high).all():
+            raise NanosegError(f"{source}: the image has NaN or infinite pixels; replace them first.")
+        offset = np.asarray(low, np.float32)
+        return offset, np.asarray(1 / (np.asarray(high, np.float32) - offset + np.float32(1e-20)), np.float32)
+
+    def _surer(
+        self, network: StarDistNet, view: ScaledView, normalisation: Normalisation, device: torch.device
+    ) -> Literal["yes", "no"]:
+        """Try both polarities on the middle of the image: whichever gives the larger sum of clear probabilities."""
+        spans = []
+        for size, divisor in zip(view.shape, network.divisor, strict=True):
+            length = -(-min(size, PROBE) // divisor) * divisor
+            start = max(0, (size - length) // 2)
+            spans.append((start, start + length))
+        pixels = view.window(spans[0], spans[1])
+        scores = []
+        for offset, factor in (normalisation, _inverted(normalisation)):
+            prob = run_network(network, (pixels - offset) * factor, device)[0]
+            scores.append(float(prob[prob > 0.5].sum()))
+        return "yes" if scores[1] > scores[0] else "no"
+
+    def _memory(self, view: ScaledView, tile: int) -> float:
+        """Estimated bytes: activations of one tile (two full feature maps and the skips), the image and its labels."""
+        config = self.network.config
+        reach = self.network.reach
+        pixels = min(view.shape[0] + reach, tile + 2 * reach) * min(view.shape[1] + reach, tile + 2 * reach)
+        on_grid = pixels / (config.grid[0] * config.grid[1])
+        maps = 2 * config.unet_n_filter_base * (pixels if self.network.pools else 0)
+        maps += on_grid * (8 * config.unet_n_filter_base + 2 * config.net_conv_after_unet + 2 * config.n_rays)
+        return 4 * maps + 16 * view.source.shape[0] * view.source.shape[1]
+
+
+def _inverted(normalisation: Normalisation) -> Normalisation:
+    """Normalisation after which 0 and 1 are exchanged."""
+    offset, factor = normalisation
+    return offset + 1 / factor, -factor
+
+
+def _in_plane(calibration: Calibration) -> Calibration:
+    return Calibration(calibration.pixel_size_nm[-2:]) if calibration.pixel_size_nm is not None else calibration
+
+
+def _stacked(slices: list[Instances]) -> Instances:
+    """Instances of slices as instances of the stack, one slice thick, with ids in order."""
+    shape = (len(slices), *slices[0].shape)
+    boxes = [
+        np.column_stack([np.full(len(s), z), s.boxes[:, :2], np.full(len(s), z + 1), s.boxes[:, 2:]])
+        for z, s in enumerate(slices)
+    ]
+    masks = tuple(mask[None] for s in slices for mask in s.masks)
+    scores = np.concatenate([s.scores for s in slices])
+    classes = np.concatenate([s.classes for s in slices])
+    return Instances.from_masks(shape, np.concatenate(boxes), masks, scores=scores, classes=classes)
