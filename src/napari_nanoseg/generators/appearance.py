@@ -1,0 +1,196 @@
+"""What the microscope does to an image: blur, tone, illumination and noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from napari_nanoseg.config.generate import CutPasteConfig
+from napari_nanoseg.generators.kernels import uniform
+
+TONES = 1024
+"""Points of a tone curve; grey values in between are interpolated."""
+NORMALS = 1 << 14
+"""Quantiles in the table that turns random bits into normal deviates (their standard deviation is 0.9999)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """Everything that happens to one image after its particles are in place.
+
+    `sigma` is in px, `lighting` holds the slopes along rows and columns and the fall-off to the corners, the noise
+    amounts are fractions of white, `salt_pepper` is a fraction of the pixels.
+    """
+
+    sigma: float
+    contrast: float
+    brightness: float
+    gamma: float
+    invert: bool
+    lighting: tuple[float, float, float]
+    gaussian: float
+    poisson: float
+    scan: float
+    salt_pepper: float
+
+    @classmethod
+    def draw(cls, config: CutPasteConfig, rng: np.random.Generator) -> Appearance:
+        """Draw one image's appearance."""
+        jitter = rng.random() < config.jitter_probability
+        contrast, brightness, gamma = (
+            rng.uniform(*config.contrast),
+            rng.uniform(-config.brightness, config.brightness),
+            math.exp(rng.uniform(*np.log(config.gamma))),
+        )
+        noises = (config.gaussian_noise, config.poisson_noise, config.scan_noise, config.salt_pepper)
+        amounts = [limit * rng.random() * (rng.random() < config.noise_probability) for limit in noises]
+        angle, slope, fall = rng.uniform(0, 2 * math.pi), *rng.uniform(0, config.illumination, 2)
+        return cls(
+            sigma=rng.uniform(0, config.blur),
+            contrast=contrast if jitter else 1.0,
+            brightness=brightness if jitter else 0.0,
+            gamma=gamma if jitter else 1.0,
+            invert=bool(rng.random() < config.invert_probability),
+            lighting=(slope * math.sin(angle), slope * math.cos(angle), fall),
+            gaussian=amounts[0],
+            poisson=amounts[1],
+            scan=amounts[2],
+            salt_pepper=amounts[3],
+        )
+
+    def apply(self, canvas: NDArray[np.float32], dtype: str, rng: np.random.Generator) -> NDArray[Any]:
+        """Turn a canvas (float32, black 0 and white 1; overwritten) into pixels of the given type."""
+        if self.sigma > 0.2:  # below that the neighbours' weight is under 4e-6
+            canvas = blur(canvas, self.sigma)
+        rows = rng.normal(0, self.scan, canvas.shape[0]).astype(np.float32)
+        white = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
+        pixels = np.empty(canvas.shape, dtype)
+        finish(
+            canvas,
+            self.tone(float(canvas.mean())),
+            np.array(self.lighting, np.float32),
+            rows,
+            self.gaussian,
+            self.poisson,
+            self.salt_pepper,
+            white,
+            _normal_table(),
+            rng.integers(1, 2**63, 1, np.uint64),
+            pixels,
+        )
+        return pixels
+
+    def tone(self, mean: float) -> NDArray[np.float32]:
+        """Grey values after contrast (about `mean`), brightness, gamma and inversion at TONES points from 0 to 1."""
+        value = np.linspace(0, 1, TONES)
+        value = np.clip((value - mean) * self.contrast + mean + self.brightness, 0, 1) ** self.gamma
+        return (1 - value if self.invert else value).astype(np.float32)
+
+
+@cache
+def _normal_table() -> NDArray[np.float32]:
+    from scipy.special import ndtri
+
+    return ndtri((np.arange(NORMALS) + 0.5) / NORMALS).astype(np.float32)
+
+
+def blur(canvas: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """Gaussian blur with reflected borders, cut at 3 sigma."""
+    radius = min(max(1, math.ceil(3 * sigma)), min(canvas.shape) - 1)
+    weights = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
+    weights /= weights[0] + 2 * weights[1:].sum()
+    result = np.empty_like(canvas)
+    _blur(canvas, weights.astype(np.float32), result)
+    return result
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _blur(canvas: NDArray[np.float32], weights: NDArray[np.float32], result: NDArray[np.float32]) -> None:
+    height, width = canvas.shape
+    radius = weights.size - 1
+    line = np.empty(width + 2 * radius, np.float32)
+    for r in range(height):
+        inner = line[radius : radius + width]
+        for c in range(width):
+            inner[c] = weights[0] * canvas[r, c]
+        for k in range(1, radius + 1):
+            above = canvas[abs(r - k)]
+            below = canvas[r + k if r + k < height else 2 * height - 2 - r - k]
+            weight = weights[k]
+            for c in range(width):
+                inner[c] += weight * (above[c] + below[c])
+        for k in range(1, radius + 1):
+            line[radius - k] = line[radius + k]
+            line[radius + width - 1 + k] = line[radius + width - 1 - k]
+        out = result[r]
+        for c in range(width):
+            out[c] = weights[0] * inner[c]
+        for k in range(1, radius + 1):
+            left = line[radius - k : radius - k + width]
+            right = line[radius + k : radius + k + width]
+            weight = weights[k]
+            for c in range(width):
+                out[c] += weight * (left[c] + right[c])
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def finish(
+    canvas: NDArray[np.float32],
+    tone: NDArray[np.float32],
+    lighting: NDArray[np.float32],
+    offsets: NDArray[np.float32],
+    gaussian: float,
+    poisson: float,
+    salt_pepper: float,
+    white: float,
+    normals: NDArray[np.float32],
+    random: NDArray[np.uint64],
+    pixels: NDArray[Any],
+) -> None:
+    """Apply tone curve, illumination and noise and write `pixels`, black 0 and `white`.
+
+    Shot noise is drawn from a normal distribution of the same variance, ``poisson**2 * value``.
+    """
+    height, width = canvas.shape
+    one, zero = np.float32(1), np.float32(0)
+    top = np.float32(white)
+    rounding = np.float32(0.5 if white > 1 else 0.0)
+    steps = np.float32(tone.size - 1)
+    variance, shot = np.float32(gaussian * gaussian), np.float32(poisson * poisson)
+    noisy = gaussian > 0 or poisson > 0
+    rare = np.uint64(salt_pepper * 4294967296.0)
+    seed = np.empty(1, np.uint64)
+    seed[0] = random[0]
+    uniform(seed)
+    x = seed[0]
+    for r in range(height):
+        y_part = np.float32(2 * r / height - 1)
+        for c in range(width):
+            value = min(max(canvas[r, c], zero), one) * steps
+            index = min(int(value), tone.size - 2)
+            value = tone[index] + (value - np.float32(index)) * (tone[index + 1] - tone[index])
+            x_part = np.float32(c) * np.float32(2 / width) - one
+            value *= (
+                one
+                + lighting[0] * y_part
+                + lighting[1] * x_part
+                - lighting[2] * np.float32(0.5) * (y_part * y_part + x_part * x_part)
+            )
+            value += offsets[r]
+            x ^= x >> np.uint64(12)
+            x ^= x << np.uint64(25)
+            x ^= x >> np.uint64(27)
+            bits = x * np.uint64(2685821657736338717)
+            if noisy:
+                deviate = normals[bits >> np.uint64(50)]
+                value += deviate * np.float32(math.sqrt(variance + shot * max(value, zero)))
+            value = min(max(value, zero), one)
+            if (bits & np.uint64(0xFFFFFFFF)) < rare:
+                value = one if bits & np.uint64(1 << 40) else zero
+            pixels[r, c] = value * top + rounding

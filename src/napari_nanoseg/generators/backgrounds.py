@@ -1,0 +1,205 @@
+"""The background pool: nothing but clean background ever gets into it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_nanoseg.config.generate import Background, CutPasteConfig
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.generators.quilting import quilt
+from napari_nanoseg.generators.sources import Source
+
+FEWEST_PIXELS = 64
+"""Fewer clean pixels than this do not tell what the background looks like."""
+MOST_BYTES = 96 * 2**20
+"""Memory for all canvases together."""
+MOST_CANVASES = 12
+SPARE = 64
+"""A canvas is this much larger (px) than an image, so that images see different parts of it."""
+BURNT_IN_AREA = 12
+"""Connected saturated pixels that count as a burnt-in letter, bar or inset."""
+FADE = 4.0
+"""Distance (px) over which real background fades into synthesised."""
+
+
+@dataclass(frozen=True, eq=False)
+class Clean:
+    """The clean background of one source: its pixels (Y, X) and their median grey value."""
+
+    source: Source
+    pixels: NDArray[np.bool_]
+    level: float
+
+
+def find_clean(source: Source, margin: int) -> Clean:
+    """Find the background pixels of a source that are certainly no particle and not burnt in.
+
+    Without a `known` region the margin shrinks where particles leave little room between them.
+
+    Raises
+    ------
+    NanosegError
+        When a partly annotated image has hardly any background that was marked as clean.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    free = ~source.particles
+    trusted = free if source.known is None else free & source.known
+    far = distance_transform_edt(np.pad(trusted, 1, constant_values=True))[1:-1, 1:-1]
+    clean = _without_burnt_in(source.grey, trusted & (far > margin))
+    if source.known is None:
+        while clean.sum() < FEWEST_PIXELS * 16 and margin > 0:
+            margin -= 1
+            clean = _without_burnt_in(source.grey, trusted & (far > margin))
+    if clean.sum() < FEWEST_PIXELS:
+        if source.known is not None:
+            raise NanosegError(
+                f"{source.name}: only {int(clean.sum())} pixels of clean background are marked in this partly "
+                "annotated image; mark more background without particles."
+            )
+        return Clean(source, np.zeros_like(clean), float(np.percentile(source.grey, 5)))
+    clean = _without_shadows(source.grey, clean)
+    return Clean(source, clean, float(np.median(source.grey[clean])))
+
+
+def burnt_in(grey: NDArray[np.float32], background: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Letters, scale bars and insets: boxes around connected saturated pixels of the background, shape (Y, X).
+
+    An extreme grey value that a quarter of the background has is the background itself and not burnt in.
+    """
+    from scipy.ndimage import binary_dilation, find_objects, label
+
+    found = np.zeros(grey.shape, bool)
+    for extreme in (grey >= 0.98, grey <= 0.005):
+        extreme &= background
+        if not extreme.any() or extreme.sum() > 0.25 * background.sum():
+            continue
+        pieces, _ = label(extreme, np.ones((3, 3)))
+        sizes = np.bincount(pieces.ravel())
+        boxes = np.zeros(grey.shape, bool)
+        for piece, box in enumerate(find_objects(pieces), 1):
+            if sizes[piece] >= BURNT_IN_AREA:
+                boxes[tuple(slice(max(0, part.start - 4), part.stop + 4) for part in box)] = True
+        if (boxes & background).sum() > 0.5 * background.sum():  # one meandering piece: its box says nothing
+            boxes = binary_dilation((sizes >= BURNT_IN_AREA)[pieces] & extreme, iterations=4)
+        found |= boxes
+    return found
+
+
+def _without_burnt_in(grey: NDArray[np.float32], clean: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    rest = clean & ~burnt_in(grey, clean)
+    return rest if rest.sum() >= FEWEST_PIXELS else clean
+
+
+def _without_shadows(grey: NDArray[np.float32], clean: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Leave out what differs from a plane through the background, as halos and shadows of particles do."""
+    smooth = _smooth(grey, clean, 2.0)
+    difference = smooth - _plane(grey, clean)
+    spread = 1.4826 * float(np.median(np.abs(difference[clean]))) + 1e-3
+    rest = clean & (np.abs(difference) < 3 * spread)
+    return rest if rest.sum() > 0.3 * clean.sum() else clean
+
+
+def _plane(grey: NDArray[np.float32], clean: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Plane fitted to the clean pixels (twice, the second time without the far ones), kept within their range."""
+    rows, columns = np.nonzero(clean)
+    values = grey[rows, columns].astype(float)
+    design = np.stack([np.ones(len(rows)), rows / grey.shape[0], columns / grey.shape[1]], 1)
+    used = np.ones(len(rows), bool)
+    for _ in range(2):
+        weights = np.linalg.lstsq(design[used], values[used], rcond=None)[0]
+        error = np.abs(values - design @ weights)
+        used = error <= 2.5 * 1.4826 * np.median(error) + 1e-4
+    y, x = np.mgrid[: grey.shape[0], : grey.shape[1]]
+    plane = weights[0] + weights[1] * y / grey.shape[0] + weights[2] * x / grey.shape[1]
+    return np.clip(plane, *np.percentile(values, (2, 98))).astype(np.float32)
+
+
+def _smooth(grey: NDArray[np.float32], clean: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:
+    """Mean of the clean pixels nearby (normalised convolution); the plane through them where there are none."""
+    from scipy.ndimage import gaussian_filter
+
+    weight = gaussian_filter(clean.astype(np.float32), sigma)
+    total = gaussian_filter(np.where(clean, grey, 0).astype(np.float32), sigma)
+    faint = np.float32(0.02)
+    smooth: NDArray[np.float32] = (total + faint * _plane(grey, clean)) / (weight + faint)
+    return smooth
+
+
+def make_backgrounds(
+    clean: Sequence[Clean], config: CutPasteConfig, rng: np.random.Generator
+) -> dict[Background, list[NDArray[np.float32]]]:
+    """Canvases of every kind of background in the config, square, float32, somewhat larger than the images."""
+    side = max(config.height, config.width) + SPARE
+    most = max(len(config.backgrounds), min(MOST_CANVASES, MOST_BYTES // (4 * side * side)))
+    each = max(1, most // len(config.backgrounds))
+    return {
+        kind: [_canvas(kind, clean[k % len(clean)], side, config, rng) for k in range(each)]
+        for kind in config.backgrounds
+    }
+
+
+def _canvas(
+    kind: Background, clean: Clean, side: int, config: CutPasteConfig, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """One canvas of shape (side, side)."""
+    grey = clean.source.grey
+    if kind == "flat" or not clean.pixels.any():
+        return np.full((side, side), clean.level, np.float32)
+    smooth = _smooth(grey, clean.pixels, config.quilt_block / 2)
+    detail = grey - smooth
+    if kind == "quilted":
+        return clean.level + _texture(detail, clean.pixels, (side, side), config, rng)
+    return _windowed(_inpainted(clean, smooth, detail, config, rng), side, rng)
+
+
+def _texture(
+    detail: NDArray[np.float32],
+    pixels: NDArray[np.bool_],
+    shape: tuple[int, int],
+    config: CutPasteConfig,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Quilted detail, or noise of the same spread when the clean parts are too small for blocks."""
+    made = quilt(detail, pixels, shape, config.quilt_block, config.quilt_overlap, rng)
+    return rng.normal(0, detail[pixels].std(), shape).astype(np.float32) if made is None else made
+
+
+def _inpainted(
+    clean: Clean,
+    smooth: NDArray[np.float32],
+    detail: NDArray[np.float32],
+    config: CutPasteConfig,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """The source with everything but clean background replaced by its smooth continuation plus quilted detail."""
+    from scipy.ndimage import distance_transform_edt
+
+    filled = smooth + _texture(detail, clean.pixels, detail.shape, config, rng)
+    real = np.minimum(distance_transform_edt(clean.pixels) / FADE, 1).astype(np.float32)
+    inpainted: NDArray[np.float32] = filled + real * (clean.source.grey - filled)
+    return inpainted
+
+
+def _windowed(image: NDArray[np.float32], side: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """A random square window; an image that is too small is continued by reflection."""
+    missing = [max(0, side - length) for length in image.shape]
+    image = np.pad(image, [(0, length) for length in missing], mode="symmetric")
+    top, left = (int(rng.integers(length - side + 1)) for length in image.shape)
+    return np.ascontiguousarray(image[top : top + side, left : left + side])
+
+
+def cut_background(
+    canvas: NDArray[np.float32], shape: tuple[int, int], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """A random part of a canvas, turned and mirrored at random; a new array."""
+    turned = np.rot90(canvas, int(rng.integers(4)))
+    if rng.random() < 0.5:
+        turned = turned[:, ::-1]
+    top, left = (math.floor(rng.random() * (turned.shape[k] - shape[k] + 1)) for k in range(2))
+    return np.array(turned[top : top + shape[0], left : left + shape[1]], np.float32, order="C")

@@ -1,0 +1,43 @@
+"""``generate``: synthetic samples one after the other, for scripts and training loops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path
+
+from napari_nanoseg.config.generate import CutPasteConfig
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.samples import Sample
+
+
+def generate(config: CutPasteConfig, sources: Iterable[Sample] | str | Path | None = None) -> Iterator[Sample]:
+    """Make synthetic samples without end; nothing is written.
+
+    Parameters
+    ----------
+    config : CutPasteConfig
+    sources : iterable of Sample, or path of a data set
+        The annotated micrographs that particles and backgrounds come from.
+
+    Yields
+    ------
+    Sample
+        Number 0, 1, 2, ... of the config's seed. Stop asking when there are enough (``itertools.islice``).
+
+    Raises
+    ------
+    NanosegError
+        Already when called: no source, no particle that can be used, hardly any clean background in a partly
+        annotated image (see :class:`napari_nanoseg.generators.cutpaste.CutPaste`).
+    """
+    if sources is None:
+        raise NanosegError("The cut-and-paste generator has no source; give it at least one annotated micrograph.")
+    if isinstance(sources, str | Path):
+        from napari_nanoseg.io.datasets import open_dataset
+
+        sources = open_dataset(Path(sources))
+    from napari_nanoseg.generators.cutpaste import CutPaste
+
+    generator = CutPaste(config, list(sources))
+    return (generator.sample(index) for index in count())
