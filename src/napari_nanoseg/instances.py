@@ -88,7 +88,7 @@ class Instances:
         from scipy.ndimage import find_objects
 
         if labels.dtype.kind not in "iu":
-            raise NanosegError(f"Labels must be integers, one per object, not {labels.dtype}; number the objects first.")
+            raise NanosegError(f"Labels must be whole numbers, not {labels.dtype}; number the objects first.")
         largest = int(labels.max(initial=0))
         if largest > LARGEST_ID:
             raise NanosegError(f"The label {largest} is too large for an object's id; renumber the labels from 1.")
@@ -219,14 +219,14 @@ class Instances:
             mask, start = _coco_mask(annotation.get("segmentation"), shape, f"COCO annotation {number}")
             boxes.append([*start, *np.add(start, mask.shape)])
             masks.append(mask)
-        ids = [annotation.get("instance_id") for annotation in annotations]
+        ids = [annotation["instance_id"] for annotation in annotations if "instance_id" in annotation]
         return cls.from_masks(
             shape,
             np.reshape(boxes, (len(masks), 4)),
             masks,
             scores=[float(annotation.get("score", 1)) for annotation in annotations],
             classes=[int(annotation.get("category_id", 0)) for annotation in annotations],
-            ids=None if None in ids else ids,
+            ids=ids if len(ids) == len(annotations) else None,
         )
 
     def to_labels(self) -> NDArray[np.int32]:
@@ -287,7 +287,7 @@ class Instances:
     def __len__(self) -> int:
         return len(self.masks)
 
-    def __getitem__(self, index: int | slice | ArrayLike) -> Instances:
+    def __getitem__(self, index: int | slice | Sequence[int] | NDArray[Any]) -> Instances:
         """Return the chosen objects, with their ids; a single number gives one object."""
         chosen = np.atleast_1d(np.arange(len(self))[index])
         return Instances(
@@ -308,8 +308,10 @@ class Instances:
     def touches_border(self) -> NDArray[np.bool_]:
         """Whether each object reaches the edge of the image and may be cut off there."""
         ndim = len(self.shape)
-        touching: NDArray[np.bool_] = (self.boxes[:, :ndim] <= 0).any(1) | (self.boxes[:, ndim:] >= self.shape).any(1)
-        return touching
+        reaches: NDArray[np.bool_] = np.concatenate(
+            [self.boxes[:, :ndim] <= 0, self.boxes[:, ndim:] >= self.shape], axis=1
+        )
+        return np.any(reaches, axis=1)
 
     @property
     def overlapping(self) -> bool:
@@ -372,7 +374,7 @@ def _tightened(
         filled = np.flatnonzero(inside.any(axis=tuple(other for other in range(inside.ndim) if other != axis)))
         span.append((int(filled[0]), int(filled[-1]) + 1) if filled.size else (0, 0))
     crop = inside[tuple(slice(a, b) for a, b in span)]
-    return np.ascontiguousarray(crop), start + low + [a for a, _ in span]
+    return np.ascontiguousarray(crop), start + low + np.array([a for a, _ in span], dtype=np.int64)
 
 
 def _coco_mask(segmentation: Any, shape: tuple[int, ...], where: str) -> tuple[NDArray[np.bool_], tuple[int, int]]:

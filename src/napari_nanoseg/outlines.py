@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,8 +63,7 @@ def rasterise(polygon: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[NDA
 def outline(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """One closed polygon around all pixels of a mask, halfway between them and the others.
 
-    Pieces and holes are joined to the first ring by lines walked to and fro, which enclose nothing under the even-odd
-    rule: :func:`rasterise` gives back exactly the mask.
+    Pieces and holes are :func:`joined`: :func:`rasterise` gives back exactly the mask.
 
     Parameters
     ----------
@@ -76,7 +77,14 @@ def outline(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """
     from skimage.measure import find_contours
 
-    rings = [_corners(ring[:-1] - 1) for ring in find_contours(np.pad(mask, 1).astype(float), 0.5)]
+    return joined([_corners(ring[:-1] - 1) for ring in find_contours(np.pad(mask, 1).astype(float), 0.5)])
+
+
+def joined(rings: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """One polygon of several rings, joined by lines walked to and fro from the first vertex of the first ring.
+
+    Under the even-odd rule it covers what an odd number of rings enclose.
+    """
     home = rings[0][:1]
     return np.concatenate([rings[0], *(part for ring in rings[1:] for part in (home, ring, ring[:1]))])
 

@@ -42,7 +42,7 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """A temporary file to write to, renamed to `path` when the block succeeds and removed when it fails.
+    """Give a temporary file to write to; rename it to `path` when the block succeeds, remove it when it fails.
 
     The temporary file is hidden and lies in the same folder (made when missing), so that renaming is atomic; it has
     the suffix of `path`, for libraries that choose the format by it.

@@ -1,0 +1,197 @@
+"""Annotated images on disk: a folder with `images/`, `masks/`, and where needed `known/` and `annotations.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.instances import Instances
+from napari_nanoseg.io.annotations import ANNOTATION_SUFFIXES, CocoImage, read_annotation, read_coco
+from napari_nanoseg.io.atomic import write_text
+from napari_nanoseg.io.images import list_images, read_image, read_labels, write_image, write_labels
+from napari_nanoseg.samples import Image, Sample
+
+COCO_NAME = "annotations.json"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Annotated images in a folder, read one by one when asked for.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    names : tuple of str
+        Stem of each image, in alphabetical order.
+    images : tuple of Path
+        The image of each name.
+    annotations : mapping of str to Path
+        The file in `masks/` per name.
+    coco : mapping of str to CocoImage
+        COCO annotations per name; they win over the files in `masks/`.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+    images: tuple[Path, ...]
+    annotations: Mapping[str, Path]
+    coco: Mapping[str, CocoImage]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read one sample.
+
+        Raises
+        ------
+        NanosegError
+            When the image or its annotation cannot be read or they differ in shape.
+        """
+        name, image = self.names[index], read_image(self.images[index])
+        if image.axes not in ("YX", "YXC"):
+            raise NanosegError(f"{self.images[index]} is a stack; save its slices as images of their own.")
+        if name in self.coco:
+            instances = self.coco[name].instances(image.plane_shape, f"{self.folder / COCO_NAME}, image {name}")
+        else:
+            instances = read_annotation(self.annotations[name], image.plane_shape)
+        known = self.folder / "known" / f"{name}.png"
+        return Sample(image, instances, read_labels(known) > 0 if known.is_file() else None, name)
+
+
+def open_dataset(folder: str | Path) -> Dataset:
+    """Open a folder of annotated images.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Has `images/` and `masks/`; the annotation of ``images/NAME.*`` is ``masks/NAME.*`` (label image, ImageJ
+        ``.roi`` or ``.zip``). Optional: ``known/NAME.png`` (nonzero where the annotation can be trusted) and
+        ``annotations.json`` (COCO, wins over masks).
+
+    Raises
+    ------
+    NanosegError
+        When there is no image, an image has no annotation, a name occurs twice, or no image has a particle.
+    """
+    folder = Path(folder)
+    if not (folder / "images").is_dir():
+        raise NanosegError(f"{folder} has no folder 'images'; a dataset has the folders 'images' and 'masks'.")
+    images = _by_stem(list_images(folder / "images"), folder / "images")
+    if not images:
+        raise NanosegError(f"{folder / 'images'} has no image; put TIFF or PNG files there.")
+    coco = read_coco(folder / COCO_NAME) if (folder / COCO_NAME).is_file() else {}
+    masks = _by_stem(_annotation_files(folder / "masks"), folder / "masks")
+    missing = [name for name in images if name not in masks and name not in coco]
+    if missing:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise NanosegError(
+            f"{images[missing[0]]} has no annotation{more}; put {folder / 'masks' / missing[0]}.tif there or "
+            "remove the image."
+        )
+    dataset = Dataset(folder, tuple(images), tuple(images.values()), masks, coco)
+    if not any(len(sample.instances) for sample in dataset):
+        raise NanosegError(f"No image in {folder} has a particle; outline at least one.")
+    return dataset
+
+
+class DatasetWriter:
+    """Write samples one by one; on leaving the `with` block also the COCO file, when any masks overlap.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made when missing; samples of the same names are replaced.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._coco: dict[str, Instances] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write the COCO file, also when the block was left early: the samples already written are complete."""
+        path = self.folder / COCO_NAME
+        if path.is_file() or any(instances.overlapping for instances in self._coco.values()):
+            _write_coco(path, self._coco)
+
+    def add(self, sample: Sample) -> None:
+        """Write ``images/NAME.tif``, ``masks/NAME.tif`` and, when it has a known region, ``known/NAME.png``.
+
+        Raises
+        ------
+        NanosegError
+            When the folder or the disk does not take them.
+        """
+        if Path(sample.name).name != sample.name:
+            raise NanosegError(f"The sample name '{sample.name}' is not a file name; take one without slashes.")
+        calibration, known = sample.image.calibration, self.folder / "known" / f"{sample.name}.png"
+        write_image(self.folder / "images" / f"{sample.name}.tif", sample.image)
+        write_labels(self.folder / "masks" / f"{sample.name}.tif", sample.instances.to_labels(), calibration)
+        if sample.known is not None:
+            write_image(known, Image(sample.known))
+        else:
+            known.unlink(missing_ok=True)
+        self._coco[sample.name] = sample.instances
+
+
+def write_sample(folder: str | Path, sample: Sample) -> None:
+    """Add one sample to a dataset folder (for many, :class:`DatasetWriter` writes the COCO file only once).
+
+    Raises
+    ------
+    NanosegError
+        When the folder or the disk does not take it.
+    """
+    with DatasetWriter(folder) as writer:
+        writer.add(sample)
+
+
+def _by_stem(paths: list[Path], folder: Path) -> dict[str, Path]:
+    """Files by stem; two of the same stem are refused."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in found:
+            raise NanosegError(f"{folder} has both {found[path.stem].name} and {path.name}; remove one of them.")
+        found[path.stem] = path
+    return found
+
+
+def _annotation_files(folder: Path) -> list[Path]:
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in files if path.suffix.lower() in ANNOTATION_SUFFIXES and not path.name.startswith(".")]
+
+
+def _write_coco(path: Path, samples: Mapping[str, Instances]) -> None:
+    """Replace what the COCO file at `path` says about these samples, and keep the rest of it."""
+    content: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
+    if path.is_file():
+        read_coco(path)  # refuses a file that is not COCO before anything of it is lost
+        content |= json.loads(path.read_text(encoding="utf-8"))
+    images = [entry for entry in content["images"] if Path(entry["file_name"]).stem not in samples]
+    kept = {entry["id"] for entry in images}
+    annotations = [entry for entry in content["annotations"] if entry["image_id"] in kept]
+    for name, instances in samples.items():
+        image_id = max((entry["id"] for entry in images), default=0) + 1
+        first_id = max((entry["id"] for entry in annotations), default=0) + 1
+        height, width = instances.shape
+        images.append({"id": image_id, "file_name": f"{name}.tif", "height": height, "width": width})
+        annotations.extend(instances.to_coco(image_id, first_id))
+    categories = {entry["id"]: entry for entry in content["categories"]}
+    for number in sorted({int(entry["category_id"]) for entry in annotations}):
+        categories.setdefault(number, {"id": number, "name": f"class {number}" if number else "particle"})
+    content |= {"images": images, "annotations": annotations, "categories": list(categories.values())}
+    write_text(path, json.dumps(content))

@@ -1,0 +1,128 @@
+"""Run records: what made a result, complete enough to make it again."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.atomic import write_text
+
+PACKAGES = ("napari-nanoseg", "numpy", "scipy", "scikit-image", "stardist", "torch")
+"""Their versions go into every record; read from the installed metadata, so that nothing is imported."""
+
+
+def run_record(
+    config: BaseModel,
+    inputs: Iterable[str | Path],
+    *,
+    seed: int | None = None,
+    device: str | None = None,
+    figures: Mapping[str, Any] | None = None,
+    started: datetime | None = None,
+) -> dict[str, Any]:
+    """Describe a finished run.
+
+    Parameters
+    ----------
+    config : pydantic model
+        The job's config.
+    inputs : iterable of path
+        Files and folders it read.
+    seed : int, optional
+        Of its random numbers.
+    device : str, optional
+        What it computed on, such as ``cpu`` or ``cuda:0``.
+    figures : mapping, optional
+        Its results, by name.
+    started : datetime, optional
+        When it began, with a time zone; now when not given.
+
+    Returns
+    -------
+    dict
+        Plain values: config, versions, platform, seed, device, inputs (path to SHA-256), started and finished
+        (ISO 8601, UTC), figures.
+
+    Raises
+    ------
+    NanosegError
+        When an input is not there any more.
+    """
+    finished = datetime.now(UTC)
+    return {
+        "config": config.model_dump(mode="json"),
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "seed": seed,
+        "device": device,
+        "inputs": {str(path): sha256(path) for path in inputs},
+        "started": (started or finished).astimezone(UTC).isoformat(timespec="seconds"),
+        "finished": finished.isoformat(timespec="seconds"),
+        "figures": _plain(figures or {}),
+    }
+
+
+def write_run_record(path: str | Path, record: Mapping[str, Any]) -> None:
+    """Write a record as YAML, atomically.
+
+    Raises
+    ------
+    NanosegError
+        When the file cannot be written.
+    """
+    write_text(path, yaml.safe_dump(dict(record), sort_keys=False, allow_unicode=True))
+
+
+def sha256(path: str | Path) -> str:
+    """Hash a file's content, or a folder's sorted relative names and contents (hidden files left out).
+
+    Raises
+    ------
+    NanosegError
+        When there is no such file or folder, or it cannot be read.
+    """
+    path = Path(path)
+    try:
+        if path.is_file():
+            return _file_digest(path)
+        if not path.is_dir():
+            raise NanosegError(f"There is no file or folder {path}; check its name.")
+        digest = hashlib.sha256()
+        for relative in sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file()):
+            if not any(part.startswith(".") for part in relative.parts):
+                digest.update(f"{relative.as_posix()}\0{_file_digest(path / relative)}\n".encode())
+        return digest.hexdigest()
+    except OSError as error:
+        raise NanosegError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _plain(value: Any) -> Any:
+    """Figures as plain values that YAML can hold (NumPy scalars and arrays, paths, tuples)."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value) if isinstance(value, Path) else value

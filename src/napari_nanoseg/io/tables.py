@@ -1,0 +1,65 @@
+"""Tables, in and out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.atomic import atomic_path
+from napari_nanoseg.io.images import check_file
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+TABLE_SUFFIXES = (".csv", ".xlsx")
+
+
+def write_table(table: DataFrame, path: str | Path) -> None:
+    """Write a table atomically, without its index.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per object.
+    path : str or Path
+        Ends in ``.csv`` (comma, UTF-8, full precision) or ``.xlsx``.
+
+    Raises
+    ------
+    NanosegError
+        When the suffix is another one or the file cannot be written.
+    """
+    path = _table_path(path)
+    with atomic_path(path) as temporary:
+        if path.suffix.lower() == ".csv":
+            table.to_csv(temporary, index=False, encoding="utf-8")
+        else:
+            table.to_excel(temporary, index=False, engine="openpyxl")
+
+
+def read_table(path: str | Path) -> DataFrame:
+    """Read a table that :func:`write_table` or a spreadsheet program wrote.
+
+    Raises
+    ------
+    NanosegError
+        When the file is missing, empty or not a table.
+    """
+    import pandas as pd
+
+    path = _table_path(path)
+    check_file(path)
+    try:
+        if path.suffix.lower() == ".csv":
+            return pd.read_csv(path, encoding="utf-8-sig")
+        return pd.read_excel(path, engine="openpyxl")
+    except Exception as error:  # pandas and openpyxl fail on damaged files with many kinds of errors
+        raise NanosegError(f"{path} is damaged or not a table; save it again as CSV (UTF-8) or XLSX.") from error
+
+
+def _table_path(path: str | Path) -> Path:
+    path = Path(path)
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        raise NanosegError(f"{path} is neither a .csv nor an .xlsx file; choose one of these suffixes.")
+    return path
