@@ -1,0 +1,139 @@
+"""Where a prediction is right, wrong and missing, as labels and as a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.evaluation.matching import Evaluation
+from napari_nanoseg.instances import Instances
+from napari_nanoseg.samples import Image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = {"true_positives": "#56B4E9", "false_positives": "#E69F00", "false_negatives": "#CC79A7"}
+"""Sky blue, orange and purple of Okabe and Ito, which colour-blind readers tell apart (jfly.uni-koeln.de/color)."""
+TITLES = {"true_positives": "found: {} TP", "false_positives": "not there: {} FP", "false_negatives": "missed: {} FN"}
+OPACITY = 0.35
+
+
+class ErrorMap(NamedTuple):
+    """Three int32 label images of shape (Y, X); 0 is background.
+
+    `true_positives` and `false_positives` hold ids of the prediction, `false_negatives` ids of the truth.
+    """
+
+    true_positives: NDArray[np.int32]
+    false_positives: NDArray[np.int32]
+    false_negatives: NDArray[np.int32]
+
+
+def error_map(
+    truth: Instances | NDArray[Any], prediction: Instances | NDArray[Any], evaluation: Evaluation
+) -> ErrorMap:
+    """Sort the particles of one comparison into found, not there and missed.
+
+    Parameters
+    ----------
+    truth, prediction : Instances or integer array, shape (Y, X)
+        What was compared.
+    evaluation : Evaluation
+        From :func:`~napari_nanoseg.evaluation.matching.evaluate` of the two.
+    """
+    truth, prediction = (
+        item if isinstance(item, Instances) else Instances.from_labels(np.asarray(item)) for item in (truth, prediction)
+    )
+    right = np.isin(prediction.ids, evaluation.prediction_ids)
+    missed = ~np.isin(truth.ids, evaluation.truth_ids)
+    return ErrorMap(prediction[right].to_labels(), prediction[~right].to_labels(), truth[missed].to_labels())
+
+
+def overlay(image: NDArray[Any], errors: ErrorMap) -> NDArray[np.uint8]:
+    """Paint an error map over the grey image: areas tinted, outlines solid, missed particles on top.
+
+    Parameters
+    ----------
+    image : array, shape (Y, X) or (Y, X, C)
+        Any real dtype; its 0.5 to 99.5 percentiles become black and white.
+    errors : ErrorMap
+        Of the same shape.
+
+    Returns
+    -------
+    uint8 array, shape (Y, X, 3)
+
+    Raises
+    ------
+    NanosegError
+        When the shapes differ.
+    """
+    from matplotlib.colors import to_rgb
+    from skimage.segmentation import find_boundaries
+
+    grey = image.mean(axis=2) if image.ndim == 3 else image.astype(np.float64)
+    if grey.shape != errors.true_positives.shape:
+        raise NanosegError(
+            f"The image has the shape {grey.shape} but its labels {errors.true_positives.shape}; "
+            "choose the micrograph of these labels."
+        )
+    low, high = np.percentile(grey, (0.5, 99.5))
+    grey = np.clip((grey - low) / max(high - low, np.finfo(float).tiny), 0, 1)
+    picture = np.repeat(grey[:, :, None], 3, axis=2)
+    for kind, labels in errors._asdict().items():
+        colour, inside = np.array(to_rgb(COLOURS[kind])), labels > 0
+        picture[inside] = (1 - OPACITY) * picture[inside] + OPACITY * colour
+        picture[find_boundaries(labels, mode="inner")] = colour
+    return (255 * picture).round().astype(np.uint8)
+
+
+def overlay_figure(
+    image: Image | NDArray[Any],
+    truth: Instances | NDArray[Any],
+    prediction: Instances | NDArray[Any],
+    evaluation: Evaluation,
+) -> Figure:
+    """Picture of one comparison over its micrograph, with a legend.
+
+    Parameters
+    ----------
+    image : Image or array, shape (Y, X) or (Y, X, C)
+        The micrograph.
+    truth, prediction : Instances or integer array, shape (Y, X)
+        What was compared.
+    evaluation : Evaluation
+        From :func:`~napari_nanoseg.evaluation.matching.evaluate` of the two.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        At 300 dpi no pixel of images up to 2100 pixels wide is lost.
+
+    Raises
+    ------
+    NanosegError
+        When the shapes differ.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    data = image.data if isinstance(image, Image) else np.asarray(image)
+    picture = overlay(data, error_map(truth, prediction, evaluation))
+    rows, columns = picture.shape[:2]
+    figure = Figure(figsize=(7.0, 7.0 * rows / columns + 0.35), dpi=300)
+    axes = figure.add_axes((0, 0, 1, 7.0 * rows / columns / figure.get_figheight()))
+    axes.imshow(picture, interpolation="nearest")
+    axes.set_axis_off()
+    counts = evaluation.figures()
+    handles = [
+        Patch(facecolor=COLOURS[kind], label=TITLES[kind].format(counts[kind])) for kind in ErrorMap._fields
+    ]
+    figure.legend(handles=handles, loc="upper left", ncols=3, frameon=False, fontsize=9, borderaxespad=0.4)
+    figure.text(
+        0.99, 1 - 0.18 / figure.get_figheight(), f"F1 = {evaluation.f1:.3f} at IoU ≥ {evaluation.iou_threshold:g}",
+        ha="right", va="center", fontsize=9,
+    )  # fmt: skip
+    return figure

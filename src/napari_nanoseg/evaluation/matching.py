@@ -1,0 +1,281 @@
+"""How well a prediction agrees with the truth, particle by particle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.instances import Instances
+
+if TYPE_CHECKING:
+    from scipy.sparse import coo_array, csr_array
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Counts of one comparison, or of several pooled; every figure follows from them.
+
+    Figures whose denominator is 0 are 0, as in StarDist: without a match, precision, recall, F1, accuracy, panoptic
+    quality and mean matched IoU are 0, also when truth and prediction are both empty. `recall_complete` and
+    `recall_border` are None when the truth has no such particle.
+
+    Parameters
+    ----------
+    iou_threshold : float
+        A matched pair has at least this intersection over union.
+    truth_ids, prediction_ids : int32 array, shape (TP,)
+        Ids of the matched particles, pair by pair.
+    ious : float64 array, shape (TP,)
+        Intersection over union of each pair.
+    false_negatives, false_positives : int
+        True particles nobody found, and predicted ones that are not there.
+    border_truth, border_found : int
+        True particles that touch the image border, and those of them that were found.
+    foreground_both, foreground_any : int
+        Pixels in a true and a predicted particle, and in at least one of them.
+    """
+
+    iou_threshold: float
+    truth_ids: NDArray[np.int32]
+    prediction_ids: NDArray[np.int32]
+    ious: NDArray[np.float64]
+    false_negatives: int
+    false_positives: int
+    border_truth: int
+    border_found: int
+    foreground_both: int
+    foreground_any: int
+
+    @property
+    def true_positives(self) -> int:
+        """Matched pairs."""
+        return len(self.ious)
+
+    @property
+    def precision(self) -> float:
+        """TP / (TP + FP)."""
+        return _ratio(self.true_positives, self.true_positives + self.false_positives)
+
+    @property
+    def recall(self) -> float:
+        """TP / (TP + FN)."""
+        return _ratio(self.true_positives, self.true_positives + self.false_negatives)
+
+    @property
+    def f1(self) -> float:
+        """2 TP / (2 TP + FP + FN)."""
+        return _ratio(2 * self.true_positives, self._twice_mean_count)
+
+    @property
+    def accuracy(self) -> float:
+        """TP / (TP + FP + FN)."""
+        return _ratio(self.true_positives, self.true_positives + self.false_positives + self.false_negatives)
+
+    @property
+    def mean_matched_iou(self) -> float:
+        """Mean IoU of the matched pairs."""
+        return _ratio(float(self.ious.sum()), self.true_positives)
+
+    @property
+    def panoptic_quality(self) -> float:
+        """Sum of the matched IoUs / (TP + FP/2 + FN/2) (A. Kirillov et al., CVPR 2019, eq. 1)."""
+        return _ratio(2 * float(self.ious.sum()), self._twice_mean_count)
+
+    @property
+    def foreground_accuracy(self) -> float:
+        """Pixels: TP / (TP + FP + FN) of particle against background."""
+        return _ratio(self.foreground_both, self.foreground_any)
+
+    @property
+    def recall_complete(self) -> float | None:
+        """Recall of the true particles that do not touch the image border; None without any."""
+        complete = self.true_positives + self.false_negatives - self.border_truth
+        return (self.true_positives - self.border_found) / complete if complete else None
+
+    @property
+    def recall_border(self) -> float | None:
+        """Recall of the true particles that touch the image border; None without any."""
+        return self.border_found / self.border_truth if self.border_truth else None
+
+    @property
+    def _twice_mean_count(self) -> int:
+        return 2 * self.true_positives + self.false_positives + self.false_negatives
+
+    def figures(self) -> dict[str, int | float | None]:
+        """All figures by name, as plain numbers."""
+        return {
+            "iou_threshold": self.iou_threshold,
+            "true_positives": self.true_positives,
+            "false_positives": self.false_positives,
+            "false_negatives": self.false_negatives,
+            "precision": self.precision,
+            "recall": self.recall,
+            "f1": self.f1,
+            "accuracy": self.accuracy,
+            "panoptic_quality": self.panoptic_quality,
+            "mean_matched_iou": self.mean_matched_iou,
+            "foreground_accuracy": self.foreground_accuracy,
+            "recall_complete": self.recall_complete,
+            "recall_border": self.recall_border,
+        }
+
+
+def evaluate(
+    truth: Instances | NDArray[Any], prediction: Instances | NDArray[Any], iou_threshold: float = 0.5
+) -> Evaluation:
+    """Match predicted particles with true ones, one to one, so that as many as possible are found.
+
+    Among the assignments with the most matched pairs, the one with the largest sum of IoUs counts. For label images
+    and thresholds of at least 0.5 the figures are those of ``stardist.matching.matching``; below, that function may
+    let pairs under the threshold decide between equals.
+
+    Parameters
+    ----------
+    truth, prediction : Instances or integer array, shape (Y, X) or (Z, Y, X)
+        Particles (masks may overlap, each counts in full), or label images (0 is background).
+    iou_threshold : float
+        Smallest intersection over union of a match, above 0 and at most 1.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    NanosegError
+        When the shapes differ or the threshold is out of range.
+    """
+    if not 0 < iou_threshold <= 1:
+        raise NanosegError(f"The IoU threshold {iou_threshold} is not above 0 and at most 1; 0.5 is usual.")
+    truth, prediction = (
+        item if isinstance(item, Instances) else Instances.from_labels(np.asarray(item)) for item in (truth, prediction)
+    )
+    if truth.shape != prediction.shape:
+        raise NanosegError(
+            f"The truth has the shape {truth.shape} but the prediction {prediction.shape}; "
+            "compare label images of the same micrograph."
+        )
+    true_pixels, predicted_pixels = _pixels(truth), _pixels(prediction)
+    rows, columns, ious = _best_pairs(_ious(true_pixels, predicted_pixels, iou_threshold))
+    true_ground, predicted_ground = np.zeros((2, true_pixels.shape[1]), dtype=bool)
+    true_ground[true_pixels.indices] = True
+    predicted_ground[predicted_pixels.indices] = True
+    border = truth.touches_border
+    return Evaluation(
+        iou_threshold=float(iou_threshold),
+        truth_ids=truth.ids[rows],
+        prediction_ids=prediction.ids[columns],
+        ious=ious,
+        false_negatives=len(truth) - len(rows),
+        false_positives=len(prediction) - len(columns),
+        border_truth=int(np.count_nonzero(border)),
+        border_found=int(np.count_nonzero(border[rows])),
+        foreground_both=int(np.count_nonzero(true_ground & predicted_ground)),
+        foreground_any=int(np.count_nonzero(true_ground | predicted_ground)),
+    )
+
+
+def pool(evaluations: Iterable[Evaluation]) -> Evaluation:
+    """Add up the counts of several images, so that every particle weighs the same.
+
+    Parameters
+    ----------
+    evaluations : iterable of Evaluation
+        At the same threshold; at least one.
+
+    Returns
+    -------
+    Evaluation
+        Its pairs are those of all images one after the other; their ids are each image's own.
+
+    Raises
+    ------
+    NanosegError
+        When there is none or the thresholds differ.
+    """
+    every = list(evaluations)
+    thresholds = {one.iou_threshold for one in every}
+    if len(thresholds) != 1:
+        raise NanosegError(
+            f"Evaluations at {len(thresholds)} different IoU thresholds cannot be added up; give at least one image "
+            "and use one threshold for all."
+        )
+    return Evaluation(
+        iou_threshold=thresholds.pop(),
+        truth_ids=np.concatenate([one.truth_ids for one in every]),
+        prediction_ids=np.concatenate([one.prediction_ids for one in every]),
+        ious=np.concatenate([one.ious for one in every]),
+        false_negatives=sum(one.false_negatives for one in every),
+        false_positives=sum(one.false_positives for one in every),
+        border_truth=sum(one.border_truth for one in every),
+        border_found=sum(one.border_found for one in every),
+        foreground_both=sum(one.foreground_both for one in every),
+        foreground_any=sum(one.foreground_any for one in every),
+    )
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def _pixels(instances: Instances) -> csr_array:
+    """Sparse matrix (objects, pixels of the image): 1 where the pixel belongs to the object."""
+    from scipy.sparse import csr_array
+
+    shape, starts = instances.shape, instances.boxes[:, : len(instances.shape)]
+    parts = [
+        np.ravel_multi_index(tuple(axis + start for axis, start in zip(mask.nonzero(), corner, strict=True)), shape)
+        for mask, corner in zip(instances.masks, starts.tolist(), strict=True)
+    ]
+    indices = np.concatenate([np.zeros(0, np.int64), *parts])
+    bounds = np.cumsum([0, *(len(part) for part in parts)])
+    size = (len(instances), int(np.prod(shape)))
+    return csr_array((np.ones(len(indices), np.int32), indices, bounds), shape=size)
+
+
+def _ious(truth: csr_array, prediction: csr_array, threshold: float) -> coo_array:
+    """Sparse matrix (true, predicted) of the intersections over union that reach the threshold, row by row."""
+    from scipy.sparse import coo_array
+
+    shared = (truth @ prediction.T).tocoo()
+    true_area, predicted_area = np.diff(truth.indptr), np.diff(prediction.indptr)
+    ious = shared.data / (true_area[shared.row] + predicted_area[shared.col] - shared.data)
+    kept = ious >= threshold
+    return coo_array((ious[kept], (shared.row[kept], shared.col[kept])), shape=shared.shape)
+
+
+def _best_pairs(ious: coo_array) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Most pairs, then largest sum of IoUs, one to one: rows, columns and IoUs, by row.
+
+    Particles that overlap nothing else are matched at once; the assignment problem is solved for the rest, group by
+    group of particles that compete with each other.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n_rows, n_columns = ious.shape
+    nodes = n_rows + n_columns
+    graph = coo_array((np.ones(ious.nnz, np.int8), (ious.row, ious.col + n_rows)), shape=(nodes, nodes))
+    group = connected_components(graph, directed=False)[1][ious.row]
+    order = np.argsort(group, kind="stable")
+    chosen: list[int] = []
+    for edges in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        if len(edges) <= 1:
+            chosen.extend(edges)
+            continue
+        rows, row_of = np.unique(ious.row[edges], return_inverse=True)
+        columns, column_of = np.unique(ious.col[edges], return_inverse=True)
+        edge_at = np.full((len(rows), len(columns)), -1)
+        edge_at[row_of, column_of] = edges
+        # A pair counts more than all IoUs together can make up for.
+        gain = np.where(edge_at >= 0, min(edge_at.shape) + ious.data[edge_at], 0.0)
+        matched = edge_at[linear_sum_assignment(gain, maximize=True)]
+        chosen.extend(matched[matched >= 0])
+    picked = np.sort(np.array(chosen, dtype=np.int64))
+    return ious.row[picked], ious.col[picked], ious.data[picked]
