@@ -34,14 +34,17 @@ class CocoImage:
     shape: tuple[int, int] | None
     annotations: list[Mapping[str, Any]] = field(default_factory=list)
 
-    def instances(self, shape: tuple[int, int], where: str) -> Instances:
-        """Objects in an image of this shape.
+    def instances(self, shape: tuple[int, int] | None, where: str) -> Instances:
+        """Objects in an image of this shape; None stands for the shape in the file.
 
         Raises
         ------
         NanosegError
-            When the annotations were made for another shape or are damaged.
+            When the annotations were made for another shape, no shape is known, or they are damaged.
         """
+        shape = shape or self.shape
+        if shape is None:
+            raise NanosegError(f"{where} does not give the height and width of the image; export it with them.")
         _same_shape(self.shape or shape, shape, where)
         try:
             return Instances.from_coco(self.annotations, shape)
@@ -49,7 +52,7 @@ class CocoImage:
             raise NanosegError(f"{where}: {error}") from error
 
 
-def read_annotation(path: str | Path, shape: tuple[int, int]) -> Instances:
+def read_annotation(path: str | Path, shape: tuple[int, int] | None = None) -> Instances:
     """Read the annotation of one image.
 
     Parameters
@@ -58,8 +61,8 @@ def read_annotation(path: str | Path, shape: tuple[int, int]) -> Instances:
         A label image (TIFF, PNG, BMP, NPY), ImageJ regions (``.roi``, or ``.zip`` from the ROI manager:
         polygons, freehand, traced, composite, ovals, rectangles), or a COCO ``.json`` (of one image, or with an image
         of the file's name).
-    shape : tuple of int
-        (Y, X) of the image.
+    shape : tuple of int, optional
+        (Y, X) of the image; ImageJ regions do not know it, the others do.
 
     Raises
     ------
@@ -69,6 +72,8 @@ def read_annotation(path: str | Path, shape: tuple[int, int]) -> Instances:
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in (".roi", ".zip"):
+        if shape is None:
+            raise NanosegError(f"{path} holds regions of an image of unknown size; convert them to a label image.")
         return _from_rois(path, shape)
     if suffix == ".json":
         images = read_coco(path)
@@ -110,11 +115,11 @@ def read_coco(path: str | Path) -> dict[str, CocoImage]:
     return by_stem
 
 
-def _from_label_image(path: Path, shape: tuple[int, int]) -> Instances:
+def _from_label_image(path: Path, shape: tuple[int, int] | None) -> Instances:
     from scipy.ndimage import label
 
     labels = read_labels(path)
-    _same_shape(labels.shape, shape, str(path))
+    _same_shape(labels.shape, shape or labels.shape, str(path))
     try:
         instances = Instances.from_labels(labels)
     except NanosegError as error:

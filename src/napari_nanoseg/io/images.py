@@ -78,6 +78,27 @@ def read_labels(path: str | Path) -> NDArray[Any]:
     return data
 
 
+def read_calibration(path: str | Path) -> Calibration:
+    """Read the pixel size in a file's tags without its pixels; not known for files that are not TIFF.
+
+    Raises
+    ------
+    NanosegError
+        When the file is missing, empty or damaged.
+    """
+    import tifffile
+
+    path = Path(path)
+    check_file(path)
+    if path.suffix.lower() not in TIFF_SUFFIXES:
+        return Calibration()
+    try:
+        with tifffile.TiffFile(path) as tif:
+            return tiff_calibration(tif, "YX")
+    except tifffile.TiffFileError as error:
+        raise NanosegError(f"{path} is damaged or not a TIFF file; save or copy it again.") from error
+
+
 def write_image(path: str | Path, image: Image) -> None:
     """Write an image atomically, as TIFF with its pixel size or as PNG.
 
@@ -249,7 +270,7 @@ def _read_npy(path: Path, labels: bool) -> _Content:
             f"{path} holds Python objects (as Cellpose's _seg.npy does), which could run any code; "
             "export the masks as TIFF or PNG."
         ) from error
-    names = {2: "YX", 3: "YXS" if data.shape[-1] in (3, 4) and not labels else "ZYX", 4: "ZYXS"}
+    names = {2: "YX", 3: "YXS" if data.shape[-1:] in ((3,), (4,)) and not labels else "ZYX", 4: "ZYXS"}
     if data.ndim not in names:
         raise NanosegError(f"{path} is an array of shape {data.shape}; give an image (Y, X) or a stack (Z, Y, X).")
     return *_standard_axes(data, names[data.ndim], path), Calibration()
