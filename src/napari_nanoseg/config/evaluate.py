@@ -17,7 +17,7 @@ class EvaluateConfig(Config):
         default=0.5,
         gt=0,
         lt=1,
-        description="a prediction is right when it overlaps a true particle with at least this intersection over union",
+        description="A prediction is right when it overlaps a true particle with at least this intersection over union",
     )
 
 
@@ -26,8 +26,13 @@ class EvaluateJob(Config):
 
     job: Literal["evaluate"] = "evaluate"
     config: EvaluateConfig = EvaluateConfig()
-    truth: Path = Field(description="true label image, folder of label images, data set or COCO file")
-    prediction: Path = Field(description="predicted label image, folder of label images, data set or COCO file")
+    truth: Path = Field(description="True label image, folder of label images, data set or COCO file")
+    prediction: Path = Field(description="Predicted label image, folder of label images, data set or COCO file")
+    images: tuple[Path, ...] = Field(
+        default=(),
+        description="Micrographs for the overlays, found by stem; empty: the data set's own",
+    )
     out: Path | None = Field(
-        default=None, description="folder for the table per image, the figures and the overlays; empty writes nothing"
+        default=None,
+        description="Folder for the table per image, figures and overlays; empty: nothing is written",
     )

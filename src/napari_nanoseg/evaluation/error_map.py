@@ -128,9 +128,7 @@ def overlay_figure(
     axes.imshow(picture, interpolation="nearest")
     axes.set_axis_off()
     counts = evaluation.figures()
-    handles = [
-        Patch(facecolor=COLOURS[kind], label=TITLES[kind].format(counts[kind])) for kind in ErrorMap._fields
-    ]
+    handles = [Patch(facecolor=COLOURS[kind], label=TITLES[kind].format(counts[kind])) for kind in ErrorMap._fields]
     figure.legend(handles=handles, loc="upper left", ncols=3, frameon=False, fontsize=9, borderaxespad=0.4)
     figure.text(
         0.99, 1 - 0.18 / figure.get_figheight(), f"F1 = {evaluation.f1:.3f} at IoU ≥ {evaluation.iou_threshold:g}",

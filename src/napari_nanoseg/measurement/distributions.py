@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-PAPER_STYLE = {"font.size": 8, "font.family": "DejaVu Sans", "axes.linewidth": 0.6, "svg.fonttype": "none"}
+PAPER_STYLE: dict[Any, Any] = {"font.size": 8, "font.family": "DejaVu Sans", "axes.linewidth": 0.6}
 SIZE = "equivalent_diameter"
 BAR, DENSITY, FIT, MARK = "#56B4E9", "#0072B2", "#D55E00", "#333333"
 """Okabe and Ito's colours, which colour-blind readers tell apart (jfly.uni-koeln.de/color)."""
@@ -93,6 +93,7 @@ def distribution_figure(table: DataFrame, exclude_border: bool = True) -> Figure
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     sizes, unit = _sizes(table, exclude_border)
     if not len(sizes):
@@ -105,8 +106,10 @@ def distribution_figure(table: DataFrame, exclude_border: bool = True) -> Figure
         _draw(axes, sizes)
         axes.set_xlabel(f"Equivalent diameter ({unit or 'px'})")
         axes.set_ylabel("Number of particles")
-        axes.yaxis.get_major_locator().set_params(integer=True)
-        figure.legend(frameon=False, fontsize=6, loc="outside upper center", ncols=3, columnspacing=0.9, handlelength=1.5)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.legend(
+            frameon=False, fontsize=6, loc="outside upper center", ncols=3, columnspacing=0.9, handlelength=1.5
+        )
     return figure
 
 
@@ -133,7 +136,9 @@ def _draw(axes: Axes, sizes: NDArray[np.float64]) -> None:
         density = kernel(grid) * per_bar
         fit = lognorm.pdf(grid, math.log(gsd), scale=median) * per_bar
         axes.plot(grid, density, color=DENSITY, linewidth=1.2, label="kernel density")
-        axes.plot(grid, fit, "--", color=FIT, linewidth=1.2, label=f"log-normal (median {_short(median)}, GSD {gsd:.2f})")
+        axes.plot(
+            grid, fit, "--", color=FIT, linewidth=1.2, label=f"log-normal (median {_short(median)}, GSD {gsd:.2f})"
+        )
         top = max(top, float(density.max()), float(fit.max()))
         for percent, value in zip((10, 50, 90), np.quantile(sizes, (0.1, 0.5, 0.9)).tolist(), strict=True):
             axes.axvline(value, color=MARK, linewidth=0.7, linestyle=":")

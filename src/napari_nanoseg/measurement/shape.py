@@ -75,11 +75,12 @@ def _hull(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _outermost(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """First column with a pixel, for each line between two rows (and above the first, below the last); else the width."""
+    """First column with a pixel beside each of the lines above, between and below the rows; the width if none."""
     width = mask.shape[1]
     first = np.full(len(mask) + 2, width)
     first[1:-1] = np.where(mask.any(axis=1), mask.argmax(axis=1), width)
-    return np.minimum(first[:-1], first[1:])
+    edge: NDArray[np.int64] = np.minimum(first[:-1], first[1:])
+    return edge
 
 
 def _convex(rows: list[int], columns: list[int]) -> list[tuple[int, int]]:

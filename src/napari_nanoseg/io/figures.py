@@ -1,0 +1,34 @@
+"""Figures, out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_nanoseg.io.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def write_figure(figure: Figure, path: str | Path) -> None:
+    """Write a figure atomically; the same figure always gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Drawn at its own resolution.
+    path : str or Path
+        Ends in ``.png``, ``.svg`` (text stays text) or ``.pdf``.
+
+    Raises
+    ------
+    NanosegError
+        When the file cannot be written.
+    """
+    from matplotlib import rc_context
+
+    metadata: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(Path(path).suffix, {})
+    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "nanoseg"}
+    with rc_context(style), atomic_path(path) as temporary:
+        figure.savefig(temporary, metadata=metadata)

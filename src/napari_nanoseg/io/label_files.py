@@ -1,0 +1,106 @@
+"""Label images, and COCO images, by their stem: what measuring and comparing start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.instances import Instances
+from napari_nanoseg.io.annotations import CocoImage, read_annotation, read_coco
+from napari_nanoseg.io.datasets import COCO_NAME
+from napari_nanoseg.io.images import check_file, list_images, read_calibration
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """The labels of one image: a label image, or the image of a COCO file."""
+
+    name: str
+    path: Path
+    coco: CocoImage | None = None
+
+    def read(self) -> Instances:
+        """Read the objects.
+
+        Raises
+        ------
+        NanosegError
+            When the file cannot be read or does not tell the objects apart.
+        """
+        if self.coco is None:
+            return read_annotation(self.path)
+        return self.coco.instances(None, f"{self.path}, image {self.name}")
+
+    @property
+    def calibration(self) -> Calibration:
+        """The pixel size in the tags of the label image, when there is one."""
+        return Calibration() if self.coco is not None else read_calibration(self.path)
+
+
+def find_labels(path: Path) -> dict[str, LabelFile]:
+    """Label files by stem.
+
+    Parameters
+    ----------
+    path : Path
+        A label image, a COCO file (``.json``), a folder of label images, or a data set (its ``annotations.json`` wins
+        over its ``masks/``).
+
+    Raises
+    ------
+    NanosegError
+        When nothing is there, or two files have the same stem.
+    """
+    if path.suffix.lower() == ".json":
+        return _from_coco(path)
+    if not path.is_dir():
+        check_file(path)
+        return {path.stem: LabelFile(path.stem, path)}
+    folder = path / "masks" if (path / "masks").is_dir() else path
+    found = {name: LabelFile(name, file) for name, file in by_stem(list_images(folder)).items()}
+    if (path / COCO_NAME).is_file():
+        found |= _from_coco(path / COCO_NAME)
+    if not found:
+        raise NanosegError(f"{path} has no label images; choose the folder that holds them.")
+    return dict(sorted(found.items()))
+
+
+def find_images(paths: Iterable[Path]) -> dict[str, Path]:
+    """Micrographs by stem, from files, folders of images and data sets (their ``images/``).
+
+    Raises
+    ------
+    NanosegError
+        When nothing is there, or two files have the same stem.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += list_images(path / "images" if (path / "images").is_dir() else path)
+        else:
+            check_file(path)
+            files.append(path)
+    return by_stem(files)
+
+
+def by_stem(files: Iterable[Path]) -> dict[str, Path]:
+    """Files by stem.
+
+    Raises
+    ------
+    NanosegError
+        When two have the same.
+    """
+    found: dict[str, Path] = {}
+    for file in files:
+        if file.stem in found:
+            raise NanosegError(f"{found[file.stem]} and {file} have the same name; rename one of them.")
+        found[file.stem] = file
+    return found
+
+
+def _from_coco(path: Path) -> dict[str, LabelFile]:
+    return {name: LabelFile(name, path, coco) for name, coco in read_coco(path).items()}

@@ -1,0 +1,109 @@
+"""Label images in, one calibrated table and its size distribution out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.measure import MeasureJob
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.io.figures import write_figure
+from napari_nanoseg.io.images import read_image
+from napari_nanoseg.io.label_files import LabelFile, find_images, find_labels
+from napari_nanoseg.io.run_record import run_record, write_run_record
+from napari_nanoseg.io.tables import TABLE_SUFFIXES, write_table
+from napari_nanoseg.measurement.distributions import distribution_figure, size_summary
+from napari_nanoseg.measurement.particles import measure
+from napari_nanoseg.samples import Image
+
+
+def measure_job(job: MeasureJob) -> Job:
+    """Measure label images into one table.
+
+    Writes the table, beside it ``STEM_distribution.png`` and ``.svg`` (when a particle counts) and ``TABLE.run.yaml``.
+    The pixel size is the config's, else that of the label image's tags, else the micrograph's. The figures are those
+    of :func:`~napari_nanoseg.measurement.distributions.size_summary`.
+
+    Raises
+    ------
+    NanosegError
+        When a file cannot be read or written, labels and micrograph differ in shape, or the pixel size of only some
+        images is known.
+    """
+    from pandas import concat
+
+    started = datetime.now(UTC)
+    if job.out.suffix.lower() not in TABLE_SUFFIXES:
+        raise NanosegError(f"The table {job.out} must end in {' or '.join(TABLE_SUFFIXES)}; rename it.")
+    files = _label_files(job.labels)
+    images = find_images(job.images)
+    for name in images.keys() - files.keys():
+        yield Notice(f"{images[name]} is not measured: there are no labels called {name}.")
+
+    yield Stage("measure", f"Measuring {len(files)} label image{'s' if len(files) > 1 else ''}")
+    tables, sizes = [], {}
+    for done, (name, file) in enumerate(files.items(), start=1):
+        image = read_image(images[name]) if name in images else None
+        if image is None and job.images:
+            yield Notice(f"{name} has no micrograph of that name: its particles get no intensity.")
+        instances, calibration = file.read(), _calibration(job.config.pixel_size_nm, file, image)
+        sizes[name] = calibration.known
+        try:
+            table = measure(instances, calibration, image)
+        except NanosegError as error:
+            raise NanosegError(f"{file.path}: {error}") from error
+        if len(files) > 1:
+            table.insert(0, "image", name)
+        tables.append(table)
+        yield Progress(done, len(files), "images")
+    _need_one_unit(sizes)
+    if not any(sizes.values()):
+        yield Notice("The pixel size is not known: lengths are in pixels. Give the pixel size to get nanometres.")
+
+    table = concat(tables, ignore_index=True)
+    figures = size_summary(table, job.config.exclude_border)
+    yield Stage("write", f"Writing {len(table)} particles to {job.out}")
+    write_table(table, job.out)
+    written = {"table": job.out}
+    if figures["n"]:
+        drawn = distribution_figure(table, job.config.exclude_border)
+        for suffix in ("png", "svg"):
+            path = job.out.with_name(f"{job.out.stem}_distribution.{suffix}")
+            write_figure(drawn, path)
+            written[f"distribution_{suffix}"] = path
+    else:
+        yield Notice("No particle counts for a size distribution: there is none, or all touch the image border.")
+    record = job.out.with_name(f"{job.out.name}.run.yaml")
+    inputs = {file.path for file in files.values()} | {images[name] for name in images.keys() & files.keys()}
+    write_run_record(record, run_record(job, sorted(inputs), figures=figures, started=started))
+    return JobResult(figures, {name: str(path) for name, path in (written | {"run_record": record}).items()})
+
+
+def _label_files(paths: tuple[Path, ...]) -> dict[str, LabelFile]:
+    files: dict[str, LabelFile] = {}
+    for path in paths:
+        for name, file in find_labels(path).items():
+            if name in files:
+                raise NanosegError(f"{files[name].path} and {file.path} both hold labels called {name}; rename one.")
+            files[name] = file
+    return files
+
+
+def _calibration(pixel_size_nm: float | None, file: LabelFile, image: Image | None) -> Calibration:
+    if pixel_size_nm is not None:
+        return Calibration.of(pixel_size_nm)
+    if file.calibration.known or image is None:
+        return file.calibration
+    return image.calibration
+
+
+def _need_one_unit(known: dict[str, bool]) -> None:
+    """Refuse to mix sizes in pixels and in nanometres."""
+    without = [name for name, is_known in known.items() if not is_known]
+    if without and len(without) < len(known):
+        raise NanosegError(
+            f"The pixel size of {without[0]} is not known but that of other images is; give one pixel size for all, "
+            "or measure them apart."
+        )
