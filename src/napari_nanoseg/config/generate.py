@@ -41,7 +41,7 @@ class CutPasteConfig(Config):
         0.6, ge=0, le=1, description="Leave out source particles smaller than this fraction of the mean area"
     )
     solidity_tolerance: float = Field(
-        0.05,
+        0.03,
         ge=0,
         le=1,
         description="Leave out source particles whose solidity is this much below the sources' 90th percentile: they "
@@ -49,7 +49,7 @@ class CutPasteConfig(Config):
         json_schema_extra=_extra(advanced=True),
     )
     drop_outliers: bool = Field(
-        False, description="Leave out source particles of unusual area, brightness or saturation (robust z-score > 3.5)"
+        True, description="Leave out source particles of unusual area, brightness or saturation (robust z-score > 3.5)"
     )
     texture: Literal["real", "quilted", "mixed"] = Field(
         "real", description="Surface of the particles: as cut out, synthesised by image quilting, or half of each"

@@ -12,12 +12,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.generate import CutPasteConfig
-from napari_nanoseg.generators.kernels import uniform
 
 TONES = 1024
 """Points of a tone curve; grey values in between are interpolated."""
-NORMALS = 1 << 14
-"""Quantiles in the table that turns random bits into normal deviates (their standard deviation is 0.9999)."""
+NORMALS = 1 << 18
+"""Normal deviates in the noise table; every row of an image starts reading it somewhere else (four times as fast as
+drawing them pixel by pixel)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class Appearance:
         rows = rng.normal(0, self.scan, canvas.shape[0]).astype(np.float32)
         white = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
         pixels = np.empty(canvas.shape, dtype)
+        starts = rng.integers(0, NORMALS - canvas.shape[1], canvas.shape[0])
         finish(
             canvas,
             self.tone(float(canvas.mean())),
@@ -78,12 +79,13 @@ class Appearance:
             rows,
             self.gaussian,
             self.poisson,
-            self.salt_pepper,
             white,
-            _normal_table(),
-            rng.integers(1, 2**63, 1, np.uint64),
+            _noise_table(),
+            starts,
             pixels,
         )
+        spots = rng.integers(0, pixels.size, rng.binomial(pixels.size, self.salt_pepper))
+        pixels.flat[spots] = np.where(rng.random(len(spots)) < 0.5, pixels.dtype.type(white), pixels.dtype.type(0))
         return pixels
 
     def tone(self, mean: float) -> NDArray[np.float32]:
@@ -94,10 +96,8 @@ class Appearance:
 
 
 @cache
-def _normal_table() -> NDArray[np.float32]:
-    from scipy.special import ndtri
-
-    return ndtri((np.arange(NORMALS) + 0.5) / NORMALS).astype(np.float32)
+def _noise_table() -> NDArray[np.float32]:
+    return np.random.default_rng(0).standard_normal(NORMALS, np.float32)
 
 
 def blur(canvas: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
@@ -147,50 +147,40 @@ def finish(
     offsets: NDArray[np.float32],
     gaussian: float,
     poisson: float,
-    salt_pepper: float,
     white: float,
     normals: NDArray[np.float32],
-    random: NDArray[np.uint64],
+    starts: NDArray[np.int64],
     pixels: NDArray[Any],
 ) -> None:
     """Apply tone curve, illumination and noise and write `pixels`, black 0 and `white`.
 
-    Shot noise is drawn from a normal distribution of the same variance, ``poisson**2 * value``.
+    `offsets` are added to whole rows, row r takes its deviates from ``normals[starts[r]:]``. Shot noise has a normal
+    distribution of the variance ``poisson**2 * value``.
     """
     height, width = canvas.shape
-    one, zero = np.float32(1), np.float32(0)
+    one, zero, half = np.float32(1), np.float32(0), np.float32(0.5)
     top = np.float32(white)
-    rounding = np.float32(0.5 if white > 1 else 0.0)
+    rounding = half if white > 1 else zero
     steps = np.float32(tone.size - 1)
+    last = tone.size - 2
     variance, shot = np.float32(gaussian * gaussian), np.float32(poisson * poisson)
-    noisy = gaussian > 0 or poisson > 0
-    rare = np.uint64(salt_pepper * 4294967296.0)
-    seed = np.empty(1, np.uint64)
-    seed[0] = random[0]
-    uniform(seed)
-    x = seed[0]
+    line = np.empty(width, np.float32)
     for r in range(height):
-        y_part = np.float32(2 * r / height - 1)
+        grey = canvas[r]
         for c in range(width):
-            value = min(max(canvas[r, c], zero), one) * steps
-            index = min(int(value), tone.size - 2)
-            value = tone[index] + (value - np.float32(index)) * (tone[index + 1] - tone[index])
-            x_part = np.float32(c) * np.float32(2 / width) - one
-            value *= (
-                one
-                + lighting[0] * y_part
-                + lighting[1] * x_part
-                - lighting[2] * np.float32(0.5) * (y_part * y_part + x_part * x_part)
-            )
-            value += offsets[r]
-            x ^= x >> np.uint64(12)
-            x ^= x << np.uint64(25)
-            x ^= x >> np.uint64(27)
-            bits = x * np.uint64(2685821657736338717)
-            if noisy:
-                deviate = normals[bits >> np.uint64(50)]
-                value += deviate * np.float32(math.sqrt(variance + shot * max(value, zero)))
-            value = min(max(value, zero), one)
-            if (bits & np.uint64(0xFFFFFFFF)) < rare:
-                value = one if bits & np.uint64(1 << 40) else zero
-            pixels[r, c] = value * top + rounding
+            value = min(max(grey[c], zero), one) * steps
+            index = min(int(value), last)
+            below = tone[index]
+            line[c] = below + (value - np.float32(index)) * (tone[index + 1] - below)
+        y = np.float32(2 * r / height - 1)
+        light = one + lighting[0] * y - half * lighting[2] * y * y
+        for c in range(width):
+            x = np.float32(c) * np.float32(2 / width) - one
+            line[c] = line[c] * (light + x * (lighting[1] - half * lighting[2] * x)) + offsets[r]
+        if variance > 0 or shot > 0:
+            noise = normals[starts[r] : starts[r] + width]
+            for c in range(width):
+                line[c] += noise[c] * np.sqrt(variance + shot * max(line[c], zero))
+        out = pixels[r]
+        for c in range(width):
+            out[c] = min(max(line[c], zero), one) * top + rounding

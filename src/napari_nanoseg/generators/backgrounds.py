@@ -63,7 +63,7 @@ def find_clean(source: Source, margin: int) -> Clean:
                 "annotated image; mark more background without particles."
             )
         return Clean(source, np.zeros_like(clean), float(np.percentile(source.grey, 5)))
-    clean = _without_shadows(source.grey, clean)
+    clean = _without_others(source.grey, clean)
     return Clean(source, clean, float(np.median(source.grey[clean])))
 
 
@@ -96,38 +96,53 @@ def _without_burnt_in(grey: NDArray[np.float32], clean: NDArray[np.bool_]) -> ND
     return rest if rest.sum() >= FEWEST_PIXELS else clean
 
 
-def _without_shadows(grey: NDArray[np.float32], clean: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Leave out what differs from a plane through the background, as halos and shadows of particles do."""
-    smooth = _smooth(grey, clean, 2.0)
-    difference = smooth - _plane(grey, clean)
-    spread = 1.4826 * float(np.median(np.abs(difference[clean]))) + 1e-3
-    rest = clean & (np.abs(difference) < 3 * spread)
-    return rest if rest.sum() > 0.3 * clean.sum() else clean
+def _without_others(grey: NDArray[np.float32], clean: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Leave out what differs from a plane through the background: halos and shadows of particles, insets, debris."""
+    from scipy.ndimage import binary_erosion
+
+    plane, spread = _plane(grey, clean)
+    near = np.abs(_smooth(grey, clean, plane, 3.0) - plane) < 2 * spread
+    rest = clean & binary_erosion(near, iterations=2, border_value=1)
+    if rest.sum() < 0.2 * clean.sum():
+        rest = clean & near
+    return rest if rest.sum() >= FEWEST_PIXELS else clean
 
 
-def _plane(grey: NDArray[np.float32], clean: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Plane fitted to the clean pixels (twice, the second time without the far ones), kept within their range."""
+def _plane(grey: NDArray[np.float32], clean: NDArray[np.bool_]) -> tuple[NDArray[np.float32], float]:
+    """Plane fitted to the most common grey values of the clean pixels, and the standard deviation about it."""
     rows, columns = np.nonzero(clean)
     values = grey[rows, columns].astype(float)
     design = np.stack([np.ones(len(rows)), rows / grey.shape[0], columns / grey.shape[1]], 1)
-    used = np.ones(len(rows), bool)
-    for _ in range(2):
+    lowest, highest = _shortest_half(values)
+    used = (values >= 2 * lowest - highest) & (values <= 2 * highest - lowest)
+    for _ in range(3):
         weights = np.linalg.lstsq(design[used], values[used], rcond=None)[0]
         error = np.abs(values - design @ weights)
-        used = error <= 2.5 * 1.4826 * np.median(error) + 1e-4
+        spread = 1.4826 * float(np.median(error[used])) + 2e-3
+        used = error <= 3 * spread
     y, x = np.mgrid[: grey.shape[0], : grey.shape[1]]
     plane = weights[0] + weights[1] * y / grey.shape[0] + weights[2] * x / grey.shape[1]
-    return np.clip(plane, *np.percentile(values, (2, 98))).astype(np.float32)
+    return np.clip(plane, values[used].min(), values[used].max()).astype(np.float32), spread
 
 
-def _smooth(grey: NDArray[np.float32], clean: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:
-    """Mean of the clean pixels nearby (normalised convolution); the plane through them where there are none."""
+def _shortest_half(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Find the ends of the shortest interval that holds half of the values."""
+    ordered = np.sort(values)
+    half = len(ordered) // 2
+    start = int(np.argmin(ordered[half:] - ordered[: len(ordered) - half]))
+    return float(ordered[start]), float(ordered[start + half])
+
+
+def _smooth(
+    grey: NDArray[np.float32], clean: NDArray[np.bool_], plane: NDArray[np.float32], sigma: float
+) -> NDArray[np.float32]:
+    """Mean of the clean pixels nearby (normalised convolution); the plane where there are none."""
     from scipy.ndimage import gaussian_filter
 
     weight = gaussian_filter(clean.astype(np.float32), sigma)
     total = gaussian_filter(np.where(clean, grey, 0).astype(np.float32), sigma)
     faint = np.float32(0.02)
-    smooth: NDArray[np.float32] = (total + faint * _plane(grey, clean)) / (weight + faint)
+    smooth: NDArray[np.float32] = (total + faint * plane) / (weight + faint)
     return smooth
 
 
@@ -151,7 +166,7 @@ def _canvas(
     grey = clean.source.grey
     if kind == "flat" or not clean.pixels.any():
         return np.full((side, side), clean.level, np.float32)
-    smooth = _smooth(grey, clean.pixels, config.quilt_block / 2)
+    smooth = _smooth(grey, clean.pixels, _plane(grey, clean.pixels)[0], config.quilt_block / 2)
     detail = grey - smooth
     if kind == "quilted":
         return clean.level + _texture(detail, clean.pixels, (side, side), config, rng)
@@ -177,7 +192,7 @@ def _inpainted(
     config: CutPasteConfig,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """The source with everything but clean background replaced by its smooth continuation plus quilted detail."""
+    """Replace everything but clean background by its smooth continuation plus quilted detail."""
     from scipy.ndimage import distance_transform_edt
 
     filled = smooth + _texture(detail, clean.pixels, detail.shape, config, rng)
@@ -187,7 +202,7 @@ def _inpainted(
 
 
 def _windowed(image: NDArray[np.float32], side: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """A random square window; an image that is too small is continued by reflection."""
+    """Cut a random square window; an image that is too small is continued by reflection."""
     missing = [max(0, side - length) for length in image.shape]
     image = np.pad(image, [(0, length) for length in missing], mode="symmetric")
     top, left = (int(rng.integers(length - side + 1)) for length in image.shape)
@@ -197,7 +212,7 @@ def _windowed(image: NDArray[np.float32], side: int, rng: np.random.Generator) -
 def cut_background(
     canvas: NDArray[np.float32], shape: tuple[int, int], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """A random part of a canvas, turned and mirrored at random; a new array."""
+    """Copy a random part of a canvas, turned and mirrored at random."""
     turned = np.rot90(canvas, int(rng.integers(4)))
     if rng.random() < 0.5:
         turned = turned[:, ::-1]

@@ -116,13 +116,12 @@ class CutPaste:
         return _visible(labels, areas, config.min_visible)
 
     def _how_many(self, pixels: int, rng: np.random.Generator) -> tuple[int, float]:
-        """Number of particles to draw at most, and the covered area (px) at which to stop."""
+        """Draw the number of particles at most, and the covered area (px) at which to stop."""
         config = self.config
         if config.particles_per_image is not None:
             lowest, highest = config.particles_per_image
             return int(rng.integers(lowest, highest + 1)), np.inf
-        assert config.coverage is not None  # noqa: S101
-        share = rng.uniform(*config.coverage) * (self._coverage if config.coverage_of_source else 1)
+        share = rng.uniform(*(config.coverage or (0, 0))) * (self._coverage if config.coverage_of_source else 1)
         target = min(share, FULL) * pixels
         return int(np.ceil(2 * target / self._mean_area())) + 8, target
 
@@ -196,7 +195,7 @@ class CutPaste:
 
 
 def _visible(labels: NDArray[np.int32], areas: NDArray[np.int64], min_visible: float) -> Instances:
-    """What is visible of each particle; those hidden almost completely are left out."""
+    """Annotate what is visible of each particle; those hidden almost completely are left out."""
     boxes, counts = kernels.bounding_boxes(labels, len(areas))
     keep = np.flatnonzero((counts >= kernels.MIN_PIXELS) & (counts >= min_visible * areas))
     masks = tuple(labels[r0:r1, c0:c1] == k + 1 for k, (r0, c0, r1, c1) in zip(keep, boxes[keep], strict=True))
@@ -206,7 +205,7 @@ def _visible(labels: NDArray[np.int32], areas: NDArray[np.int64], min_visible: f
 def _whole(
     shape: tuple[int, ...], corners: NDArray[np.int64], sizes: NDArray[np.int64], flat: NDArray[np.bool_]
 ) -> Instances:
-    """Whole particles as far as they lie inside the image, overlaps included."""
+    """Annotate whole particles as far as they lie inside the image, overlaps included."""
     ends = sizes.prod(1).cumsum()
     masks = tuple(part.reshape(size) for part, size in zip(np.split(flat, ends[:-1]), sizes, strict=True))
     return Instances.from_masks(shape, np.concatenate([corners, corners + sizes], 1), masks if len(sizes) else ())

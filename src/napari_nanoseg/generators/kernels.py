@@ -15,10 +15,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 HARD, FEATHERED, POISSON = 0, 1, 2
+ANTIALIAS = np.float32(0.5)
+"""Half width (px) of a hard edge: one pixel is shared, as a camera would."""
 SHADOW_REACH = 6.0
 """Distance (px) at which a contact shadow has faded out."""
 MIN_PIXELS = 8
 """Fewer pixels than this inside the image are no particle."""
+COARSE = 4
+"""Every so many rows and columns are looked at first."""
 TRIES = 24
 """Positions tried before a particle is given up."""
 GIVE_UP = 12
@@ -110,29 +114,37 @@ def fits(
     """Whether a particle may lie with its crop's corner at (top, left).
 
     It may when no more than `limit` of it lies on others and no more than `limit` of any other is hidden afterwards.
-    With `gap` the mask is grown by so many pixels first; without `cut` it must lie inside the image.
+    With `gap` the mask is grown by so many pixels first; without `cut` it must lie inside the image. `counts` is
+    scratch memory, zero before and after.
     """
     height, width = labels.shape
     rows, columns = distance.shape
+    margin = np.float32(-gap)
+    first_r, first_c = max(0, -top), max(0, -left)
+    last_r, last_c = min(rows, height - top), min(columns, width - left)
+    area = covered = 0
+    for i in range(first_r + 1, last_r, COARSE):  # most places are refused by a look at every 16th pixel
+        for j in range(first_c + 1, last_c, COARSE):
+            if distance[i, j] > margin:
+                area += 1
+                if labels[top + i, left + j] > 0:
+                    covered += 1
+    if covered > limit * area + (4 if limit > 0 else 0):
+        return False
+    if not cut:
+        for i in range(rows):
+            for j in range(columns):
+                outside = i < first_r or i >= last_r or j < first_c or j >= last_c
+                if outside and distance[i, j] > 0:
+                    return False
     area = covered = 0
     highest = 0
     lowest = counts.size
-    for i in range(rows):
-        r = top + i
-        row_inside = 0 <= r < height
-        if not row_inside and cut:
-            continue
-        for j in range(columns):
-            if distance[i, j] > -gap:
-                c = left + j
-                if not (row_inside and 0 <= c < width):
-                    if not cut and distance[i, j] > 0:
-                        for k in range(lowest, highest + 1):
-                            counts[k] = 0
-                        return False
-                    continue
+    for i in range(first_r, last_r):
+        for j in range(first_c, last_c):
+            if distance[i, j] > margin:
                 area += 1
-                other = labels[r, c]
+                other = labels[top + i, left + j]
                 if other > 0:
                     if limit == 0:
                         return False
@@ -235,9 +247,7 @@ def paste(
             if dark > 0 and signed < soft:
                 fade = min(one, one + signed / reach)
                 value *= one - dark * fade * fade
-            alpha = one if signed > 0 else np.float32(0)
-            if soft > 0:
-                alpha = min(max(half + half * signed / soft, np.float32(0)), one)
+            alpha = min(max(half + half * signed / soft, np.float32(0)), one)
             if alpha > 0:
                 if ground <= 0:
                     value += alpha * (texture[i, j] - value)
@@ -378,7 +388,7 @@ def compose(
                     texture[i, j] *= gains[n]
         if blends[n] == POISSON and not transmission:
             membrane(canvas, texture, distance, top, left, poisson_length)
-        feather = feathers[n] if blends[n] == FEATHERED else np.float32(0)
+        feather = feathers[n] if blends[n] == FEATHERED else ANTIALIAS
         label = placed + 1
         covered += paste(canvas, labels, texture, distance, top, left, label, feather, shadow, level, areas, hidden)
         corners[placed, 0], corners[placed, 1] = top, left

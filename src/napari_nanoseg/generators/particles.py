@@ -19,6 +19,8 @@ OUTLIER = 3.5
 """Modified z-score above which a value is an outlier (Iglewicz & Hoaglin 1993)."""
 PAD = 2
 """Pixels kept around a particle's bounding box."""
+OUTLINE_SMOOTHING = 0.7
+"""Standard deviation (px) of the blur that takes the staircase out of the outlines."""
 SMALLEST_LEVEL = 12
 """Reduced copies are not made of crops smaller than this (px)."""
 
@@ -59,7 +61,7 @@ class Pool:
         return np.sqrt(4 * self.areas / np.pi)
 
     def level(self, scales: NDArray[np.float64]) -> NDArray[np.int64]:
-        """The reduced copy (0, 1, 2) that suits each magnification."""
+        """Choose the reduced copy (0, 1, 2) that suits each magnification."""
         return np.clip(np.floor(-np.log2(scales)), 0, self.entries.shape[1] - 1).astype(np.int64)
 
 
@@ -103,7 +105,7 @@ def make_pool(
 
 
 def select_particles(sources: Sequence[Source], config: CutPasteConfig) -> list[tuple[int, int]]:
-    """Indices (source, instance) of the particles that pass the filters of the config.
+    """Return the indices (source, instance) of the particles that pass the filters of the config.
 
     Raises
     ------
@@ -128,10 +130,9 @@ def select_particles(sources: Sequence[Source], config: CutPasteConfig) -> list[
         )
         keep &= solidity >= np.quantile(solidity[keep], 0.9) - config.solidity_tolerance
     if config.drop_outliers:
-        values = np.array([_look(sources[s], k) for s, k in everyone])
-        inliers = keep & ~_outliers(np.log(areas), keep)
-        for value in values.T:
-            inliers &= ~_outliers(value, keep)
+        brightness, saturated = np.array([_look(sources[s], k) for s, k in everyone]).T
+        inliers = keep & ~_outliers(np.log(areas), keep, 0.05)
+        inliers &= ~_outliers(brightness, keep, 0.01) & ~_outliers(saturated, keep, 0.002)
         keep = inliers if inliers.any() else keep
     return [pair for pair, kept in zip(everyone, keep, strict=True) if kept]
 
@@ -149,9 +150,10 @@ def _look(source: Source, index: int) -> tuple[float, float]:
     return float(values.mean()), float((values > 0.98).mean())
 
 
-def _outliers(values: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _outliers(values: NDArray[np.float64], among: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
+    """Values far from the median of those `among`; their median deviation counts as `least` or more."""
     median = np.median(values[among])
-    spread = max(float(np.median(np.abs(values[among] - median))), 0.005)
+    spread = max(float(np.median(np.abs(values[among] - median))), least)
     outliers: NDArray[np.bool_] = 0.6745 * np.abs(values - median) / spread > OUTLIER
     return outliers
 
@@ -159,24 +161,26 @@ def _outliers(values: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[
 def cut_out(source: Source, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Texture and signed distance of one particle, PAD px larger than its box on all sides.
 
-    Beyond the outline the texture repeats the nearest pixel of the particle, so that no edge ever shows the old
-    background.
+    The outermost pixels and everything beyond the outline repeat the nearest pixel further inside, so that no edge
+    shows the old background, which outlines drawn by hand include here and there.
     """
-    from scipy.ndimage import distance_transform_edt
+    from scipy.ndimage import distance_transform_edt, gaussian_filter
 
     box = source.instances.boxes[index]
     mask = np.pad(source.instances.masks[index], PAD)
     texture = np.pad(source.grey[box[0] : box[2], box[1] : box[3]], PAD, mode="edge")
-    outside, nearest = distance_transform_edt(~mask, return_indices=True)
     inside = distance_transform_edt(mask)
-    distance = np.where(mask, inside - 0.5, 0.5 - outside).astype(np.float32)
+    signed = np.where(mask, inside - 0.5, 0.5 - distance_transform_edt(~mask))
+    core = inside >= min(2.0, float(inside.max()))
+    nearest = distance_transform_edt(~core, return_distances=False, return_indices=True)
+    distance = gaussian_filter(signed.astype(np.float32), OUTLINE_SMOOTHING)
     return np.ascontiguousarray(texture[tuple(nearest)], np.float32), distance
 
 
 def quilted_surface(
     texture: NDArray[np.float32], mask: NDArray[np.bool_], config: CutPasteConfig, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """The particle with its own shading but a surface synthesised by quilting; unchanged when it is too small."""
+    """Keep the shading of a particle and synthesise its surface by quilting; one that is too small stays as it is."""
     from scipy.ndimage import gaussian_filter
 
     shading = gaussian_filter(texture, config.quilt_block / 4)
