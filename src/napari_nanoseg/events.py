@@ -81,7 +81,12 @@ _Returned = TypeVar("_Returned")
 
 def to_json(line: Line) -> str:
     """Write an event, result or failure as one line of JSON (no newline)."""
-    return json.dumps({"type": type(line).__name__, **asdict(line)}, default=str)
+    return json.dumps({"type": type(line).__name__, **asdict(line)}, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Turn a NumPy scalar into the number it is, anything else (a path) into its text."""
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def from_json(text: str) -> Line:

@@ -50,6 +50,7 @@ def describe(error: ValidationError) -> str:
         text = f"the field '{field}' is missing; give it a value"
     else:
         message = first["msg"].removeprefix("Value error, ")
-        text = f"the field '{field}' is {first['input']!r}: {message[:1].lower()}{message[1:]}"
+        given = "" if isinstance(first["input"], (dict, BaseModel)) else f" is {first['input']!r}"
+        text = f"the field '{field}'{given}: {message[:1].lower()}{message[1:]}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{text}{more}."

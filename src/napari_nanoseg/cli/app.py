@@ -1,0 +1,69 @@
+"""The app: the commands made from jobs, and those that are not jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_nanoseg.cli.commands import Json, add_commands, finish
+from napari_nanoseg.cli.outcome import ending
+from napari_nanoseg.config.jobs import read_job
+from napari_nanoseg.events import Job
+
+app = typer.Typer(
+    help="From a few outlined particles in a micrograph to a trained network and a calibrated table.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from napari_nanoseg import __version__
+
+        typer.echo(f"nanoseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _app(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+add_commands(app)
+
+
+@app.command("run")
+def run_job(
+    job_file: Annotated[Path, typer.Argument(metavar="JOB.yaml", help="Job file, as --save-job writes it.")],
+    events: Annotated[
+        bool,
+        typer.Option(
+            "--events",
+            help="Speak events as JSON lines on stdout and stop at a line 'cancel' or the end of stdin, for a parent "
+            "process.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the job that a YAML file describes."""
+    if events:
+        from napari_nanoseg.jobs.child_events import speak
+
+        raise typer.Exit(speak(_from_file(job_file)))
+    with ending():
+        finish(read_job(job_file), as_json)
+
+
+def _from_file(job_file: Path) -> Job:
+    """Read the job as its first step, so that a bad file is one of the job's errors."""
+    from napari_nanoseg.jobs.run import run
+
+    return (yield from run(read_job(job_file)))

@@ -1,0 +1,89 @@
+"""How a command ends: its figures on stdout, one clear sentence on stderr, its exit status."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from napari_nanoseg.events import JobResult
+from napari_nanoseg.jobs.failures import JobCrashError, bug, explain
+
+CANCELLED, BAD_INPUT, CRASH = 130, 2, 1
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Turn every error of the block into a sentence on stderr and an exit status.
+
+    Raises
+    ------
+    typer.Exit
+        With 2 for what the user can mend, 1 for a bug (the traceback goes to a log file), 130 after Ctrl-C.
+    """
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        typer.echo("Cancelled; what was finished is kept.", err=True)
+        raise typer.Exit(CANCELLED) from None
+    except Exception as error:
+        sentence = explain(error) or str(bug(f"{type(error).__name__}: {error}", traceback.format_exc()))
+        typer.echo(f"Error: {sentence}", err=True)
+        crashed = isinstance(error, JobCrashError) or explain(error) is None
+        raise typer.Exit(CRASH if crashed else BAD_INPUT) from None
+
+
+def stderr_console() -> Console:
+    """Make the console for everything that is not a figure."""
+    return Console(stderr=True)
+
+
+@contextmanager
+def only_figures(wanted: bool) -> Iterator[None]:
+    """With `wanted`, what is printed in the block goes to stderr, so that stdout has nothing but the figures."""
+    if not wanted:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+def print_result(result: JobResult, as_json: bool) -> None:
+    """Print what a job leaves: one JSON object (figures, and the paths under ``files``), or lines for people."""
+    if as_json:
+        print_json({**result.figures, "files": dict(result.files)})
+        return
+    for name, value in result.figures.items():
+        typer.echo(f"{name}: {_shown(value)}")
+    for name, path in result.files.items():
+        typer.echo(f"{name}: {path}")
+
+
+def print_json(values: Any) -> None:
+    """Print one line of strict JSON; numbers that JSON lacks (NaN, infinity) become null."""
+    typer.echo(json.dumps(_plain(values), allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):  # a NumPy scalar
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

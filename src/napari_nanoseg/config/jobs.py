@@ -1,0 +1,68 @@
+"""All jobs, told apart by their field `job`, and the YAML files that hold them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from napari_nanoseg.config.convert import ConvertJob
+from napari_nanoseg.config.demo import DemoJob
+from napari_nanoseg.config.evaluate import EvaluateJob
+from napari_nanoseg.config.generate import GenerateJob
+from napari_nanoseg.config.measure import MeasureJob
+from napari_nanoseg.config.segment import SegmentJob
+from napari_nanoseg.config.train import TrainJob
+from napari_nanoseg.errors import NanosegError
+
+AnyJob = GenerateJob | TrainJob | SegmentJob | MeasureJob | EvaluateJob | ConvertJob | DemoJob
+JOBS: dict[str, type[AnyJob]] = {kind.model_fields["job"].default: kind for kind in get_args(AnyJob)}
+"""Job classes by the value of their field `job`."""
+
+
+def parse_job(values: Any, where: str = "job") -> AnyJob:
+    """Validate the plain values of a job of any kind.
+
+    Raises
+    ------
+    NanosegError
+        In one sentence that names `where` and the first wrong field.
+    """
+    if not isinstance(values, dict):
+        raise NanosegError(f"{where}: this is not a job; write one field per line, beginning with 'job: segment'.")
+    kind = JOBS.get(str(values.get("job")))
+    if kind is None:
+        raise NanosegError(
+            f"{where}: the field 'job' is {values.get('job')!r}; it must be one of {', '.join(sorted(JOBS))}."
+        )
+    return kind.parse(values, where)
+
+
+def read_job(path: str | Path) -> AnyJob:
+    """Read a job file; relative paths in it count from the working directory, as in a typed command.
+
+    Raises
+    ------
+    NanosegError
+        When the file cannot be read or does not hold a valid job.
+    """
+    return parse_job(read_yaml(path), str(path))
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Read plain values from a YAML file.
+
+    Raises
+    ------
+    NanosegError
+        When the file cannot be read or is not YAML.
+    """
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NanosegError(
+            f"{path}: the file cannot be read ({error.strerror}); give the path of a YAML file."
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise NanosegError(f"{path}: this is not a YAML file ({' '.join(str(error).split())}).") from error

@@ -1,0 +1,108 @@
+"""The child's side: a job that speaks events as JSON lines on stdout and listens for its end on stdin."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from typing import BinaryIO, cast
+
+from napari_nanoseg.events import Failed, Job, JobResult, Line, to_json
+from napari_nanoseg.jobs.failures import explain
+
+CANCEL = b"cancel"
+HARD_STOP_S = 10.0
+"""How long a cancelled job may take to its next event before its process ends itself: the parent may be gone."""
+
+
+def speak(job: Job) -> int:
+    """Run a job as a child process and return its exit status.
+
+    Every event is a line of stdout, and so is the end: a ``JobResult`` or a ``Failed``. A line ``cancel`` on stdin, or
+    its end because the parent died, closes the job at its next event; then there is no last line. Whatever else is
+    printed to stdout, also by compiled libraries, comes out on stderr.
+
+    Parameters
+    ----------
+    job : Job
+        The job, not yet started.
+
+    Returns
+    -------
+    int
+        0 when it finished, 1 after a bug, 2 for what the user can mend, 130 when it was cancelled.
+    """
+    protocol, commands = _take_streams()
+    cancelled = threading.Event()
+    threading.Thread(target=_listen, args=(commands, cancelled), daemon=True).start()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with protocol:
+        try:
+            last = _say_events(job, cancelled, protocol)
+            if last is None:
+                return 130
+            _say(last, protocol)
+        except (KeyboardInterrupt, BrokenPipeError):
+            return 130
+        finally:
+            job.close()
+    if isinstance(last, JobResult):
+        return 0
+    return 2 if last.traceback is None else 1
+
+
+def _take_streams() -> tuple[BinaryIO, int]:
+    """Keep stdout and stdin for the protocol; what libraries print goes to stderr, what they read is empty."""
+    sys.stdout.flush()
+    protocol = cast(BinaryIO, os.fdopen(os.dup(1), "wb", buffering=0))
+    os.dup2(2, 1)
+    commands = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return protocol, commands
+
+
+def _listen(commands: int, cancelled: threading.Event) -> None:
+    """Wait for the order to end; then make sure that the process does end."""
+    heard = b""
+    while CANCEL not in heard.split(b"\n"):
+        try:
+            chunk = os.read(commands, 4096)
+        except OSError:
+            break
+        if not chunk:
+            break
+        heard += chunk
+    cancelled.set()
+    time.sleep(HARD_STOP_S)
+    if sys.platform != "win32" and os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(130)
+
+
+def _say_events(job: Job, cancelled: threading.Event, protocol: BinaryIO) -> JobResult | Failed | None:
+    """Write the events of a job; return its last line, or None when it was cancelled."""
+    try:
+        while True:
+            event = next(job)
+            if cancelled.is_set():
+                return None
+            _say(event, protocol)
+    except StopIteration as stop:
+        result: JobResult = stop.value
+        return result
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None:
+            return Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
+        return Failed(sentence)
+
+
+def _say(line: Line, protocol: BinaryIO) -> None:
+    protocol.write(to_json(line).encode() + b"\n")

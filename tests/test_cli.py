@@ -1,0 +1,353 @@
+"""The command line: every field is an option, errors are one sentence, figures are one line of JSON."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args, get_origin
+
+import numpy as np
+import pytest
+import yaml
+from pydantic import BaseModel
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from napari_nanoseg import __version__
+from napari_nanoseg.cli import app, commands
+from napari_nanoseg.cli.commands import COMMANDS, Command
+from napari_nanoseg.cli.options import Option
+from napari_nanoseg.cli.progress import follow
+from napari_nanoseg.config.jobs import AnyJob, parse_job, read_job
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, Stage
+
+by_words = pytest.mark.parametrize("command", COMMANDS, ids=[command.words for command in COMMANDS])
+SEGMENT = ["segment", "model", "a.tif", "b c.tif", "--out", "out"]
+CONVERT = ["convert", "model", "--out", "out"]
+
+
+def nanoseg(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AnyJob]:
+    """The job that a command line describes."""
+    jobs: list[AnyJob] = []
+    monkeypatch.setattr(commands, "finish", lambda job, as_json: jobs.append(job))
+
+    def parse(*arguments: str) -> AnyJob:
+        result = nanoseg(*arguments)
+        assert result.exit_code == 0, result.output
+        return jobs.pop()
+
+    return parse
+
+
+@pytest.fixture
+def converting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Job]], None]:
+    """Let `nanoseg convert` do something else."""
+
+    def replace(steps: Callable[[], Job]) -> None:
+        module = ModuleType("convert")
+        module.convert_job = lambda _: steps()  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "napari_nanoseg.jobs.convert", module)
+
+    return replace
+
+
+def typed(option: Option) -> list[str]:
+    """What a user types to give an option its default, or something where it has none."""
+    value = option.default
+    if option.required:
+        value = "table.csv" if option.name == "--out" else "a path"
+    if isinstance(value, bool):
+        return [option.name if value else option.no]
+    if value is None:
+        pair = any(get_origin(kind) is tuple and ... not in get_args(kind) for kind in option.types)
+        value = ("none", "none") if pair else "none"
+    values = [str(item) for item in value] if isinstance(value, tuple) else [str(value)]
+    if option.positional:
+        return values
+    if option.repeated:
+        return [text for item in values for text in (option.name, item)]
+    return [option.name, *values]
+
+
+def leaves(model: BaseModel, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where the fields lie that were given."""
+    for name in model.model_fields_set:
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield from leaves(value, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@by_words
+def test_every_option_reaches_its_own_field(command: Command, parsed: Callable[..., AnyJob]) -> None:
+    needed = [text for option in command.options if option.required for text in typed(option)]
+    job = parsed(*command.words.split(), *needed)
+    spelled_out = [option for option in command.options if option.default != ()]
+    given = parsed(*command.words.split(), *(text for option in spelled_out for text in typed(option)))
+    assert given == job
+    assert set(leaves(given)) == {option.path for option in spelled_out}
+    names = [option.name for option in command.options]
+    assert len(names) == len(set(names))
+
+
+@by_words
+def test_only_what_is_typed_is_set(command: Command, parsed: Callable[..., AnyJob]) -> None:
+    needed = [option for option in command.options if option.required]
+    job = parsed(*command.words.split(), *(text for option in needed for text in typed(option)))
+    assert set(leaves(job)) == {option.path for option in needed}
+
+
+@by_words
+def test_help_names_every_option(command: Command) -> None:
+    text = CliRunner().invoke(app, [*command.words.split(), "--help"], env={"TERMINAL_WIDTH": "120"}).stdout
+    for option in command.options:
+        assert option.name in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "value"),
+    [
+        (["--config", "none"], None, None),
+        (["--tile", "512"], "config.tile", 512),
+        (["--diameter", "12.5"], "config.diameter", 12.5),
+        (["--invert", "yes"], "config.invert", "yes"),
+        (["--coco", "Größe µm.json"], "coco", Path("Größe µm.json")),
+    ],
+)
+def test_values_of_segment(arguments: list[str], path: str | None, value: Any, parsed: Callable[..., AnyJob]) -> None:
+    if path is None:
+        assert "none" in nanoseg(*SEGMENT, *arguments).stderr
+        return
+    found: Any = parsed(*SEGMENT, *arguments)
+    assert found.images == (Path("a.tif"), Path("b c.tif"))
+    for name in path.split("."):
+        found = getattr(found, name)
+    assert found == value
+
+
+def test_values_of_a_nested_config_have_its_prefix(parsed: Callable[..., AnyJob]) -> None:
+    words = (
+        "train stardist data --out model --seed 3 --synthetic-seed 4 --grid 4 2 --scale 0.5 2 --no-resume --from old"
+    )
+    job: Any = parsed(*words.split(), "--no-synthetic-flips", "--synthetic-blending", "hard")
+    assert (job.config.seed, job.config.synthetic.seed) == (3, 4)
+    assert job.config.engine.grid == (4, 2)
+    assert job.config.scale == (0.5, 2.0)
+    assert job.config.synthetic.blending == ("hard",)
+    assert not job.config.synthetic.flips
+    assert job.start_from == Path("old")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([*SEGMENT, "--tile", "1"], "--tile"),
+        ([*SEGMENT, "--tile", "big"], "--tile"),
+        ([*SEGMENT, "--invert", "perhaps"], "--invert"),
+        ([*SEGMENT, "--colour", "red"], "--colour"),
+        (["segment", "model", "--out", "out"], "IMAGE"),
+        (["segment"], "MODEL"),
+        (["train", "stardist", "data"], "--out"),
+        (["train", "stardist", "data", "--out", "m", "--synthetic-scale", "2", "1"], "scale"),
+        (["run"], "JOB.yaml"),
+        (["run", "missing.yaml"], "missing.yaml"),
+        (["dance"], "dance"),
+    ],
+)
+def test_bad_input_is_named_and_exits_with_2(arguments: list[str], named: str) -> None:
+    result = nanoseg(*arguments)
+    assert result.exit_code == 2
+    assert named in result.stderr
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+
+
+def test_options_override_a_config_file(tmp_path: Path, parsed: Callable[..., AnyJob]) -> None:
+    config = tmp_path / "Größe.yaml"
+    config.write_text("tile: 512\ndiameter: 20\n")
+    job: Any = parsed(*SEGMENT, "--config", str(config), "--diameter", "30")
+    assert (job.config.tile, job.config.diameter) == (512, 30)
+
+
+def test_a_saved_job_is_complete_and_serves_as_config(tmp_path: Path, parsed: Callable[..., AnyJob]) -> None:
+    saved = tmp_path / "new folder" / "job.yaml"
+    assert nanoseg(*SEGMENT, "--tile", "512", "--save-job", str(saved)).exit_code == 0
+    job: Any = parsed(*SEGMENT, "--tile", "512")
+    assert read_job(saved) == job
+    assert parsed("segment", "--config", str(saved)) == job
+    assert parsed("segment", "--config", str(saved), "--out", "elsewhere") == job.model_copy(
+        update={"out": Path("elsewhere")}
+    )
+
+
+def test_a_dry_run_prints_the_job(parsed: Callable[..., AnyJob]) -> None:
+    result = nanoseg(*SEGMENT, "--dry-run")
+    assert parse_job(yaml.safe_load(result.stdout)) == parsed(*SEGMENT)
+
+
+def test_the_last_line_of_stdout_is_json(converting: Callable[[Callable[[], Job]], None]) -> None:
+    def steps() -> Job:
+        print("a library speaks")
+        yield Stage("one", "Stage one of Größe")
+        yield Progress(1, 2, "images")
+        return JobResult(
+            {"f1": np.float32(0.5), "count": np.int64(3), "d50_nm": float("nan"), "range": (1, 2.5)}, {"table": "t.csv"}
+        )
+
+    converting(steps)
+    result = nanoseg(*CONVERT, "--json")
+    assert result.exit_code == 0
+    (line,) = result.stdout.splitlines()
+    assert json.loads(line) == {
+        "f1": 0.5, "count": 3, "d50_nm": None, "range": [1, 2.5], "files": {"table": "t.csv"},
+    }  # fmt: skip
+    assert "Stage one of Größe" in result.stderr
+    assert "a library speaks" in result.stderr
+
+
+def test_without_json_figures_are_lines(converting: Callable[[Callable[[], Job]], None]) -> None:
+    def steps() -> Job:
+        yield Notice("nothing special")
+        return JobResult({"f1": 0.512345, "count": 3}, {"table": "t.csv"})
+
+    converting(steps)
+    result = nanoseg(*CONVERT)
+    assert result.stdout.splitlines() == ["f1: 0.5123", "count: 3", "table: t.csv"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "sentence"),
+    [
+        (NanosegError("The model 'm' is broken; train another."), 2, "Error: The model 'm' is broken; train another."),
+        (PermissionError(13, "Permission denied", "/x/ä.tif"), 2, "'/x/ä.tif' cannot be used: Permission denied"),
+        (MemoryError(), 2, "memory"),
+        (KeyboardInterrupt(), 130, "Cancelled"),
+        (ZeroDivisionError("division by zero"), 1, "bug"),
+    ],
+)
+def test_errors_are_sentences_with_a_status(
+    error: BaseException,
+    status: int,
+    sentence: str,
+    converting: Callable[[Callable[[], Job]], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("platformdirs.user_log_path", lambda _: tmp_path)
+
+    def steps() -> Job:
+        yield Stage("one", "One")
+        raise error
+
+    converting(steps)
+    result = nanoseg(*CONVERT, "--json")
+    assert result.exit_code == status
+    assert sentence in result.stderr
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+    assert len(list(tmp_path.iterdir())) == (1 if status == 1 else 0)
+
+
+def test_ctrl_c_closes_the_job(tmp_path: Path) -> None:
+    script = tmp_path / "nanoseg.py"
+    script.write_text(
+        "import sys, time, types\n"
+        "from napari_nanoseg.events import Stage\n"
+        "def convert_job(job):\n"
+        "    try:\n"
+        "        while True:\n"
+        "            yield Stage('one', 'One')\n"
+        "            time.sleep(0.05)\n"
+        "    finally:\n"
+        "        open(job.out, 'w').close()\n"
+        "sys.modules['napari_nanoseg.jobs.convert'] = types.SimpleNamespace(convert_job=convert_job)\n"
+        "from napari_nanoseg.cli import main\n"
+        "main()\n"
+    )
+    out = tmp_path / "closed"
+    command = [sys.executable, str(script), "convert", "m", "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "One\n"
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert said.splitlines()[-1].startswith("Cancelled")
+    assert out.exists()
+
+
+def events() -> Job:
+    yield Stage("train", "Training [bold] on 3 images")
+    for step in range(1, 101):
+        yield Progress(step, 100, "steps")
+    yield Notice("the GPU is busy")
+    yield Epoch(1, 20, {"prob": 0.25}, {"f1": 0.875}, 10.0, 3725.0)
+    return JobResult({"f1": 1.0})
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_shows_every_kind_of_event(terminal: bool) -> None:
+    stream = StringIO()
+    result = follow(events(), Console(file=stream, force_terminal=terminal, width=150))
+    assert result == JobResult({"f1": 1.0})
+    text = stream.getvalue()
+    for part in (
+        "Training [bold] on 3 images",
+        "Note: the GPU is busy",
+        "Epoch 1 of 20",
+        "prob 0.25",
+        "f1 0.875",
+        "1:02:05",
+    ):
+        assert part in text
+    if not terminal:
+        assert len(text.splitlines()) == 13
+
+
+def test_a_display_that_fails_closes_the_job() -> None:
+    closed = []
+
+    def steps() -> Job:
+        event: Event = Stage("one", "One")
+        try:
+            while True:
+                yield event
+        finally:
+            closed.append(True)
+
+    class Broken(StringIO):
+        def write(self, text: str) -> int:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        follow(steps(), Console(file=Broken()))
+    assert closed == [True]
+
+
+def test_version() -> None:
+    assert nanoseg("--version").stdout == f"nanoseg {__version__}\n"
+
+
+def test_the_command_line_loads_neither_torch_nor_qt_nor_pandas() -> None:
+    code = "import sys, napari_nanoseg.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "qtpy", "napari", "pandas", "scipy", "skimage", "numpy"} & set(done.stdout.split())
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "napari_nanoseg", "dance"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Usage: nanoseg" in done.stderr
