@@ -308,10 +308,9 @@ class Instances:
     def touches_border(self) -> NDArray[np.bool_]:
         """Whether each object reaches the edge of the image and may be cut off there."""
         ndim = len(self.shape)
-        reaches: NDArray[np.bool_] = np.concatenate(
-            [self.boxes[:, :ndim] <= 0, self.boxes[:, ndim:] >= self.shape], axis=1
-        )
-        return np.any(reaches, axis=1)
+        reaches = np.concatenate([self.boxes[:, :ndim] <= 0, self.boxes[:, ndim:] >= self.shape], axis=1)
+        touching: NDArray[np.bool_] = np.any(reaches, axis=1)
+        return touching
 
     @property
     def overlapping(self) -> bool:

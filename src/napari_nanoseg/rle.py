@@ -72,7 +72,7 @@ def decode_counts(text: str | bytes) -> NDArray[np.int64]:
     ValueError
         When the text is cut off or holds other characters.
     """
-    data = text.encode("ascii", "replace") if isinstance(text, str) else text
+    data = text.encode() if isinstance(text, str) else text
     groups = np.frombuffer(data, dtype=np.uint8).astype(np.int64) - 48
     if not groups.size or groups.min() < 0 or groups.max() > 63 or groups[-1] & 32:
         raise ValueError("not compressed run lengths")

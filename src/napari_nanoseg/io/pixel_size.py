@@ -83,7 +83,7 @@ def _zeiss(tif: TiffFile) -> tuple[float, ...] | None:
     for name in ("ap_image_pixel_size", "ap_pixel_size"):
         if name in metadata:
             _, value, unit = metadata[name][:3]
-            size = float(value) * NM_PER_UNIT[str(unit).replace("Â", "").strip().lower()]
+            size = float(value) * (nm_per_unit(str(unit)) or 0.0)
             return size, size
     return None
 
@@ -111,13 +111,12 @@ def _ome(tif: TiffFile) -> tuple[float, ...] | None:
     if pixels is None or "PhysicalSizeX" not in pixels.attrib:
         return None
     sizes = []
-    for axis in "ZYX":
-        value = pixels.get(f"PhysicalSize{axis}", pixels.get("PhysicalSizeX") if axis == "Y" else None)
-        if value is not None:
+    for axis in ("Z", "Y" if "PhysicalSizeY" in pixels.attrib else "X", "X"):
+        if f"PhysicalSize{axis}" in pixels.attrib:
             factor = nm_per_unit(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
             if factor is None:
                 return None
-            sizes.append(float(value) * factor)
+            sizes.append(float(pixels.attrib[f"PhysicalSize{axis}"]) * factor)
     return tuple(sizes)
 
 

@@ -97,9 +97,9 @@ def sha256(path: str | Path) -> str:
         if not path.is_dir():
             raise NanosegError(f"There is no file or folder {path}; check its name.")
         digest = hashlib.sha256()
-        for relative in sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file()):
-            if not any(part.startswith(".") for part in relative.parts):
-                digest.update(f"{relative.as_posix()}\0{_file_digest(path / relative)}\n".encode())
+        for name in sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()):
+            if not any(part.startswith(".") for part in name.split("/")):
+                digest.update(f"{name}\0{_file_digest(path / name)}\n".encode())
         return digest.hexdigest()
     except OSError as error:
         raise NanosegError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
