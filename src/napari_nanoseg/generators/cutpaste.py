@@ -88,10 +88,11 @@ class CutPaste:
     def _paste(self, canvas: NDArray[np.float32], rng: np.random.Generator) -> Instances:
         config = self.config
         most, target = self._how_many(canvas.size, rng)
-        draws = self._draw(most, target, rng)
-        shadow = rng.uniform(0, config.shadow) * (rng.random() < config.shadow_probability)
-        limit = rng.choice(config.max_overlap) if config.overlap in ("free", "clustered") else 0.0
         transmission = config.contrast_mode == "transmission"
+        shaded = rng.random() < config.shadow_probability and not transmission
+        shadow = rng.uniform(0, config.shadow) * shaded
+        draws = self._draw(most, target, shadow > 0, rng)
+        limit = rng.choice(config.max_overlap) if config.overlap in ("free", "clustered") else 0.0
         labels, corners, sizes, areas, masks = kernels.compose(
             canvas,
             self.pool.textures,
@@ -106,7 +107,7 @@ class CutPaste:
             config.border_particles,
             most,
             float(target),
-            0.0 if transmission else shadow,
+            shadow,
             config.poisson_length,
             transmission,
             rng.integers(1, 2**63, 1, np.uint64),
@@ -132,7 +133,7 @@ class CutPaste:
         lowest, highest = self.config.scale
         return float(self.pool.areas.mean() * (lowest**2 + lowest * highest + highest**2) / 3)
 
-    def _draw(self, most: int, target: float, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+    def _draw(self, most: int, target: float, shadow: bool, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
         """Draw particles and their transformations; a few more than wanted, as some will find no room."""
         config, pool = self.config, self.pool
         count = most + most // 4 + 4 if most and np.isinf(target) else most
@@ -164,13 +165,13 @@ class CutPaste:
             ],
             -1,
         )
-        extents = np.einsum("nij,nj->ni", np.abs(forward), pool.shapes[entries])
-        margin = 2 * (kernels.SHADOW_REACH + amplitude)[:, None]
+        margin = (kernels.SHADOW_REACH if shadow else kernels.EDGE_REACH) + amplitude
+        extents = pool.extents(which, turns * scales[:, None, None]) + 2 * margin[:, None]
         blends = np.array([BLENDS[name] for name in config.blending])[rng.integers(len(config.blending), size=count)]
         return (
             entries,
             inverse.astype(np.float32),
-            np.ceil(extents + margin).astype(np.int64),
+            np.ceil(extents).astype(np.int64),
             (scales * reductions).astype(np.float32),
             waves.astype(np.float32),
             (1 + config.particle_brightness * rng.uniform(-1, 1, count)).astype(np.float32),

@@ -19,6 +19,8 @@ ANTIALIAS = np.float32(0.5)
 """Half width (px) of a hard edge: one pixel is shared, as a camera would."""
 SHADOW_REACH = 6.0
 """Distance (px) at which a contact shadow has faded out."""
+EDGE_REACH = 2.5
+"""Distance (px) that the widest feathered edge needs outside the mask."""
 MIN_PIXELS = 8
 """Fewer pixels than this inside the image are no particle."""
 COARSE = 4

@@ -21,6 +21,10 @@ PAD = 2
 """Pixels kept around a particle's bounding box."""
 OUTLINE_SMOOTHING = 0.7
 """Standard deviation (px) of the blur that takes the staircase out of the outlines."""
+PIXEL_SOLIDITY = 0.5
+"""The solidity of a convex shape of d px varies by about this over d, because its pixels make a staircase."""
+DIRECTIONS = 128
+"""Directions in half a turn for which the size of a particle is tabulated."""
 SMALLEST_LEVEL = 12
 """Reduced copies are not made of crops smaller than this (px)."""
 
@@ -38,10 +42,10 @@ class Pool:
         Grey value of the background of the entry's source.
     entries : int64 array, shape (P, 3)
         The entries of each particle at its three levels (the last available one repeated).
-    diameters : float64 array, shape (P,)
-        Equivalent-circle diameter, px.
     areas : float64 array, shape (P,)
         px.
+    supports : float32 array, shape (P, DIRECTIONS)
+        Farthest any pixel of the particle lies from the centre of its crop along each direction, px.
     """
 
     textures: NDArray[np.float32]
@@ -51,6 +55,7 @@ class Pool:
     backgrounds: NDArray[np.float32]
     entries: NDArray[np.int64]
     areas: NDArray[np.float64]
+    supports: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.areas)
@@ -63,6 +68,13 @@ class Pool:
     def level(self, scales: NDArray[np.float64]) -> NDArray[np.int64]:
         """Choose the reduced copy (0, 1, 2) that suits each magnification."""
         return np.clip(np.floor(-np.log2(scales)), 0, self.entries.shape[1] - 1).astype(np.int64)
+
+    def extents(self, which: NDArray[np.int64], forward: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Rows and columns that particles take up after the transformations `forward` (N, 2, 2); shape (N, 2), px."""
+        angles = np.arctan2(forward[:, :, 0], forward[:, :, 1])
+        nearest = np.round(angles * (DIRECTIONS / np.pi)).astype(np.int64) % DIRECTIONS
+        between = 1 + np.pi / (2 * DIRECTIONS)
+        return 2 * between * np.hypot(forward[:, :, 0], forward[:, :, 1]) * self.supports[which[:, None], nearest]
 
 
 def make_pool(
@@ -79,9 +91,9 @@ def make_pool(
     if len(chosen) > LARGEST_POOL:
         chosen = [chosen[k] for k in np.sort(rng.choice(len(chosen), LARGEST_POOL, replace=False))]
     crops: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-    entries, areas, backgrounds = [], [], []
+    entries, areas, backgrounds, supports = [], [], [], []
     for where, index in chosen:
-        texture, distance = cut_out(sources[where], index)
+        texture, distance = cut_out(sources[where], index, levels[where])
         variants = [texture] if config.texture in ("real", "mixed") else []
         if config.texture in ("quilted", "mixed"):
             variants.append(quilted_surface(texture, distance > 0, config, rng))
@@ -90,7 +102,8 @@ def make_pool(
             crops.extend(_pyramid(variant, distance))
             made = len(crops) - first
             entries.append([first + min(level, made - 1) for level in range(3)])
-            areas.append(int(sources[where].instances.areas[index]))
+            areas.append(float((distance > 0).sum()))
+            supports.append(_support(distance > 0))
             backgrounds.extend([levels[where]] * made)
     shapes = np.array([texture.shape for texture, _ in crops], np.int64)
     return Pool(
@@ -101,6 +114,7 @@ def make_pool(
         backgrounds=np.array(backgrounds, np.float32),
         entries=np.array(entries, np.int64),
         areas=np.array(areas, np.float64),
+        supports=np.array(supports, np.float32),
     )
 
 
@@ -128,11 +142,12 @@ def select_particles(sources: Sequence[Source], config: CutPasteConfig) -> list[
         solidity = np.array(
             [_solidity(sources[s].instances.masks[k]) if keep[n] else 0.0 for n, (s, k) in enumerate(everyone)]
         )
-        keep &= solidity >= np.quantile(solidity[keep], 0.9) - config.solidity_tolerance
+        coarse = PIXEL_SOLIDITY / np.sqrt(areas)
+        keep &= solidity >= np.quantile(solidity[keep], 0.9) - config.solidity_tolerance - coarse
     if config.drop_outliers:
         brightness, saturated = np.array([_look(sources[s], k) for s, k in everyone]).T
         inliers = keep & ~_outliers(np.log(areas), keep, 0.05)
-        inliers &= ~_outliers(brightness, keep, 0.01) & ~_outliers(saturated, keep, 0.002)
+        inliers &= ~_outliers(brightness, keep, 0.01) & ~_outliers(saturated, keep, 0.0015)
         keep = inliers if inliers.any() else keep
     return [pair for pair, kept in zip(everyone, keep, strict=True) if kept]
 
@@ -158,11 +173,12 @@ def _outliers(values: NDArray[np.float64], among: NDArray[np.bool_], least: floa
     return outliers
 
 
-def cut_out(source: Source, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def cut_out(source: Source, index: int, level: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Texture and signed distance of one particle, PAD px larger than its box on all sides.
 
-    The outermost pixels and everything beyond the outline repeat the nearest pixel further inside, so that no edge
-    shows the old background, which outlines drawn by hand include here and there.
+    The old background must not show at the edge, where outlines drawn by hand include some of it: the outermost pixels
+    and everything beyond repeat the nearest pixel further inside, and no pixel is nearer to the background `level` than
+    the inner part of the particle is.
     """
     from scipy.ndimage import distance_transform_edt, gaussian_filter
 
@@ -172,6 +188,9 @@ def cut_out(source: Source, index: int) -> tuple[NDArray[np.float32], NDArray[np
     inside = distance_transform_edt(mask)
     signed = np.where(mask, inside - 0.5, 0.5 - distance_transform_edt(~mask))
     core = inside >= min(2.0, float(inside.max()))
+    inner = texture[inside >= min(0.08 * np.sqrt(mask.sum()) + 2, float(inside.max()))]
+    nearest_level = np.quantile(inner, 0.01 if np.median(inner) > level else 0.99)
+    texture = np.maximum(texture, nearest_level) if np.median(inner) > level else np.minimum(texture, nearest_level)
     nearest = distance_transform_edt(~core, return_distances=False, return_indices=True)
     distance = gaussian_filter(signed.astype(np.float32), OUTLINE_SMOOTHING)
     return np.ascontiguousarray(texture[tuple(nearest)], np.float32), distance
@@ -186,6 +205,15 @@ def quilted_surface(
     shading = gaussian_filter(texture, config.quilt_block / 4)
     detail = quilt(texture - shading, mask, mask.shape, config.quilt_block, config.quilt_overlap, rng)
     return texture if detail is None else shading + detail
+
+
+def _support(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    angles = np.arange(DIRECTIONS) * (np.pi / DIRECTIONS)
+    points = np.argwhere(mask) - (np.array(mask.shape) - 1) / 2
+    ends = np.concatenate([points[np.unique(points[:, 0], return_index=True)[1]],
+                           points[len(points) - 1 - np.unique(points[::-1, 0], return_index=True)[1]]])  # fmt: skip
+    reach = np.abs(ends @ np.stack([np.sin(angles), np.cos(angles)])).max(0) + 0.7
+    return reach.astype(np.float32)
 
 
 def _pyramid(
