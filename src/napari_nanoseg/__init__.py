@@ -33,7 +33,7 @@ _PUBLIC = {
     "write_sample": "io.datasets",
 }
 
-__all__ = list(_PUBLIC)  # noqa: PLE0605
+__all__ = list(_PUBLIC)
 __version__ = version("napari-nanoseg")
 
 

@@ -11,7 +11,8 @@ from napari_nanoseg.errors import NanosegError
 NM_PER_UNIT = {
     "pm": 1e-3, "angstrom": 0.1, "å": 0.1, "nm": 1.0, "nanometer": 1.0, "nanometre": 1.0,
     "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "micrometer": 1e3, "micrometre": 1e3,
-    "mm": 1e6, "millimeter": 1e6, "millimetre": 1e6, "cm": 1e7, "centimeter": 1e7, "inch": 2.54e7, "m": 1e9, "meter": 1e9, "metre": 1e9,
+    "mm": 1e6, "millimeter": 1e6, "millimetre": 1e6, "cm": 1e7, "centimeter": 1e7, "inch": 2.54e7,
+    "m": 1e9, "meter": 1e9, "metre": 1e9,
 }  # fmt: skip
 """Nanometres per length unit, as spelled in image files (lower case)."""
 

@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from napari_nanoseg.errors import NanosegError
 
 
+ADVANCED: dict[str, Any] = {"advanced": True}
+"""``json_schema_extra`` of a field that forms fold away."""
+
+
 class Config(BaseModel):
     """A frozen description of one job or one part of it.
 

@@ -7,9 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from napari_nanoseg.config.base import Config
-
-ADVANCED = {"advanced": True}
+from napari_nanoseg.config.base import ADVANCED, Config
 
 
 class SegmentConfig(Config):
@@ -40,9 +38,7 @@ class SegmentConfig(Config):
         1024, ge=128, le=16384, description="Side of the tiles that go through the network",
         json_schema_extra={"unit": "px", "advanced": True},
     )  # fmt: skip
-    device: str = Field(
-        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1 or mps"
-    )
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1 or mps")
 
 
 class SegmentJob(Config):

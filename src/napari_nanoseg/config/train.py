@@ -7,10 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.base import ADVANCED, Config
 from napari_nanoseg.config.generate import CutPasteConfig
-
-ADVANCED = {"advanced": True}
 
 
 class StarDistConfig(Config):
@@ -27,9 +25,7 @@ class StarDistConfig(Config):
         (2, 2), description="Predict at every nth pixel (row, column)", json_schema_extra=ADVANCED
     )
     n_channel_in: int = Field(1, ge=1, le=16, description="Channels of the image", json_schema_extra=ADVANCED)
-    n_classes: int | None = Field(
-        None, ge=1, le=100, description="Object classes, or none", json_schema_extra=ADVANCED
-    )
+    n_classes: int | None = Field(None, ge=1, le=100, description="Object classes, or none", json_schema_extra=ADVANCED)
     unet_n_depth: int = Field(3, ge=1, le=6, description="Levels of the U-Net", json_schema_extra=ADVANCED)
     unet_kernel_size: tuple[int, int] = Field((3, 3), description="Convolution kernel", json_schema_extra=ADVANCED)
     unet_n_filter_base: int = Field(16, ge=1, le=256, description="Filters at the top level; 32 with a GPU")
@@ -152,9 +148,7 @@ class TrainConfig(Config):
         True, description="Choose the thresholds on the validation patches at the end", json_schema_extra=ADVANCED
     )
     seed: int = Field(0, ge=0, description="Seed of everything random")
-    device: str = Field(
-        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1 or mps"
-    )
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1 or mps")
     mixed_precision: bool = Field(True, description="bfloat16 on a GPU", json_schema_extra=ADVANCED)
     workers: int = Field(
         1, ge=0, le=256, description="Processes that prepare patches; 0: the training process itself",

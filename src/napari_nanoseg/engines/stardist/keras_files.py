@@ -120,7 +120,7 @@ def _config(raw: dict[str, Any], path: Path) -> StarDistConfig:
 
 def _arrays(weights: h5py.File) -> list[tuple[str, dict[str, NDArray[np.float32]]]]:
     """Every layer with weights, in build order: its name and its arrays by their last name."""
-    group = weights["model_weights"] if "model_weights" in weights else weights
+    group = weights.get("model_weights", weights)
     layers = []
     for layer in group.attrs["layer_names"]:
         name = layer.decode() if isinstance(layer, bytes) else str(layer)
@@ -176,7 +176,9 @@ def _fill(network: StarDistNet, layers: list[tuple[str, dict[str, NDArray[np.flo
     statistics = [arrays for _, arrays in layers if "moving_mean" in arrays]
     norms = _norms(network)
     if len(statistics) != len(norms):
-        raise NanosegError(f"{path}: {len(statistics)} batch normalisations in the weights, {len(norms)} in the config.")
+        raise NanosegError(
+            f"{path}: {len(statistics)} batch normalisations in the weights, {len(norms)} in the config."
+        )
     for norm, arrays in zip(norms, statistics, strict=True):
         assert norm.running_mean is not None
         assert norm.running_var is not None

@@ -65,6 +65,7 @@ class StarDistModel(Model):
 
     @classmethod
     def from_card(cls, card: ModelCard) -> Self:
+        """Make a model with fresh weights."""
         return cls(StarDistNet(card.network).eval(), card)
 
     @classmethod
@@ -92,6 +93,7 @@ class StarDistModel(Model):
         write_keras(self.network, {name: float(value) for name, value in self.card.thresholds.items()}, {}, folder)
 
     def segment_steps(self, image: Image, config: SegmentConfig) -> Generator[Event, None, Instances]:
+        """Segment an image or stack, yielding progress after every tile; closing the generator cancels."""
         device, reason = choose_device(config.device)
         yield Stage("segment", f"Segmenting {image.source}. {reason}")
         probability = self.card.thresholds["prob"] if config.probability is None else config.probability
@@ -131,7 +133,7 @@ class StarDistModel(Model):
                 f"{image.source}: about {needed / 2**30:.1f} GB of memory are needed but {free / 2**30:.1f} GB are "
                 "free; choose smaller tiles, or a larger particle diameter if it is wrong."
             )
-        network = self.network.eval().to(device, memory_format=torch.channels_last)
+        network = self.network.eval().to(device).to(memory_format=torch.channels_last)
         normalisation = self._normalisation(view, image.source)
         wish = config.invert or self.card.invert
         if wish == "auto":
@@ -181,7 +183,7 @@ class StarDistModel(Model):
         if wanted == channels:
             return image.data
         if wanted == 1:
-            return image.data.mean(axis=-1, dtype=np.float32)
+            return np.asarray(image.data.mean(axis=-1, dtype=np.float32))
         raise NanosegError(
             f"{image.source}: the model was made for images of {wanted} channels, this one has {channels}; "
             "choose another model or image."
@@ -226,13 +228,13 @@ class StarDistModel(Model):
         on_grid = pixels / (config.grid[0] * config.grid[1])
         maps = 2 * config.unet_n_filter_base * (pixels if self.network.pools else 0)
         maps += on_grid * (8 * config.unet_n_filter_base + 2 * config.net_conv_after_unet + 2 * config.n_rays)
-        return 4 * maps + 16 * view.source.shape[0] * view.source.shape[1]
+        return float(4 * maps + 16 * view.source.shape[0] * view.source.shape[1])
 
 
 def _inverted(normalisation: Normalisation) -> Normalisation:
     """Normalisation after which 0 and 1 are exchanged."""
     offset, factor = normalisation
-    return offset + 1 / factor, -factor
+    return np.asarray(offset + 1 / factor, np.float32), -factor
 
 
 def _in_plane(calibration: Calibration) -> Calibration:

@@ -158,6 +158,7 @@ class StarDistNet(nn.Module):
         return -(-total // step) * step
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Compute ``(prob_logit, dist, class_logit)``; see the class."""
         config, layers = self.config, self.layers
         depth, per_level = config.unet_n_depth, config.unet_n_conv_per_depth
         before = 0

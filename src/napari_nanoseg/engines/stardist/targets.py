@@ -31,9 +31,7 @@ class Targets(NamedTuple):
     classes: NDArray[np.float32]
 
 
-def make_targets(
-    labels: NDArray[Any], config: StarDistConfig, classes: dict[int, int | None] | None = None
-) -> Targets:
+def make_targets(labels: NDArray[Any], config: StarDistConfig, classes: dict[int, int | None] | None = None) -> Targets:
     """Targets of one label patch.
 
     Parameters

@@ -1,0 +1,22 @@
+"""The demonstration: the whole loop on the sample micrograph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from napari_nanoseg.config.base import Config
+
+
+class DemoJob(Config):
+    """Annotate few, generate, train, segment, measure, compare: what `nanoseg demo` does."""
+
+    job: Literal["demo"] = "demo"
+    out: Path = Field(Path("demo_output"), description="Folder of the results; an earlier demo in it is replaced")
+    steps: int = Field(600, ge=1, le=100_000, description="Training steps")
+    show: Literal["auto", "window", "screenshot", "none"] = Field(
+        "auto", description="Show the result in napari; auto: a window where there is a display, else a screenshot"
+    )
+    seed: int = Field(0, ge=0, description="Seed of everything random")

@@ -1,0 +1,169 @@
+"""Training patches at working scale: synthetic ones made on the fly, mixed with pieces of the real images.
+
+Patch `k` depends on the seed and on `k` alone, so a training that was interrupted goes on with the same patches,
+whatever process makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.train import TrainConfig
+from napari_nanoseg.engines.augment import UNKNOWN, change_intensity, turn, warped_patch
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.generators.cutpaste import CutPaste
+from napari_nanoseg.instances import Instances
+from napari_nanoseg.samples import Image, Sample
+from napari_nanoseg.scaling import ScaledView, scaled_labels
+
+Patch = tuple[NDArray[np.float32], NDArray[Any], dict[int, int]]
+CANVAS = 1.5  # side of a synthetic image in patches: its percentiles stand for those of a whole micrograph
+
+
+@dataclass(frozen=True, eq=False)
+class WorkingImage:
+    """An annotated image at working scale.
+
+    Parameters
+    ----------
+    pixels : float32 array, shape (H, W) or (H, W, C)
+        Normalised by the image's percentiles.
+    labels : int32 array, shape (H, W)
+        ``UNKNOWN`` where the annotation cannot be trusted.
+    classes : dict
+        Class of each label.
+    """
+
+    pixels: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    classes: dict[int, int]
+
+
+def normalised(pixels: NDArray[np.float32], percentiles: tuple[float, float]) -> NDArray[np.float32]:
+    """Bring two percentiles of each channel to 0 and 1."""
+    low, high = np.percentile(pixels, percentiles, axis=(0, 1))
+    return np.asarray((pixels - low) / (high - low + 1e-20), np.float32)
+
+
+def to_working_image(sample: Sample, factor: float, channels: int, percentiles: tuple[float, float]) -> WorkingImage:
+    """Rescale and normalise an annotated image."""
+    pixels = ScaledView(_with_channels(sample.image, channels), factor).whole()
+    labels = sample.instances.to_labels()
+    if sample.known is not None:
+        labels = np.where((labels > 0) | sample.known, labels, UNKNOWN)
+    working = scaled_labels(labels, factor).astype(np.int32)
+    return WorkingImage(normalised(pixels, percentiles), working, classes_of(sample))
+
+
+def classes_of(sample: Sample) -> dict[int, int]:
+    """Class of each label of a sample."""
+    return dict(zip(sample.instances.ids.tolist(), sample.instances.classes.tolist(), strict=True))
+
+
+def to_source(sample: Sample, factor: float) -> Sample:
+    """Rescale an annotated image for the generator: grey, 8 bits over its own range."""
+    view = ScaledView(_with_channels(sample.image, 1), factor)
+    pixels = view.whole()
+    low, high = float(pixels.min()), float(pixels.max())
+    grey = np.rint((pixels - low) * (255 / (high - low))).astype(np.uint8)
+    labels = scaled_labels(sample.instances.to_labels(), factor)
+    known = None if sample.known is None else scaled_labels(sample.known.astype(np.uint8), factor) > 0
+    calibration = sample.image.calibration
+    image = Image(grey, "YX", calibration.zoomed(factor) if calibration.known else Calibration(), sample.image.source)
+    return Sample(image, Instances.from_labels(labels), known, sample.name)
+
+
+def _with_channels(image: Image, channels: int) -> NDArray[Any]:
+    found = image.data.shape[-1] if image.axes.endswith("C") else 1
+    if found == channels:
+        return image.data
+    if channels == 1:
+        return np.asarray(image.data.mean(axis=-1, dtype=np.float32))
+    raise NanosegError(f"{image.source}: the network is made for {channels} channels but the image has {found}.")
+
+
+class Patches(Dataset[Any]):
+    """Endless supply of training items, by index.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    real : sequence of WorkingImage
+        Training images; never those of the validation.
+    generator : CutPaste or None
+        Source of synthetic images; None for real patches only.
+    synthetic_per_real : int
+        Synthetic patches per real patch.
+    percentiles : tuple of float
+        Of the normalisation.
+    encode : callable
+        Turns (image, labels, classes) of a patch into what the network is trained with.
+    count : int
+        Number of items.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        real: Sequence[WorkingImage],
+        generator: CutPaste | None,
+        synthetic_per_real: int,
+        percentiles: tuple[float, float],
+        encode: Callable[[NDArray[np.float32], NDArray[Any], dict[int, int]], Any],
+        count: int,
+    ):
+        self.config, self.real, self.generator = config, real, generator
+        self.synthetic_per_real = synthetic_per_real if generator is not None else 0
+        self.percentiles, self.encode, self.count = percentiles, encode, count
+        self.foreground = [np.argwhere(image.labels > 0) for image in real]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Any:
+        rng = np.random.default_rng((self.config.seed, index))
+        if rng.random() * (self.synthetic_per_real + 1) < self.synthetic_per_real:
+            image, labels, classes = self.synthetic(index, rng)
+        else:
+            image, labels, classes = self._piece(rng)
+        image, labels = turn(image, labels, rng)
+        return self.encode(change_intensity(image, self.config, rng), labels, classes)
+
+    def synthetic(self, index: int, rng: np.random.Generator) -> Patch:
+        """A piece of synthetic image number `index`: image, labels and the class of each label."""
+        assert self.generator is not None
+        sample = self.generator.sample(index)
+        pixels = normalised(sample.image.data.astype(np.float32), self.percentiles)
+        size = self.config.patch_size
+        row, column = (int(rng.integers(side - size + 1)) for side in pixels.shape)
+        part = (slice(row, row + size), slice(column, column + size))
+        return pixels[part], sample.instances.to_labels()[part], classes_of(sample)
+
+    def _piece(self, rng: np.random.Generator) -> Patch:
+        number = int(rng.integers(len(self.real)))
+        image = self.real[number]
+        points = self.foreground[number]
+        size = self.config.patch_size
+        if len(points) and rng.random() < self.config.engine.train_foreground_only:
+            # The middle lies up to half a patch from a pixel of a particle, so that particles appear everywhere.
+            centre = points[rng.integers(len(points))] + rng.uniform(-size / 2, size / 2, 2)
+        else:
+            centre = rng.uniform(0, 1, 2) * image.labels.shape
+        centre = np.clip(centre, 0, np.array(image.labels.shape) - 1)
+        pixels, labels = warped_patch(image.pixels, image.labels, (centre[0], centre[1]), size, self.config, rng)
+        return pixels, labels, image.classes
+
+
+def make_generator(config: TrainConfig, sources: Sequence[Sample], seed: int) -> CutPaste:
+    """The generator of synthetic images a little larger than a patch."""
+    side = int(CANVAS * config.patch_size)
+    return CutPaste(
+        config.synthetic.model_copy(update={"height": side, "width": side, "dtype": "uint8", "seed": seed}), sources
+    )

@@ -1,0 +1,277 @@
+"""The training loop all engines share: steps, schedule, validation, checkpoints, resume.
+
+A checkpoint is written after every epoch and when the training is cancelled; the best weights so far are saved as a
+usable model at the same time. So a training that is killed at any moment loses at most one epoch.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import pickle
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from napari_nanoseg.config.train import TrainConfig
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Epoch, Event, Notice, Progress, Stage
+from napari_nanoseg.io.atomic import atomic_path, write_text
+
+CHECKPOINT = "checkpoint.pt"
+HISTORY = "history.csv"
+PLATEAU_PATIENCE = 40  # epochs, and
+PLATEAU_FACTOR = 0.5  # as in the original StarDist
+WARM_UP = 50  # steps
+
+
+@dataclass
+class Trainable:
+    """What an engine hands to :func:`fit`.
+
+    Parameters
+    ----------
+    network : Module
+        On its device.
+    items : Dataset
+        One item per patch, ``steps * batch_size`` of them; item `k` must depend on `k` alone.
+    losses : callable
+        From the network, the image batch and the targets to named losses, among them ``loss``, the one minimised.
+    validate : callable
+        A generator that yields progress and returns named values, among them ``loss``; smaller is better.
+    save : callable
+        Writes the network as it is as a usable model.
+    preview : callable
+        Writes a picture of what the network finds now and returns its path.
+    """
+
+    network: nn.Module
+    items: Dataset[Any]
+    losses: Callable[[nn.Module, Tensor, list[Tensor]], dict[str, Tensor]]
+    validate: Callable[[], Generator[Event, None, dict[str, float]]]
+    save: Callable[[], None]
+    preview: Callable[[], str]
+
+
+@dataclass
+class State:
+    """Where a training stands; all of it is in the checkpoint beside weights and optimiser."""
+
+    step: int = 0
+    epoch: int = 0
+    best: float = math.inf
+    epochs_since_best: int = 0
+    rate_factor: float = 1.0
+    elapsed_s: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def fit(
+    task: Trainable, config: TrainConfig, folder: Path, device: torch.device, *, resume: bool
+) -> Generator[Event, None, State]:
+    """Train until the steps are done or patience ends.
+
+    Parameters
+    ----------
+    task : Trainable
+    config : TrainConfig
+    folder : Path
+        Of the model; gets the checkpoint and ``history.csv``.
+    device : torch.device
+    resume : bool
+        Go on from the checkpoint in `folder`.
+
+    Yields
+    ------
+    Progress, Epoch, Notice, Stage
+        Progress after every step. Closing the generator writes a checkpoint and stops.
+
+    Returns
+    -------
+    State
+    """
+    optimizer = torch.optim.Adam(task.network.parameters(), lr=config.learning_rate, eps=1e-7)  # Keras' epsilon
+    state = State()
+    torch.manual_seed(config.seed)
+    if resume:
+        state = _load(folder, task.network, optimizer, config)
+        yield Notice(f"Going on after step {state.step} of {config.steps}.")
+    yield Stage("train", f"Training for {config.steps} steps.")
+    epochs = -(-config.steps // config.steps_per_epoch)
+    sums: dict[str, float] = {}
+    began = time.monotonic() - state.elapsed_s
+    try:
+        for batch in _batches(task.items, config, state.step):
+            if _finished(state, config):
+                break
+            step_losses = _step(task, optimizer, batch, _rate(state, config), config, device)
+            state.step += 1
+            for name, value in step_losses.items():
+                sums[name] = sums.get(name, 0.0) + value
+            state.elapsed_s = time.monotonic() - began
+            yield Progress(state.step, config.steps, "steps")
+            if state.step % config.steps_per_epoch and state.step < config.steps:
+                continue
+            count = (state.step - 1) % config.steps_per_epoch + 1
+            losses = {name: value / count for name, value in sums.items()}
+            sums = {}
+            validation = yield from task.validate()
+            state.epoch += 1
+            state.history.append(
+                {"epoch": state.epoch, "step": state.step}
+                | {f"train_{name}": value for name, value in losses.items()}
+                | {f"validation_{name}": value for name, value in validation.items()}
+            )
+            _judge(task, state, validation["loss"], config)
+            state.elapsed_s = time.monotonic() - began
+            _save(folder, task.network, optimizer, state, config)
+            remaining = state.elapsed_s / state.step * (config.steps - state.step)
+            yield Epoch(state.epoch, epochs, losses, validation, state.elapsed_s, remaining, task.preview())
+    except GeneratorExit:
+        if state.step % config.steps_per_epoch:
+            # Between epochs: the losses of the started one are lost, its steps are not.
+            _save(folder, task.network, optimizer, state, config)
+            if not state.history:
+                task.save()
+        raise
+    return state
+
+
+def _batches(items: Dataset[Any], config: TrainConfig, done: int) -> Iterator[Any]:
+    order = range(done * config.batch_size, config.steps * config.batch_size)
+    # Spawned, not forked: a forked process would inherit the locks of this one's OpenMP threads.
+    context = {"multiprocessing_context": "spawn", "prefetch_factor": 4} if config.workers else {}
+    return iter(
+        DataLoader(items, batch_size=config.batch_size, sampler=order, num_workers=config.workers, **context)  # type: ignore[arg-type]
+    )
+
+
+def _finished(state: State, config: TrainConfig) -> bool:
+    return config.patience is not None and state.epochs_since_best >= config.patience
+
+
+def _rate(state: State, config: TrainConfig) -> float:
+    """Learning rate of the next step."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    if config.schedule == "plateau":
+        return config.learning_rate * state.rate_factor
+    warm_up = min(WARM_UP, config.steps // 10 + 1)
+    falling = 0.5 * (1 + math.cos(math.pi * state.step / config.steps))
+    return config.learning_rate * min(1.0, (state.step + 1) / warm_up) * max(falling, 0.01)
+
+
+def _step(
+    task: Trainable,
+    optimizer: torch.optim.Optimizer,
+    batch: list[Tensor],
+    rate: float,
+    config: TrainConfig,
+    device: torch.device,
+) -> dict[str, float]:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    task.network.train()
+    image, *targets = (part.to(device, non_blocking=True) for part in batch)
+    half = config.mixed_precision and device.type == "cuda"
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            losses = task.losses(task.network, image.contiguous(memory_format=torch.channels_last), targets)
+        optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        values = {name: float(value.detach()) for name, value in losses.items()}
+    except torch.OutOfMemoryError as error:
+        raise NanosegError(
+            f"The device '{device}' has not enough memory for batches of {config.batch_size} patches of "
+            f"{config.patch_size} px; choose a smaller batch_size or patch_size and resume."
+        ) from error
+    if not math.isfinite(values["loss"]):
+        raise NanosegError(
+            "The training diverged (the loss is not a number); start again with a smaller learning_rate."
+        )
+    return values
+
+
+def _judge(task: Trainable, state: State, loss: float, config: TrainConfig) -> None:
+    """Keep the best weights; let the rate fall on a plateau."""
+    if loss < state.best:
+        state.best, state.epochs_since_best = loss, 0
+        task.save()
+        return
+    state.epochs_since_best += 1
+    if config.schedule == "plateau" and state.epochs_since_best % PLATEAU_PATIENCE == 0:
+        state.rate_factor *= PLATEAU_FACTOR
+
+
+def _same_training(config: TrainConfig) -> dict[str, Any]:
+    """What must not change between the parts of a training."""
+    return config.model_dump(mode="json", exclude={"device", "workers", "mixed_precision", "patience"})
+
+
+def _save(
+    folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: State, config: TrainConfig
+) -> None:
+    content = {
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "state": vars(state),
+        "config": _same_training(config),
+        "rng": torch.get_rng_state(),
+    }
+    with atomic_path(folder / CHECKPOINT) as temporary:
+        torch.save(content, temporary)
+    if state.history:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(state.history[0]))
+        writer.writeheader()
+        writer.writerows(state.history)
+        write_text(folder / HISTORY, text.getvalue())
+
+
+def _load(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig) -> State:
+    path = folder / CHECKPOINT
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        state, before = State(**content["state"]), content["config"]
+        now = _same_training(config)
+        changed = sorted(name for name in now if now[name] != before.get(name))
+        if changed:
+            raise NanosegError(
+                f"The training in {folder} was started with another value of {', '.join(changed)}; "
+                "resume it with the same settings, or start a new one in another folder."
+            )
+        network.load_state_dict(content["network"])
+        optimizer.load_state_dict(content["optimizer"])
+        torch.set_rng_state(content["rng"])
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise NanosegError(f"{path} is damaged ({error}); delete it and start the training again.") from error
+    return state
+
+
+def recalibrated(network: nn.Module, images: Iterator[Tensor], batches: int) -> Generator[Event, None, None]:
+    """Recompute the statistics of batch normalisation as plain means over some batches.
+
+    Running means lag behind the weights in short trainings; this alone took F1 from 0.47 to 0.79 in a study.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    network.train()
+    try:
+        with torch.no_grad():
+            for done in range(1, batches + 1):
+                network(next(images))
+                yield Progress(done, batches, "batches")
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

@@ -1,0 +1,74 @@
+"""Segment images with a model."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from napari_nanoseg.config.segment import SegmentJob
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.instances import Instances
+from napari_nanoseg.io.datasets import write_coco
+from napari_nanoseg.io.images import list_images, read_image, write_labels
+from napari_nanoseg.io.run_record import run_record, write_run_record
+
+
+def segment_job(job: SegmentJob) -> Job:
+    """Write one label image per image under the image's name; finished images stay when it is cancelled."""
+    from napari_nanoseg.engines.device import choose_device
+    from napari_nanoseg.engines.library import load_model
+
+    images = expand(job.images)
+    yield Stage("load", f"Loading the model {job.model}.")
+    model = load_model(job.model)
+    device, _ = choose_device(job.config.device)
+    labels: dict[str, str] = {}
+    done: dict[str, Instances] = {}
+    try:
+        for number, path in enumerate(images):
+            yield Progress(number, len(images), "images")
+            started = datetime.now(UTC)
+            image = read_image(path)
+            instances = yield from model.segment_steps(image, job.config)
+            if len(instances) == 0:
+                yield Notice(f"{path.name}: no particle was found.")
+            target = job.out / f"{path.stem}.tif"
+            write_labels(target, instances.to_labels(), image.calibration)
+            done[path.stem] = instances
+            figures = {"particles": len(instances)}
+            record = run_record(job, [path, job.model], device=str(device), figures=figures, started=started)
+            write_run_record(target.with_suffix(".run.yaml"), record)
+            labels[path.stem] = str(target)
+    finally:
+        # Also when cancelled: the images that are finished stay whole.
+        if job.coco is not None and done:
+            write_coco(job.coco, done)
+    yield Progress(len(images), len(images), "images")
+    files = labels | ({} if job.coco is None else {"coco": str(job.coco)})
+    particles = sum(len(instances) for instances in done.values())
+    return JobResult({"images": len(images), "particles": particles}, files)
+
+
+def expand(paths: tuple[Path, ...]) -> list[Path]:
+    """Images named directly or lying in named folders.
+
+    Raises
+    ------
+    NanosegError
+        When a path does not exist, a folder has no image, or two images would write the same label image.
+    """
+    images: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise NanosegError(f"There is no image {path}; check the path.")
+        found = list_images(path) if path.is_dir() else [path]
+        if not found:
+            raise NanosegError(f"There is no image in {path}; choose another folder.")
+        images.extend(found)
+    stems: dict[str, Path] = {}
+    for path in images:
+        other = stems.setdefault(path.stem, path)
+        if other != path:
+            raise NanosegError(f"{other} and {path} would write the same label image; segment them apart.")
+    return list(stems.values())

@@ -1,0 +1,102 @@
+"""Train a network on annotated images."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from napari_nanoseg.config.train import TrainConfig, TrainJob
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Job, JobResult, Notice, Stage
+from napari_nanoseg.io.datasets import open_dataset
+from napari_nanoseg.io.run_record import run_record, write_run_record
+from napari_nanoseg.samples import Sample
+
+SYNTHETIC_PER_REAL = 5  # as published (UTILE-Gen)
+
+
+def train(config: TrainConfig, dataset: str | Path, out: str | Path) -> Job:
+    """Train a model; iterate over the result for progress.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    dataset : path
+        Folder with ``images/`` and ``masks/``.
+    out : path
+        Folder of the new model.
+
+    Yields
+    ------
+    Event
+
+    Raises
+    ------
+    NanosegError
+        When the dataset or the configuration cannot be used.
+    """
+    return train_job(TrainJob(config=config, dataset=Path(dataset), out=Path(out)))
+
+
+def train_job(job: TrainJob) -> Job:
+    """Train as the job says; closing the generator keeps the best model and a checkpoint to resume from."""
+    from napari_nanoseg.engines.base import CARD
+    from napari_nanoseg.engines.device import choose_device
+    from napari_nanoseg.engines.library import load_model
+    from napari_nanoseg.engines.stardist.model import StarDistModel
+    from napari_nanoseg.engines.stardist.train import PREVIEW, train_stardist
+    from napari_nanoseg.engines.training import CHECKPOINT, HISTORY
+
+    config, started = job.config, datetime.now(UTC)
+    device, reason = choose_device(config.device)
+    yield Stage("read", f"Reading {job.dataset}. {reason}")
+    resume = job.resume and (job.out / CHECKPOINT).is_file()
+    if job.resume and not resume:
+        yield Notice(f"There is no checkpoint in {job.out} yet; the training begins at the first step.")
+    if not job.resume and ((job.out / CARD).exists() or (job.out / CHECKPOINT).exists()):
+        raise NanosegError(f"{job.out} already holds a model; resume its training or choose another folder.")
+    dataset = open_dataset(job.dataset)
+    samples = [dataset[index] for index in range(len(dataset))]
+    if job.validation is not None:
+        held_out = open_dataset(job.validation)
+        validation = [held_out[index] for index in range(len(held_out))]
+    else:
+        samples, validation = split(samples, config)
+    synthetic_per_real = config.synthetic_per_real
+    if synthetic_per_real is None:
+        generated = (job.dataset / "run.yaml").is_file()
+        synthetic_per_real = 0 if generated else SYNTHETIC_PER_REAL
+    start_from = None
+    if job.start_from is not None:
+        loaded = load_model(job.start_from)
+        if not isinstance(loaded, StarDistModel):
+            raise NanosegError(f"{job.start_from} is not a StarDist model; choose one to start from.")
+        start_from = loaded
+    yield Notice(
+        f"{len(samples)} images with {sum(len(s.instances) for s in samples)} particles for training, "
+        f"{len(validation)} for validation."
+    )
+    model, figures = yield from train_stardist(
+        config, samples, validation, synthetic_per_real, job.out, device, start_from=start_from, resume=resume
+    )
+    inputs = [path for path in (job.dataset, job.validation, job.start_from) if path is not None]
+    record = run_record(job, inputs, seed=config.seed, device=str(device), figures=figures, started=started)
+    model.card = model.card.model_copy(update={"provenance": record})
+    model.save(job.out)
+    write_run_record(job.out / "run.yaml", record)
+    files = {"model": job.out, "history": job.out / HISTORY, "preview": job.out / PREVIEW, "run": job.out / "run.yaml"}
+    return JobResult(figures, {name: str(path) for name, path in files.items()})
+
+
+def split(samples: list[Sample], config: TrainConfig) -> tuple[list[Sample], list[Sample]]:
+    """Hold out whole images for validation: no image serves both; with one image none is held out."""
+    count = min(len(samples) - 1, max(1, round(config.validation_fraction * len(samples))))
+    if config.validation_fraction == 0 or count < 1:
+        return samples, []
+    chosen = set(np.random.default_rng(config.seed).permutation(len(samples))[:count].tolist())
+    return (
+        [sample for number, sample in enumerate(samples) if number not in chosen],
+        [sample for number, sample in enumerate(samples) if number in chosen],
+    )
