@@ -92,4 +92,5 @@ def joined(rings: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
 def _corners(ring: NDArray[np.float64]) -> NDArray[np.float64]:
     """Drop vertices on straight stretches."""
     before, after = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
-    return ring[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]]
+    corners: NDArray[np.float64] = ring[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]]
+    return corners

@@ -81,9 +81,9 @@ def decode_counts(text: str | bytes) -> NDArray[np.int64]:
     place = np.arange(groups.size) - np.repeat(starts, ends - starts + 1)
     if place.max() > 11:
         raise ValueError("not compressed run lengths")
-    values = np.add.reduceat((groups & 31) << (GROUP_BITS * place), starts)
+    values: NDArray[np.int64] = np.add.reduceat((groups & 31) << (GROUP_BITS * place), starts)
     negative = (groups[ends] & 16) != 0
-    values = values - (negative.astype(np.int64) << (GROUP_BITS * (ends - starts + 1)))
+    values -= negative.astype(np.int64) << (GROUP_BITS * (ends - starts + 1))
     values[1::2] = np.cumsum(values[1::2])
     values[2::2] = np.cumsum(values[2::2])
     return values

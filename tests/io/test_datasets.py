@@ -135,7 +135,7 @@ def test_annotations_may_be_of_other_kinds(tmp_path: Path) -> None:
     for name in ("label", "region", "array"):
         write_image(tmp_path / "images" / f"{name}.png", image())
     (tmp_path / "images" / "Thumbs.db").write_bytes(b"x")
-    labels = sample("x").instances.to_labels() % 100
+    labels = sample("x").instances.to_labels() % 99
     write_labels(tmp_path / "masks" / "label.png", labels)
     np.save(tmp_path / "masks" / "array.npy", labels)
     ImagejRoi.frompoints([[3, 2], [12, 2], [12, 9], [3, 9]]).tofile(tmp_path / "masks" / "region.roi")
@@ -144,7 +144,7 @@ def test_annotations_may_be_of_other_kinds(tmp_path: Path) -> None:
 
 def test_an_image_without_particles_is_allowed_beside_others(tmp_path: Path) -> None:
     write_sample(tmp_path, Sample(image(), Instances.empty(SHAPE), name="a"))
-    with pytest.raises(NanosegError, match="No image in .* has a particle"):
+    with pytest.raises(NanosegError, match="has a particle"):
         open_dataset(tmp_path)
     write_sample(tmp_path, sample("b"))
     assert [len(one.instances) for one in open_dataset(tmp_path)] == [0, 2]
@@ -181,7 +181,7 @@ def test_other_shapes_and_stacks_are_refused(tmp_path: Path) -> None:
         open_dataset(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["../a", "a/b", ""])
+@pytest.mark.parametrize("name", ["../a", "a/b", "", ".a"])
 def test_names_that_leave_the_folder_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(NanosegError, match="not a file name"):
         write_sample(tmp_path / "data", sample(name))

@@ -290,8 +290,8 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_real_micrographs(shared_data: Path) -> None:
-    for folder, name in (("emps/images", "*.png"), ("nanowires_sem", "*"), ("cracks_pv", "**/*.*")):
-        paths = [path for path in sorted((shared_data / folder).glob(name)) if path in list_images(path.parent)][:3]
+    for folder in ("emps/images", "nanowires_sem"):
+        paths = list_images(shared_data / folder)
         assert paths
-        for path in paths:
+        for path in paths[:3]:
             assert read_image(path).axes == "YX"

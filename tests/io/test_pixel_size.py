@@ -24,7 +24,8 @@ def size_after(path: Path, data: np.ndarray = PIXELS, **options: Any) -> tuple[f
 @pytest.mark.parametrize(
     ("text", "nm"),
     [("nm", 1), ("µm", 1e3), ("μm", 1e3), ("um", 1e3), ("\\u00B5m", 1e3), ("\\u03BCm", 1e3), ("Âµm", 1e3),
-     ("micron", 1e3), ("Microns", 1e3), ("nanometers", 1), ("Å", 0.1), ("mm", 1e6), ("pixel", None), ("", None), ("sec", None)],
+     ("micron", 1e3), ("Microns", 1e3), ("nanometers", 1), ("Å", 0.1), ("mm", 1e6), ("pixel", None), ("", None),
+     ("sec", None)],
 )  # fmt: skip
 def test_units_as_files_spell_them(text: str, nm: float | None) -> None:
     assert nm_per_unit(text) == nm

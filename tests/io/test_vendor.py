@@ -36,8 +36,17 @@ def test_a_hyperspy_file_has_its_pixel_size(tmp_path: Path) -> None:
         }
         for index, (name, size) in enumerate((("y", 3), ("x", 4)))
     ]
-    signal = {"data": data, "axes": axes, "metadata": {}, "original_metadata": {}, "package": "", "package_version": "",
-              "tmp_parameters": {}, "learning_results": {}, "attributes": {}}  # fmt: skip
+    signal = {
+        "data": data,
+        "axes": axes,
+        "metadata": {"General": {"title": "micrograph"}, "Signal": {}},
+        "original_metadata": {},
+        "package": "",
+        "package_version": "",
+        "tmp_parameters": {},
+        "learning_results": {},
+        "attributes": {"_lazy": False, "ragged": False},
+    }
     hspy.file_writer(str(tmp_path / "a.hspy"), signal)
     image = read_image(tmp_path / "a.hspy")
     assert np.array_equal(image.data, data)

@@ -126,7 +126,7 @@ class DatasetWriter:
         """Write the COCO file, also when the block was left early: the samples already written are complete."""
         path = self.folder / COCO_NAME
         if path.is_file() or any(instances.overlapping for instances in self._coco.values()):
-            _write_coco(path, self._coco)
+            write_coco(path, self._coco)
 
     def add(self, sample: Sample) -> None:
         """Write ``images/NAME.tif``, ``masks/NAME.tif`` and, when it has a known region, ``known/NAME.png``.
@@ -136,8 +136,10 @@ class DatasetWriter:
         NanosegError
             When the folder or the disk does not take them.
         """
-        if Path(sample.name).name != sample.name:
-            raise NanosegError(f"The sample name '{sample.name}' is not a file name; take one without slashes.")
+        if Path(sample.name).name != sample.name or sample.name[:1] in ("", "."):
+            raise NanosegError(
+                f"The sample name '{sample.name}' is not a file name; leave out slashes and a dot in front."
+            )
         calibration, known = sample.image.calibration, self.folder / "known" / f"{sample.name}.png"
         write_image(self.folder / "images" / f"{sample.name}.tif", sample.image)
         write_labels(self.folder / "masks" / f"{sample.name}.tif", sample.instances.to_labels(), calibration)
@@ -175,7 +177,7 @@ def _annotation_files(folder: Path) -> list[Path]:
     return [path for path in files if path.suffix.lower() in ANNOTATION_SUFFIXES and not path.name.startswith(".")]
 
 
-def _write_coco(path: Path, samples: Mapping[str, Instances]) -> None:
+def write_coco(path: Path, samples: Mapping[str, Instances]) -> None:
     """Replace what the COCO file at `path` says about these samples, and keep the rest of it."""
     content: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
     if path.is_file():
