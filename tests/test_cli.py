@@ -27,6 +27,7 @@ from napari_nanoseg.cli.progress import follow
 from napari_nanoseg.config.jobs import AnyJob, parse_job, read_job
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.jobs.doctor import Finding
 
 by_words = pytest.mark.parametrize("command", COMMANDS, ids=[command.words for command in COMMANDS])
 SEGMENT = ["segment", "model", "a.tif", "b c.tif", "--out", "out"]
@@ -335,6 +336,15 @@ def test_a_display_that_fails_closes_the_job() -> None:
     with pytest.raises(KeyboardInterrupt):
         follow(steps(), Console(file=Broken()))
     assert closed == [True]
+
+
+def test_doctor_says_what_it_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Finding("GPU", "problem", "too old", "Update the driver."), Finding("Qt", "ok", "PyQt6 6.9")]
+    monkeypatch.setattr("napari_nanoseg.jobs.doctor.examine", lambda: found)
+    result = nanoseg("doctor")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == ["problem GPU: too old -> Update the driver.", "ok      Qt: PyQt6 6.9"]
+    assert json.loads(nanoseg("doctor", "--json").stdout)["findings"][0]["advice"] == "Update the driver."
 
 
 def test_version() -> None:

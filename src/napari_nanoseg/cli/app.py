@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from napari_nanoseg.cli.commands import Json, add_commands, finish
-from napari_nanoseg.cli.outcome import ending
+from napari_nanoseg.cli.outcome import ending, print_json
 from napari_nanoseg.config.jobs import read_job
 from napari_nanoseg.events import Job
 
@@ -60,6 +61,21 @@ def run_job(
         raise typer.Exit(speak(_from_file(job_file)))
     with ending():
         finish(read_job(job_file), as_json)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Look at Python, torch, GPU, Qt, napari, memory and disk, and say what to do about each."""
+    from napari_nanoseg.jobs.doctor import examine
+
+    with ending():
+        findings = examine()
+    if as_json:
+        print_json({"findings": [asdict(finding) for finding in findings]})
+        return
+    for finding in findings:
+        advice = f" -> {finding.advice}" if finding.advice else ""
+        typer.echo(f"{finding.state:8}{finding.name}: {finding.found}{advice}")
 
 
 def _from_file(job_file: Path) -> Job:

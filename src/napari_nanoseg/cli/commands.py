@@ -13,8 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from napari_nanoseg.cli.options import Option, option_at, options_of, values_of
-from napari_nanoseg.cli.outcome import ending, only_figures, print_result, stderr_console
-from napari_nanoseg.cli.progress import follow
+from napari_nanoseg.cli.outcome import ending, only_figures, print_result
 from napari_nanoseg.config.base import describe
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.demo import DemoJob
@@ -90,8 +89,12 @@ def execute(job: AnyJob) -> Job:
 
 def finish(job: AnyJob, as_json: bool) -> None:
     """Run a job, show its progress on stderr and its result on stdout."""
+    from rich.console import Console
+
+    from napari_nanoseg.cli.progress import follow
+
     with only_figures(as_json):
-        result = follow(execute(job), stderr_console())
+        result = follow(execute(job), Console(stderr=True))
     print_result(result, as_json)
 
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from napari_nanoseg.events import JobResult
 from napari_nanoseg.jobs.failures import JobCrashError, bug, explain
@@ -40,11 +39,6 @@ def ending() -> Iterator[None]:
         typer.echo(f"Error: {sentence}", err=True)
         crashed = isinstance(error, JobCrashError) or explain(error) is None
         raise typer.Exit(CRASH if crashed else BAD_INPUT) from None
-
-
-def stderr_console() -> Console:
-    """Make the console for everything that is not a figure."""
-    return Console(stderr=True)
 
 
 @contextmanager
