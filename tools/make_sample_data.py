@@ -101,8 +101,8 @@ def arrange(rng: np.random.Generator) -> tuple[list[Particle], Field, NDArray[np
         visible = np.bincount(trial.ravel(), minlength=len(areas) + 1)
         if any(visible[index] < LEAST_VISIBLE * area for index, area in areas.items()):
             continue
-        touched = set(np.unique(labels[image_window][seen]).tolist()) - {0} | {len(particles) + 1}
-        if any(ndimage.label(trial == index)[1] != 1 for index in touched):
+        touched = [index for index in np.unique(labels[image_window][seen]) if index]
+        if any(ndimage.label(trial[particles[index - 1].window()[0]] == index)[1] != 1 for index in touched):
             continue
         particles.append(particle)
         whole_areas, labels = areas, trial
@@ -113,7 +113,7 @@ def arrange(rng: np.random.Generator) -> tuple[list[Particle], Field, NDArray[np
 def noise(scale: float, rng: np.random.Generator) -> Field:
     """Smooth random field with unit standard deviation; `scale` is its correlation length in pixels."""
     field: Field = ndimage.gaussian_filter(rng.normal(size=SHAPE), scale, mode="wrap")
-    return field / field.std()
+    return field / float(field.std())
 
 
 def expose(particles: list[Particle], height: Field, labels: NDArray[np.int32], rng: np.random.Generator) -> Field:
@@ -138,7 +138,8 @@ def expose(particles: list[Particle], height: Field, labels: NDArray[np.int32], 
     crevice = np.zeros(SHAPE)
     for scale, weight in ((4, 0.5), (12, 0.35), (28, 0.25)):
         crevice += weight * np.maximum(ndimage.gaussian_filter(height, scale) - height, 0) / (1.6 * scale)
-    return image * np.exp(-0.62 * np.minimum(crevice, 1.4))
+    exposed: Field = image * np.exp(-0.62 * np.minimum(crevice, 1.4))
+    return exposed
 
 
 def record(image: Field, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -148,7 +149,8 @@ def record(image: Field, rng: np.random.Generator) -> NDArray[np.uint8]:
     signal = ndimage.gaussian_filter(image, 0.9) * uneven * (1 + 0.012 * rng.normal(size=(SHAPE[0], 1)))
     electrons = 220.0
     noisy = rng.poisson(np.maximum(signal, 0) * electrons) / electrons + 0.012 * rng.normal(size=SHAPE)
-    return np.clip(np.round(255 * noisy), 0, 255).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.clip(np.round(255 * noisy), 0, 255).astype(np.uint8)
+    return grey
 
 
 def outline_some(labels: NDArray[np.int32], particles: list[Particle]) -> NDArray[np.uint8]:

@@ -1,0 +1,84 @@
+"""What the manifest (napari.yaml) offers to napari: readers and sample data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from napari_nanoseg._gui.layers import ANNOTATED, LayerData, image_layer, labels_layer, sample_layers
+from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.annotations import read_coco
+from napari_nanoseg.io.datasets import open_dataset
+from napari_nanoseg.io.images import read_image, read_labels
+from napari_nanoseg.io.sample_data import sample_data
+
+Paths = str | list[str]
+Reader = Callable[[Paths], list[LayerData]]
+
+MOST_IMAGES = 20
+
+
+def image_reader(paths: Paths) -> Reader | None:
+    """Reader of micrographs; pixel sizes in the files become the layers' scale."""
+    return _reader(lambda path: [image_layer(read_image(path), path.stem)])
+
+
+def dataset_reader(paths: Paths) -> Reader | None:
+    """Reader of dataset folders (`images/` and `masks/`); None for other folders."""
+    return _reader(_dataset_layers) if all((path / "images").is_dir() for path in _each(paths)) else None
+
+
+def coco_reader(paths: Paths) -> Reader | None:
+    """Reader of COCO files; None for other JSON files."""
+    try:
+        for path in _each(paths):
+            read_coco(path)
+    except NanosegError:
+        return None
+    return _reader(_coco_layers)
+
+
+def sample_micrograph() -> list[LayerData]:
+    """Micrograph of touching and separate particles."""
+    return [image_layer(read_image(sample_data() / "particles.tif"), "particles")]
+
+
+def sample_annotated() -> list[LayerData]:
+    """Return the micrograph with the eight particles that a user would have outlined."""
+    return _dataset_layers(sample_data() / "annotated")
+
+
+def sample_truth() -> list[LayerData]:
+    """Return the micrograph with all its particles."""
+    image = read_image(sample_data() / "particles.tif")
+    truth = read_labels(sample_data() / "particles_truth.tif")
+    return [image_layer(image, "particles"), labels_layer(truth, image.calibration, "ground truth")]
+
+
+def _dataset_layers(folder: Path) -> list[LayerData]:
+    dataset = open_dataset(folder)
+    if len(dataset) > MOST_IMAGES:
+        raise NanosegError(
+            f"{folder} has {len(dataset)} images, too many layers for one viewer (at most {MOST_IMAGES}); "
+            "open single files of its folders."
+        )
+    return [layer for sample in dataset for layer in sample_layers(sample)]
+
+
+def _coco_layers(path: Path) -> list[LayerData]:
+    layers = []
+    for name, image in read_coco(path).items():
+        if image.shape is None:
+            raise NanosegError(f"{path} does not give the height and width of {name}; open the dataset folder instead.")
+        particles = image.instances(image.shape, str(path))
+        layers.append(labels_layer(particles, Calibration(), f"{name}: annotated", colour=ANNOTATED))
+    return layers
+
+
+def _reader(layers_of: Callable[[Path], list[LayerData]]) -> Reader:
+    return lambda paths: [layer for path in _each(paths) for layer in layers_of(path)]
+
+
+def _each(paths: Paths) -> Iterable[Path]:
+    return map(Path, [paths] if isinstance(paths, str) else paths)
