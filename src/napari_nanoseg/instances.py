@@ -92,12 +92,14 @@ class Instances:
         largest = int(labels.max(initial=0))
         if largest > LARGEST_ID:
             raise NanosegError(f"The label {largest} is too large for an object's id; renumber the labels from 1.")
-        labels = np.maximum(labels, 0).astype(np.int32)
         values = None
         if largest > labels.size:  # find_objects needs memory for every number up to the largest
-            values, labels = np.unique(labels, return_inverse=True)
-            labels = (labels + int(values[0] > 0)).astype(np.int32)
-            values = values[values > 0]
+            foreground = labels > 0
+            values, places = np.unique(labels[foreground], return_inverse=True)
+            labels = np.zeros(labels.shape, dtype=np.int32)
+            labels[foreground] = places + 1
+        else:
+            labels = np.maximum(labels, 0).astype(np.int32)
         found = [(number, box) for number, box in enumerate(find_objects(labels), start=1) if box is not None]
         boxes = [[s.start for s in box] + [s.stop for s in box] for _, box in found]
         numbers = np.array([number for number, _ in found], dtype=np.int32)

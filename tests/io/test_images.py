@@ -35,6 +35,12 @@ def test_what_is_written_comes_back(tmp_path: Path, dtype: type, axes: str) -> N
     assert image.source == str(path)
 
 
+def test_the_same_pixels_give_the_same_file(tmp_path: Path) -> None:
+    for name in ("a.tif", "b.tif"):
+        write_image(tmp_path / name, Image(GREY, "YX", Calibration((2.0, 2.0))))
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
+
+
 def test_an_unknown_pixel_size_stays_unknown(tmp_path: Path) -> None:
     write_image(tmp_path / "a.tif", Image(GREY))
     assert not read_image(tmp_path / "a.tif").calibration.known

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,9 @@ from napari_nanoseg.io.vendor import VENDOR_SUFFIXES, read_vendor
 from napari_nanoseg.samples import Image
 
 TIFF_SUFFIXES = (".tif", ".tiff")
+LARGEST_CLASSIC_TIFF_BYTES = 2**31
+"""Larger arrays become BigTIFF: compressed noise can be a little larger than the array, and offsets end at 2**32."""
+
 IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp", ".npy", *VENDOR_SUFFIXES)
 """What :func:`list_images` takes for an image; reading goes by the content of the file."""
 
@@ -310,7 +315,9 @@ def _write_tiff(path: Path, data: NDArray[Any], axes: str, calibration: Calibrat
     rgb = axes.endswith("C") and data.shape[-1] in (3, 4)
     if axes.endswith("C") and not rgb:
         data, axes = np.moveaxis(data, -1, -3), axes[:-3] + "CYX"
-    metadata: dict[str, Any] = {"axes": axes.replace("YXC", "YXS")}
+    # the same pixels give the same file, so that hashes of inputs can be compared
+    identity = uuid5(NAMESPACE_OID, hashlib.sha256(np.ascontiguousarray(data)).hexdigest())
+    metadata: dict[str, Any] = {"axes": axes.replace("YXC", "YXS"), "UUID": f"urn:uuid:{identity}"}
     options: dict[str, Any] = {}
     if calibration.pixel_size_nm is not None:
         for axis, size in zip("XYZ", reversed(calibration.pixel_size_nm), strict=False):
@@ -326,6 +333,7 @@ def _write_tiff(path: Path, data: NDArray[Any], axes: str, calibration: Calibrat
             metadata=metadata,
             photometric="rgb" if rgb else "minisblack",
             compression="zlib",
+            bigtiff=data.nbytes > LARGEST_CLASSIC_TIFF_BYTES,
             **options,
         )
 
