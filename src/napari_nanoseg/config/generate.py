@@ -147,7 +147,7 @@ class CutPasteConfig(Config):
     blending: tuple[Blend, ...] = Field(
         ("hard", "feathered", "poisson"), min_length=1, description="How edges are blended; one is drawn per particle"
     )
-    feather: tuple[Positive, Positive] = Field(
+    feather: tuple[Positive, Annotated[float, Field(gt=0, le=20)]] = Field(
         (0.7, 2.0),
         description="Range of the half width of a feathered edge",
         json_schema_extra=_extra("px", advanced=True),

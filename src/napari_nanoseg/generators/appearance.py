@@ -68,7 +68,7 @@ class Appearance:
         """Turn a canvas (float32, black 0 and white 1; overwritten) into pixels of the given type."""
         if self.sigma > 0.2:  # below that the neighbours' weight is under 4e-6
             canvas = blur(canvas, self.sigma)
-        rows = rng.normal(0, self.scan, canvas.shape[0]).astype(np.float32)
+        rows = np.float32(self.scan) * rng.standard_normal(canvas.shape[0], np.float32)
         white = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
         pixels = np.empty(canvas.shape, dtype)
         starts = rng.integers(0, NORMALS - canvas.shape[1], canvas.shape[0])
@@ -90,9 +90,9 @@ class Appearance:
 
     def tone(self, mean: float) -> NDArray[np.float32]:
         """Grey values after contrast (about `mean`), brightness, gamma and inversion at TONES points from 0 to 1."""
-        value = np.linspace(0, 1, TONES)
-        value = np.clip((value - mean) * self.contrast + mean + self.brightness, 0, 1) ** self.gamma
-        return (1 - value if self.invert else value).astype(np.float32)
+        grey = np.linspace(0, 1, TONES)
+        curve = np.clip((grey - mean) * self.contrast + mean + self.brightness, 0, 1) ** self.gamma
+        return np.asarray(1 - curve if self.invert else curve, np.float32)
 
 
 @cache

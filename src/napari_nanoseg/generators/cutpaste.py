@@ -6,7 +6,6 @@ After UTILE-Gen (Mill et al., ACS Nanosci. Au 2023) and Cut, Paste and Learn (Dw
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,8 @@ from napari_nanoseg.samples import Image, Sample
 BLENDS = {"hard": kernels.HARD, "feathered": kernels.FEATHERED, "poisson": kernels.POISSON}
 PARTLY_ANNOTATED_COVERAGE = 0.5
 """Stands for the coverage of sources of which not every particle is annotated."""
+FEW = 4
+"""A pool of so few particles is worth a notice."""
 FULL = 0.95
 """No image is covered more than this, whatever the range of coverage."""
 
@@ -63,7 +64,16 @@ class CutPaste:
             if config.size_distribution == "lognormal" and config.size_median_nm is not None
             else None
         )
+        self._reach = max(kernels.EDGE_REACH, config.feather[1])
         self._check_sizes()
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user should know about the sources, in sentences."""
+        if len(self.pool) > FEW:
+            return []
+        particles = "one particle" if len(self.pool) == 1 else f"{len(self.pool)} particles"
+        return [f"Only {particles} can be cut from the sources; more outlined particles make better training images."]
 
     def sample(self, index: int) -> Sample:
         """Make image `index` (0 or more).
@@ -82,7 +92,7 @@ class CutPaste:
         appearance = Appearance.draw(config, rng)
         instances = self._paste(canvas, rng)
         pixels = appearance.apply(canvas, config.dtype, rng)
-        name = f"cutpaste_{index:06d}"
+        name = sample_name(index)
         return Sample(Image(pixels, "YX", self.calibration, name), instances, None, name)
 
     def _paste(self, canvas: NDArray[np.float32], rng: np.random.Generator) -> Instances:
@@ -100,7 +110,7 @@ class CutPaste:
             self.pool.offsets,
             self.pool.shapes,
             self.pool.backgrounds,
-            *draws,
+            draws,
             float(limit),
             1.5 if config.overlap == "none" else 0.0,
             config.clustered_fraction if config.overlap in ("touching", "clustered") else 0.0,
@@ -108,6 +118,7 @@ class CutPaste:
             most,
             float(target),
             shadow,
+            self._reach,
             config.poisson_length,
             transmission,
             rng.integers(1, 2**63, 1, np.uint64),
@@ -133,7 +144,7 @@ class CutPaste:
         lowest, highest = self.config.scale
         return float(self.pool.areas.mean() * (lowest**2 + lowest * highest + highest**2) / 3)
 
-    def _draw(self, most: int, target: float, shadow: bool, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+    def _draw(self, most: int, target: float, shadow: bool, rng: np.random.Generator) -> kernels.Draws:
         """Draw particles and their transformations; a few more than wanted, as some will find no room."""
         config, pool = self.config, self.pool
         count = most + most // 4 + 4 if most and np.isinf(target) else most
@@ -165,10 +176,10 @@ class CutPaste:
             ],
             -1,
         )
-        margin = (kernels.SHADOW_REACH if shadow else kernels.EDGE_REACH) + amplitude
+        margin = (max(kernels.SHADOW_REACH, self._reach) if shadow else self._reach) + amplitude
         extents = pool.extents(which, turns * scales[:, None, None]) + 2 * margin[:, None]
         blends = np.array([BLENDS[name] for name in config.blending])[rng.integers(len(config.blending), size=count)]
-        return (
+        return kernels.Draws(
             entries,
             inverse.astype(np.float32),
             np.ceil(extents).astype(np.int64),
@@ -193,6 +204,11 @@ class CutPaste:
                 f"The pasted particles have a diameter of only {typical:.1f} px; use a larger scale, a larger "
                 "size_median_nm or a micrograph of higher magnification."
             )
+
+
+def sample_name(index: int) -> str:
+    """Name of image `index`, its file's stem."""
+    return f"cutpaste_{index:06d}"
 
 
 def _visible(labels: NDArray[np.int32], areas: NDArray[np.int64], min_visible: float) -> Instances:

@@ -8,7 +8,7 @@ the mask, the feathered edge and the contact shadow at any magnification.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -20,7 +20,7 @@ ANTIALIAS = np.float32(0.5)
 SHADOW_REACH = 6.0
 """Distance (px) at which a contact shadow has faded out."""
 EDGE_REACH = 2.5
-"""Distance (px) that the widest feathered edge needs outside the mask."""
+"""Distance (px) outside the mask at which grey values are needed by hard and Poisson-blended edges."""
 MIN_PIXELS = 8
 """Fewer pixels than this inside the image are no particle."""
 COARSE = 4
@@ -29,6 +29,25 @@ TRIES = 24
 """Positions tried before a particle is given up."""
 GIVE_UP = 12
 """After so many particles in a row that found no room, the image is full."""
+
+
+class Draws(NamedTuple):
+    """N particles to paste, in this order.
+
+    ``entries`` (N,) of the pool; ``inverses`` (N, 2, 2) from offsets in the image to offsets in the entry; ``extents``
+    (N, 2) rows and columns of the crop they are warped into; ``scales`` (N,) magnification of the entry; ``waves``
+    (N, 2, 5) as in :func:`warp`; ``gains`` (N,) factors of the grey values; ``blends`` (N,) HARD, FEATHERED or POISSON;
+    ``feathers`` (N,) half width of a feathered edge, px.
+    """
+
+    entries: NDArray[np.int64]
+    inverses: NDArray[np.float32]
+    extents: NDArray[np.int64]
+    scales: NDArray[np.float32]
+    waves: NDArray[np.float32]
+    gains: NDArray[np.float32]
+    blends: NDArray[np.int64]
+    feathers: NDArray[np.float32]
 
 
 @njit(cache=True, nogil=True)
@@ -46,6 +65,9 @@ def uniform(state: NDArray[np.uint64]) -> float:
 def warp(
     texture: NDArray[np.float32],
     distance: NDArray[np.float32],
+    height: int,
+    width: int,
+    gain: float,
     inverse: NDArray[np.float32],
     scale: float,
     waves: NDArray[np.float32],
@@ -55,12 +77,15 @@ def warp(
 ) -> int:
     """Resample a particle (bilinear) into the output crops; return the number of pixels in its mask.
 
+    `texture` and `distance` are flat, `height` x `width`; grey values are multiplied by `gain`.
     `inverse` (2, 2) maps offsets from the centre of the output to offsets in the source, `scale` is the magnification,
     `waves` (2, 5) holds per axis amplitude, two wave numbers and two phases of the smooth deformation. Texture is only
     written where the distance exceeds ``-reach``.
     """
-    height, width = texture.shape
     rows, columns = out_texture.shape
+    stride, next_column = np.uint64(width), np.uint64(1)  # unsigned indices spare a test for negative ones
+    edge = np.float32(-reach)
+    bright = np.float32(gain)
     centre_r, centre_c = np.float32((height - 1) / 2), np.float32((width - 1) / 2)
     half_r, half_c = np.float32((rows - 1) / 2), np.float32((columns - 1) / 2)
     factor = np.float32(scale)
@@ -87,16 +112,18 @@ def warp(
             left = min(int(inside_x), width - 2)
             fy = inside_y - np.float32(top)
             fx = inside_x - np.float32(left)
-            upper = distance[top, left] + fx * (distance[top, left + 1] - distance[top, left])
-            lower = distance[top + 1, left] + fx * (distance[top + 1, left + 1] - distance[top + 1, left])
+            corner = np.uint64(top * width + left)
+            below = corner + stride
+            upper = distance[corner] + fx * (distance[corner + next_column] - distance[corner])
+            lower = distance[below] + fx * (distance[below + next_column] - distance[below])
             signed = factor * (upper + fy * (lower - upper) - beyond)
             out_distance[i, j] = signed
             if signed > 0:
                 area += 1
-            if signed > -reach:
-                upper = texture[top, left] + fx * (texture[top, left + 1] - texture[top, left])
-                lower = texture[top + 1, left] + fx * (texture[top + 1, left + 1] - texture[top + 1, left])
-                out_texture[i, j] = upper + fy * (lower - upper)
+            if signed > edge:
+                upper = texture[corner] + fx * (texture[corner + next_column] - texture[corner])
+                lower = texture[below] + fx * (texture[below + next_column] - texture[below])
+                out_texture[i, j] = bright * (upper + fy * (lower - upper))
     return area
 
 
@@ -192,11 +219,11 @@ def membrane(
             signed = distance[i, j]
             if c < 0 or c >= width or signed > band:
                 continue
-            if signed > 0:
+            if signed > -0.5:
                 pixels[count, 0] = i
                 pixels[count, 1] = j
                 count += 1
-            elif signed > -1.5:
+            elif signed > -2:
                 correction[i, j] = canvas[r, c] - texture[i, j]
     weight = np.float32(1.0 / (4.0 + 1.0 / (length * length)))
     relax = np.float32(1.4)
@@ -242,7 +269,7 @@ def paste(
         r = top + i
         for j in range(max(0, -left), min(columns, width - left)):
             signed = distance[i, j]
-            if signed <= -reach:
+            if signed <= -reach and signed <= -soft:
                 continue
             c = left + j
             value = canvas[r, c]
@@ -278,14 +305,7 @@ def compose(
     offsets: NDArray[np.int64],
     shapes: NDArray[np.int64],
     levels: NDArray[np.float32],
-    entries: NDArray[np.int64],
-    inverses: NDArray[np.float32],
-    extents: NDArray[np.int64],
-    scales: NDArray[np.float32],
-    waves: NDArray[np.float32],
-    gains: NDArray[np.float32],
-    blends: NDArray[np.int64],
-    feathers: NDArray[np.float32],
+    draws: Draws,
     limit: float,
     gap: float,
     clustered: float,
@@ -293,6 +313,7 @@ def compose(
     most: int,
     target_area: float,
     shadow: float,
+    reach: float,
     poisson_length: float,
     transmission: bool,
     random: NDArray[np.uint64],
@@ -304,20 +325,20 @@ def compose(
     after the other, when in transmission.
     """
     height, width = canvas.shape
-    draws = entries.size
+    drawn = draws.entries.size
     labels = np.zeros((height, width), np.int32)
-    corners = np.empty((draws, 2), np.int64)
-    sizes = np.empty((draws, 2), np.int64)
-    centres = np.empty((draws, 2), np.float64)
-    areas = np.zeros(draws + 1, np.int64)
-    hidden = np.zeros(draws + 1, np.int64)
-    counts = np.zeros(draws + 1, np.int64)
-    radii = np.empty(draws, np.float64)
+    corners = np.empty((drawn, 2), np.int64)
+    sizes = np.empty((drawn, 2), np.int64)
+    centres = np.empty((drawn, 2), np.float64)
+    areas = np.zeros(drawn + 1, np.int64)
+    hidden = np.zeros(drawn + 1, np.int64)
+    counts = np.zeros(drawn + 1, np.int64)
+    radii = np.empty(drawn, np.float64)
     room = 0
     largest = 1
-    for n in range(draws):
-        room += extents[n, 0] * extents[n, 1]
-        largest = max(largest, extents[n, 0] * extents[n, 1])
+    for n in range(drawn):
+        room += draws.extents[n, 0] * draws.extents[n, 1]
+        largest = max(largest, draws.extents[n, 0] * draws.extents[n, 1])
     masks = np.zeros(room if transmission else 1, np.bool_)
     texture_buffer = np.empty(largest, np.float32)
     distance_buffer = np.empty(largest, np.float32)
@@ -325,21 +346,24 @@ def compose(
     placed = 0
     covered = 0
     failed = 0
-    for n in range(draws):
+    for n in range(drawn):
         if placed >= most or covered >= target_area or failed >= GIVE_UP:
             break
-        entry = entries[n]
-        rows, columns = extents[n, 0], extents[n, 1]
+        entry = draws.entries[n]
+        rows, columns = draws.extents[n, 0], draws.extents[n, 1]
         start, stop = offsets[entry], offsets[entry] + shapes[entry, 0] * shapes[entry, 1]
         texture = texture_buffer[: rows * columns].reshape((rows, columns))
         distance = distance_buffer[: rows * columns].reshape((rows, columns))
         area = warp(
-            textures[start:stop].reshape((shapes[entry, 0], shapes[entry, 1])),
-            distances[start:stop].reshape((shapes[entry, 0], shapes[entry, 1])),
-            inverses[n],
-            scales[n],
-            waves[n],
-            max(feathers[n], 1.5),
+            textures[start:stop],
+            distances[start:stop],
+            shapes[entry, 0],
+            shapes[entry, 1],
+            draws.gains[n],
+            draws.inverses[n],
+            draws.scales[n],
+            draws.waves[n],
+            reach,
             texture,
             distance,
         )
@@ -383,14 +407,10 @@ def compose(
             failed += 1
             continue
         failed = 0
-        level = levels[entry] if transmission else np.float32(0)
-        for i in range(rows):
-            for j in range(columns):
-                if distance[i, j] > -max(feathers[n], np.float32(1.5)):
-                    texture[i, j] *= gains[n]
-        if blends[n] == POISSON and not transmission:
+        level = float(levels[entry]) if transmission else 0.0
+        if draws.blends[n] == POISSON and not transmission:
             membrane(canvas, texture, distance, top, left, poisson_length)
-        feather = feathers[n] if blends[n] == FEATHERED else ANTIALIAS
+        feather = float(draws.feathers[n] if draws.blends[n] == FEATHERED else ANTIALIAS)
         label = placed + 1
         covered += paste(canvas, labels, texture, distance, top, left, label, feather, shadow, level, areas, hidden)
         corners[placed, 0], corners[placed, 1] = top, left

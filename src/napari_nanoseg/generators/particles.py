@@ -204,7 +204,7 @@ def quilted_surface(
 
     shading = gaussian_filter(texture, config.quilt_block / 4)
     detail = quilt(texture - shading, mask, mask.shape, config.quilt_block, config.quilt_overlap, rng)
-    return texture if detail is None else shading + detail
+    return texture if detail is None else np.asarray(shading + detail, np.float32)
 
 
 def _support(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -213,7 +213,7 @@ def _support(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     ends = np.concatenate([points[np.unique(points[:, 0], return_index=True)[1]],
                            points[len(points) - 1 - np.unique(points[::-1, 0], return_index=True)[1]]])  # fmt: skip
     reach = np.abs(ends @ np.stack([np.sin(angles), np.cos(angles)])).max(0) + 0.7
-    return reach.astype(np.float32)
+    return np.asarray(reach, np.float32)
 
 
 def _pyramid(
@@ -222,11 +222,11 @@ def _pyramid(
     levels = [(texture, distance)]
     while len(levels) < 3 and min(levels[-1][0].shape) >= 2 * SMALLEST_LEVEL:
         fine, far = levels[-1]
-        levels.append((_halved(fine), _halved(far) / 2))
+        levels.append((_halved(fine), _halved(far) / np.float32(2)))
     return levels
 
 
 def _halved(array: NDArray[np.float32]) -> NDArray[np.float32]:
     rows, columns = array.shape[0] // 2 * 2, array.shape[1] // 2 * 2
     blocks = array[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2)
-    return blocks.mean((1, 3), dtype=np.float32)
+    return np.asarray(blocks.mean((1, 3)), np.float32)
