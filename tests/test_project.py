@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -27,6 +28,15 @@ def test_every_public_name_can_be_imported() -> None:
 
     for name in napari_nanoseg.__all__:
         assert getattr(napari_nanoseg, name) is not None
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "sample_data/README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
+)
+def test_links_between_pages_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if "://" not in target]
+    assert [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
 
 
 def test_the_manifest_at_the_top_is_the_packaged_one() -> None:
