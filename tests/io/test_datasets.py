@@ -167,7 +167,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 def test_two_files_of_one_name_are_refused(tmp_path: Path, folder: str) -> None:
     write_sample(tmp_path, sample("a"))
     write_image(tmp_path / folder / "a.png", image())
-    with pytest.raises(NanosegError, match=r"both a\.png and a\.tif"):
+    with pytest.raises(NanosegError, match="have the same name; rename one of them"):
         open_dataset(tmp_path)
 
 

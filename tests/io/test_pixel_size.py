@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_nanoseg.io.images import read_image
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.images import read_calibration, read_image
 from napari_nanoseg.io.pixel_size import nm_per_unit
 
 PIXELS = np.arange(30 * 40, dtype=np.uint16).reshape(30, 40)
@@ -101,3 +102,13 @@ def test_fei(tmp_path: Path, tag: int, section: str) -> None:
 )
 def test_a_damaged_tag_says_nothing(tmp_path: Path, tag: int, text: bytes) -> None:
     assert size_after(tmp_path, extratags=[(tag, "s", len(text) + 1, text, True)]) is None
+
+
+def test_the_size_alone_is_read_without_the_pixels(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, imagej=True, resolution=(500.0, 250.0), metadata={"unit": "um"})
+    assert read_calibration(tmp_path / "a.tif").pixel_size_nm == pytest.approx((4.0, 2.0))
+    (tmp_path / "a.png").write_bytes(b"x")
+    assert not read_calibration(tmp_path / "a.png").known
+    (tmp_path / "b.tif").write_bytes(b"x")
+    with pytest.raises(NanosegError, match="not a TIFF file"):
+        read_calibration(tmp_path / "b.tif")

@@ -124,7 +124,7 @@ def _from_label_image(path: Path, shape: tuple[int, int] | None) -> Instances:
         instances = Instances.from_labels(labels)
     except NanosegError as error:
         raise NanosegError(f"{path}: {error}") from error
-    if instances.ids.tolist() == [255] and label(instances.masks[0], np.ones((3, 3)))[1] > 1:
+    if instances.ids.tolist() == [255] and label(instances.masks[0], np.ones((3,) * labels.ndim))[1] > 1:
         raise NanosegError(f"{path} is black and white, so particles cannot be told apart; number them 1, 2, 3, ...")
     return instances
 

@@ -12,8 +12,8 @@ from typing import Any, Self
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import ANNOTATION_SUFFIXES, CocoImage, read_annotation, read_coco
-from napari_nanoseg.io.atomic import write_text
-from napari_nanoseg.io.images import list_images, read_image, read_labels, write_image, write_labels
+from napari_nanoseg.io.atomic import write_text, writing
+from napari_nanoseg.io.images import by_stem, list_images, read_image, read_labels, write_image, write_labels
 from napari_nanoseg.samples import Image, Sample
 
 COCO_NAME = "annotations.json"
@@ -86,11 +86,11 @@ def open_dataset(folder: str | Path) -> Dataset:
     folder = Path(folder)
     if not (folder / "images").is_dir():
         raise NanosegError(f"{folder} has no folder 'images'; a dataset has the folders 'images' and 'masks'.")
-    images = _by_stem(list_images(folder / "images"), folder / "images")
+    images = by_stem(list_images(folder / "images"))
     if not images:
         raise NanosegError(f"{folder / 'images'} has no image; put TIFF or PNG files there.")
     coco = read_coco(folder / COCO_NAME) if (folder / COCO_NAME).is_file() else {}
-    masks = _by_stem(_annotation_files(folder / "masks"), folder / "masks")
+    masks = by_stem(_annotation_files(folder / "masks"))
     missing = [name for name in images if name not in masks and name not in coco]
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
@@ -125,7 +125,8 @@ class DatasetWriter:
     ) -> None:
         """Write the COCO file, also when the block was left early: the samples already written are complete."""
         path = self.folder / COCO_NAME
-        if path.is_file() or any(instances.overlapping for instances in self._coco.values()):
+        overlapping = any(instances.overlapping for instances in self._coco.values())
+        if overlapping or (self._coco and path.is_file()):
             write_coco(path, self._coco)
 
     def add(self, sample: Sample) -> None:
@@ -146,7 +147,8 @@ class DatasetWriter:
         if sample.known is not None:
             write_image(known, Image(sample.known))
         else:
-            known.unlink(missing_ok=True)
+            with writing(known):
+                known.unlink(missing_ok=True)
         self._coco[sample.name] = sample.instances
 
 
@@ -162,23 +164,22 @@ def write_sample(folder: str | Path, sample: Sample) -> None:
         writer.add(sample)
 
 
-def _by_stem(paths: list[Path], folder: Path) -> dict[str, Path]:
-    """Files by stem; two of the same stem are refused."""
-    found: dict[str, Path] = {}
-    for path in paths:
-        if path.stem in found:
-            raise NanosegError(f"{folder} has both {found[path.stem].name} and {path.name}; remove one of them.")
-        found[path.stem] = path
-    return found
+def write_coco(path: str | Path, samples: Mapping[str, Instances]) -> None:
+    """Write a COCO file atomically; one that is there keeps what it says about other images.
 
+    Parameters
+    ----------
+    path : str or Path
+        The ``.json`` file.
+    samples : mapping of str to Instances
+        Per stem of the image's file name.
 
-def _annotation_files(folder: Path) -> list[Path]:
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [path for path in files if path.suffix.lower() in ANNOTATION_SUFFIXES and not path.name.startswith(".")]
-
-
-def write_coco(path: Path, samples: Mapping[str, Instances]) -> None:
-    """Replace what the COCO file at `path` says about these samples, and keep the rest of it."""
+    Raises
+    ------
+    NanosegError
+        When another kind of file is there, or it cannot be written.
+    """
+    path = Path(path)
     content: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
     if path.is_file():
         read_coco(path)  # refuses a file that is not COCO before anything of it is lost
@@ -186,14 +187,20 @@ def write_coco(path: Path, samples: Mapping[str, Instances]) -> None:
     images = [entry for entry in content["images"] if Path(entry["file_name"]).stem not in samples]
     kept = {entry["id"] for entry in images}
     annotations = [entry for entry in content["annotations"] if entry["image_id"] in kept]
-    for name, instances in samples.items():
-        image_id = max((entry["id"] for entry in images), default=0) + 1
-        first_id = max((entry["id"] for entry in annotations), default=0) + 1
+    first_image = max((entry["id"] for entry in images), default=0) + 1
+    first_id = max((entry["id"] for entry in annotations), default=0) + 1
+    for image_id, (name, instances) in enumerate(samples.items(), start=first_image):
         height, width = instances.shape
         images.append({"id": image_id, "file_name": f"{name}.tif", "height": height, "width": width})
         annotations.extend(instances.to_coco(image_id, first_id))
+        first_id += len(instances)
     categories = {entry["id"]: entry for entry in content["categories"]}
     for number in sorted({int(entry["category_id"]) for entry in annotations}):
         categories.setdefault(number, {"id": number, "name": f"class {number}" if number else "particle"})
     content |= {"images": images, "annotations": annotations, "categories": list(categories.values())}
     write_text(path, json.dumps(content))
+
+
+def _annotation_files(folder: Path) -> list[Path]:
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in files if path.suffix.lower() in ANNOTATION_SUFFIXES and not path.name.startswith(".")]

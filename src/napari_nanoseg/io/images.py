@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
@@ -178,6 +178,22 @@ def list_images(folder: str | Path) -> list[Path]:
     )
 
 
+def by_stem(files: Iterable[Path]) -> dict[str, Path]:
+    """Files by stem.
+
+    Raises
+    ------
+    NanosegError
+        When two have the same.
+    """
+    found: dict[str, Path] = {}
+    for file in files:
+        if file.stem in found:
+            raise NanosegError(f"{found[file.stem]} and {file} have the same name; rename one of them.")
+        found[file.stem] = file
+    return found
+
+
 def check_file(path: Path) -> None:
     """Say what is wrong with a path that should be a file with content.
 
@@ -316,7 +332,7 @@ def _write_tiff(path: Path, data: NDArray[Any], axes: str, calibration: Calibrat
     if axes.endswith("C") and not rgb:
         data, axes = np.moveaxis(data, -1, -3), axes[:-3] + "CYX"
     # the same pixels give the same file, so that hashes of inputs can be compared
-    identity = uuid5(NAMESPACE_OID, hashlib.sha256(np.ascontiguousarray(data)).hexdigest())
+    identity = uuid5(NAMESPACE_OID, hashlib.sha256(np.ascontiguousarray(data).data).hexdigest())
     metadata: dict[str, Any] = {"axes": axes.replace("YXC", "YXS"), "UUID": f"urn:uuid:{identity}"}
     options: dict[str, Any] = {}
     if calibration.pixel_size_nm is not None:

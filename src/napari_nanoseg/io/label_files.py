@@ -11,7 +11,7 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import CocoImage, read_annotation, read_coco
 from napari_nanoseg.io.datasets import COCO_NAME
-from napari_nanoseg.io.images import check_file, list_images, read_calibration
+from napari_nanoseg.io.images import by_stem, check_file, list_images, read_calibration
 
 
 @dataclass(frozen=True)
@@ -84,22 +84,6 @@ def find_images(paths: Iterable[Path]) -> dict[str, Path]:
             check_file(path)
             files.append(path)
     return by_stem(files)
-
-
-def by_stem(files: Iterable[Path]) -> dict[str, Path]:
-    """Files by stem.
-
-    Raises
-    ------
-    NanosegError
-        When two have the same.
-    """
-    found: dict[str, Path] = {}
-    for file in files:
-        if file.stem in found:
-            raise NanosegError(f"{found[file.stem]} and {file} have the same name; rename one of them.")
-        found[file.stem] = file
-    return found
 
 
 def _from_coco(path: Path) -> dict[str, LabelFile]:
