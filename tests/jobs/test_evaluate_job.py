@@ -1,0 +1,129 @@
+"""The evaluate job: pairs by stem, pooled figures, table, overlays and run record."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from napari_nanoseg import Image, Instances, NanosegError, Sample, evaluate, read_image, write_sample
+from napari_nanoseg.config.evaluate import EvaluateJob
+from napari_nanoseg.evaluation.matching import pool
+from napari_nanoseg.events import Notice, Progress, drain
+from napari_nanoseg.io.images import write_labels
+from napari_nanoseg.io.tables import read_table
+from napari_nanoseg.jobs.evaluate import evaluate_job
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Two images with their predictions, as folders `truth` (a data set) and `prediction`."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for name, shift in (("one", 1), ("two", 6)):
+        truth = np.zeros((40, 50), np.int32)
+        truth[5:15, 5:15], truth[20:32, 20:32], truth[0:6, 40:50] = 1, 2, 9
+        prediction = np.roll(truth, shift, axis=0)
+        sample = Sample(Image(rng.random((40, 50))), Instances.from_labels(truth), name=name)
+        write_sample(tmp_path / "truth", sample)
+        write_labels(tmp_path / "prediction" / f"{name}.tif", prediction)
+        found[name] = (truth, prediction)
+    return found
+
+
+def test_figures_are_pooled_over_pairs_of_the_same_stem(tmp_path, pairs):
+    result = drain(evaluate_job(EvaluateJob(truth=tmp_path / "truth", prediction=tmp_path / "prediction")))
+    expected = pool([evaluate(*pair) for pair in pairs.values()]).figures()
+    assert result.figures == expected | {"images": 2}
+    assert result.files == {}
+    assert not (tmp_path / "run.yaml").exists()
+    json.dumps(dict(result.figures), allow_nan=False)
+
+
+def test_out_holds_table_metrics_overlays_and_record(tmp_path, pairs):
+    out = tmp_path / "Größe"
+    job = EvaluateJob(truth=tmp_path / "truth", prediction=tmp_path / "prediction", out=out)
+    events, result = [], None
+    steps = evaluate_job(job)
+    while result is None:
+        try:
+            events.append(next(steps))
+        except StopIteration as stop:
+            result = stop.value
+    assert [event for event in events if isinstance(event, Progress)][-1] == Progress(2, 2, "images")
+    table = read_table(out / "evaluation.csv").set_index("image")
+    for name, pair in pairs.items():
+        assert table.loc[name, "f1"] == pytest.approx(evaluate(*pair).f1)
+    assert json.loads((out / "metrics.json").read_text()) == result.figures
+    assert sorted(path.name for path in (out / "overlays").iterdir()) == ["one.png", "two.png"]
+    record = yaml.safe_load((out / "run.yaml").read_text("utf-8"))
+    assert len(record["inputs"]) == 6
+    assert record["figures"]["f1"] == result.figures["f1"]
+    assert EvaluateJob.parse(record["config"]) == job
+
+
+def test_the_threshold_counts(tmp_path, pairs):
+    paths = {"truth": tmp_path / "truth", "prediction": tmp_path / "prediction"}
+    low, high = (
+        drain(evaluate_job(EvaluateJob(**paths, config={"iou_threshold": threshold}))).figures
+        for threshold in (0.2, 0.9)
+    )
+    assert low["true_positives"] > high["true_positives"]
+    assert high["iou_threshold"] == 0.9
+
+
+def test_two_files_are_compared_whatever_their_names(tmp_path, pairs):
+    job = EvaluateJob(truth=tmp_path / "truth" / "masks" / "one.tif", prediction=tmp_path / "prediction" / "two.tif")
+    assert (
+        drain(evaluate_job(job)).figures["true_positives"] == evaluate(pairs["one"][0], pairs["two"][1]).true_positives
+    )
+
+
+def test_overlays_without_a_micrograph(tmp_path, pairs):
+    job = EvaluateJob(truth=tmp_path / "truth" / "masks", prediction=tmp_path / "prediction", out=tmp_path / "out")
+    drain(evaluate_job(job))
+    picture = read_image(tmp_path / "out" / "overlays" / "one.png").data[..., :3]
+    sky_blue = (picture == (0x56, 0xB4, 0xE9)).all(axis=-1)
+    black = (picture == 0).all(axis=-1)
+    assert sky_blue.any()
+    assert black.mean() > 0.3
+
+
+def test_coco_keeps_overlapping_truth_and_prediction(tmp_path):
+    square = np.ones((10, 10), bool)
+    instances = Instances.from_masks((30, 30), [[5, 5, 15, 15], [7, 7, 17, 17]], [square, square])
+    sample = Sample(Image(np.random.default_rng(0).random((30, 30))), instances, name="x")
+    write_sample(tmp_path / "set", sample)
+    coco = tmp_path / "set" / "annotations.json"
+    for truth, prediction in ((tmp_path / "set", coco), (coco, tmp_path / "set")):
+        figures = drain(evaluate_job(EvaluateJob(truth=truth, prediction=prediction))).figures
+        assert (figures["true_positives"], figures["mean_matched_iou"]) == (2, 1)
+    hidden = EvaluateJob(truth=tmp_path / "set", prediction=tmp_path / "set" / "masks")
+    assert drain(evaluate_job(hidden)).figures["true_positives"] == 1
+
+
+def test_a_prediction_without_truth_is_mentioned(tmp_path, pairs):
+    write_labels(tmp_path / "prediction" / "extra.tif", pairs["one"][1])
+    job = EvaluateJob(truth=tmp_path / "truth", prediction=tmp_path / "prediction")
+    said = [event.message for event in evaluate_job(job) if isinstance(event, Notice)]
+    assert len(said) == 1
+    assert "extra" in said[0]
+
+
+def test_bad_input_is_refused_in_one_sentence(tmp_path, pairs):
+    def refused(match, **fields):
+        with pytest.raises(NanosegError, match=match):
+            drain(evaluate_job(EvaluateJob(**({"truth": tmp_path / "truth"} | fields))))
+
+    refused("gone", prediction=tmp_path / "gone")
+    (tmp_path / "prediction" / "two.tif").unlink()
+    refused("no prediction called two", prediction=tmp_path / "prediction")
+    write_labels(tmp_path / "prediction" / "two.tif", np.ones((3, 3), int))
+    refused(r"two: .*\(40, 50\).*\(3, 3\)", prediction=tmp_path / "prediction", out=tmp_path / "out")
+    (tmp_path / "prediction" / "two.tif").write_bytes(b"II*\0 cut off")
+    refused(r"two\.tif", prediction=tmp_path / "prediction")
+    for threshold in (0, 1, "x"):
+        with pytest.raises(NanosegError, match="iou_threshold"):
+            EvaluateJob.parse({"truth": "a", "prediction": "b", "config": {"iou_threshold": threshold}})

@@ -1,0 +1,178 @@
+"""The measure job: files in, table, figure and run record out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from napari_nanoseg import Calibration, Image, Instances, NanosegError, Sample, measure, write_sample
+from napari_nanoseg.config.measure import MeasureConfig, MeasureJob
+from napari_nanoseg.events import JobResult, Notice, Progress, Stage, drain
+from napari_nanoseg.io.images import write_image, write_labels
+from napari_nanoseg.io.tables import read_table
+from napari_nanoseg.jobs.measure import measure_job
+
+
+@pytest.fixture
+def labels():
+    image = np.zeros((60, 80), np.int32)
+    for number, (row, column) in enumerate(((5, 5), (5, 30), (30, 10), (30, 50)), start=1):
+        image[row : row + 10 + number, column : column + 12] = 3 * number
+    image[-2:, 70:] = 20
+    return image
+
+
+def run(job):
+    """All events of a job and its result."""
+    steps, events = measure_job(job), []
+    while True:
+        try:
+            events.append(next(steps))
+        except StopIteration as stop:
+            return events, stop.value
+
+
+def notices(events):
+    return [event.message for event in events if isinstance(event, Notice)]
+
+
+def test_one_label_image_with_its_own_pixel_size(tmp_path, labels):
+    source = tmp_path / "räume mit ö" / "particles.tif"
+    write_labels(source, labels, Calibration.of(2.0))
+    before = hashlib.sha256(source.read_bytes()).hexdigest()
+    out = tmp_path / "new folder" / "table.csv"
+    events, result = run(MeasureJob(labels=(source,), out=out))
+    assert isinstance(events[0], Stage)
+    assert Progress(1, 1, "images") in events
+    assert notices(events) == []
+    expected = measure(labels, Calibration.of(2.0))
+    table = read_table(out)
+    assert list(table.columns) == list(expected.columns)
+    for name in expected:
+        assert table[name].tolist() == pytest.approx(expected[name].tolist(), rel=1e-12)
+    assert isinstance(result, JobResult)
+    assert (result.figures["n"], result.figures["n_border"]) == (4, 1)
+    assert result.figures["d50_nm"] == pytest.approx(expected["equivalent_diameter_nm"][:4].median())
+    json.dumps(dict(result.figures), allow_nan=False)
+    assert set(result.files) == {"table", "distribution_png", "distribution_svg", "run_record"}
+    assert sorted(path.name for path in out.parent.iterdir()) == [
+        "table.csv", "table.csv.run.yaml", "table_distribution.png", "table_distribution.svg",
+    ]  # fmt: skip
+    assert "Equivalent diameter (nm)" in (out.parent / "table_distribution.svg").read_text("utf-8")
+    record = yaml.safe_load((out.parent / "table.csv.run.yaml").read_text("utf-8"))
+    assert record["inputs"] == {str(source): before}
+    assert record["figures"] == result.figures
+    assert MeasureJob.parse(record["config"]).labels == (source,)
+
+
+def test_a_repeated_run_writes_the_same_bytes(tmp_path, labels):
+    write_labels(tmp_path / "a.tif", labels)
+    contents = []
+    for folder in ("one", "two"):
+        result = drain(measure_job(MeasureJob(labels=(tmp_path / "a.tif",), out=tmp_path / folder / "t.csv")))
+        names = ("table", "distribution_png", "distribution_svg")
+        contents.append([Path(result.files[name]).read_bytes() for name in names])
+    assert contents[0] == contents[1]
+
+
+def test_a_folder_gets_a_column_with_the_image(tmp_path, labels):
+    write_labels(tmp_path / "in" / "b.tif", labels)
+    write_labels(tmp_path / "in" / "a.png", np.where(labels == 3, 3, 0))
+    out = tmp_path / "table.xlsx"
+    _events, result = run(MeasureJob(labels=(tmp_path / "in",), config=MeasureConfig(pixel_size_nm=4), out=out))
+    table = read_table(out)
+    assert table.columns[:2].tolist() == ["image", "label"]
+    assert table["image"].tolist() == ["a"] + ["b"] * 5
+    assert result.figures["n"] == 5
+    assert table["area_nm2"].tolist() == (table["area"] * 16).tolist()
+
+
+def test_a_dataset_with_overlaps_and_micrographs(tmp_path):
+    mask = np.ones((10, 10), bool)
+    instances = Instances.from_masks((30, 30), [[5, 5, 15, 15], [10, 10, 20, 20]], [mask, mask])
+    micrograph = Image(np.arange(900, dtype=np.uint16).reshape(30, 30), "YX", Calibration.of(0.5))
+    write_sample(tmp_path / "set", Sample(micrograph, instances, name="x"))
+    job = MeasureJob(labels=(tmp_path / "set",), images=(tmp_path / "set",), out=tmp_path / "t.csv")
+    events, _result = run(job)
+    table = read_table(tmp_path / "t.csv")
+    assert table["area"].tolist() == [100, 100]
+    assert table["area_nm2"].tolist() == [25, 25]
+    assert table["mean_intensity"][0] == micrograph.data[5:15, 5:15].mean()
+    assert notices(events) == []
+
+
+def test_config_beats_label_tags_beat_the_micrograph(tmp_path, labels):
+    write_image(tmp_path / "image" / "a.tif", Image(np.arange(4800.0).reshape(60, 80), "YX", Calibration.of(7.0)))
+    write_labels(tmp_path / "plain" / "a.png", labels)
+    write_labels(tmp_path / "tagged" / "a.tif", labels, Calibration.of(3.0))
+    images = (tmp_path / "image" / "a.tif",)
+
+    def size(folder, **config):
+        job = MeasureJob(labels=(tmp_path / folder,), images=images, out=tmp_path / "t.csv", config=config)
+        drain(measure_job(job))
+        table = read_table(tmp_path / "t.csv")
+        return (table["perimeter_nm"] / table["perimeter"])[0]
+
+    assert size("plain") == pytest.approx(7)
+    assert size("tagged") == pytest.approx(3)
+    assert size("tagged", pixel_size_nm=11) == pytest.approx(11)
+
+
+def test_what_the_user_should_know_is_said(tmp_path, labels):
+    write_labels(tmp_path / "a.png", labels)
+    write_image(tmp_path / "other.tif", Image(np.arange(4800.0).reshape(60, 80)))
+    job = MeasureJob(labels=(tmp_path / "a.png",), images=(tmp_path / "other.tif",), out=tmp_path / "t.csv")
+    events, result = run(job)
+    said = " ".join(notices(events))
+    assert "pixel size is not known" in said
+    assert "no labels called other" in said
+    assert "a has no micrograph" in said
+    assert "d50" in result.figures
+    assert "mean_intensity" not in read_table(tmp_path / "t.csv")
+
+
+def test_no_particles_still_make_a_table(tmp_path):
+    write_labels(tmp_path / "a.tif", np.zeros((9, 9), int))
+    events, result = run(MeasureJob(labels=(tmp_path / "a.tif",), out=tmp_path / "t.csv"))
+    assert result.figures["n"] == 0
+    assert len(read_table(tmp_path / "t.csv")) == 0
+    assert any("No particle" in message for message in notices(events))
+    assert "distribution_png" not in result.files
+
+
+def refused(match, **fields):
+    with pytest.raises(NanosegError, match=match):
+        drain(measure_job(MeasureJob(**fields)))
+
+
+def test_bad_input_is_refused_and_nothing_is_written(tmp_path, labels):
+    write_labels(tmp_path / "a.tif", labels)
+    write_labels(tmp_path / "b" / "a.tif", labels)
+    write_labels(tmp_path / "size" / "c.tif", labels, Calibration.of(1.0))
+    write_labels(tmp_path / "stack.tif", np.stack([labels, labels]))
+    write_image(tmp_path / "small" / "a.tif", Image(np.arange(12.0).reshape(3, 4)))
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    a, out = tmp_path / "a.tif", tmp_path / "out" / "t.csv"
+    refused("gone.tif", labels=(tmp_path / "gone.tif",), out=out)
+    refused("no label images", labels=(tmp_path / "empty",), out=out)
+    refused("called a", labels=(a, tmp_path / "b"), out=out)
+    refused("called a|same name", labels=(a,), images=(a, tmp_path / "b"), out=out)
+    refused("pixel size of a is not known", labels=(a, tmp_path / "size"), out=out)
+    refused("one by one", labels=(tmp_path / "stack.tif",), out=out)
+    refused(r"a\.tif.*\(3, 4\)", labels=(a,), images=(tmp_path / "small",), out=out)
+    refused(r"\.xlsx", labels=(a,), out=tmp_path / "out" / "t.txt")
+    assert sorted(tmp_path.rglob("*")) == before
+    for wrong in ({"labels": []}, {"labels": ["a"], "config": {"pixel_size_nm": 0}}, {"labels": ["a"], "pixels": 3}):
+        with pytest.raises(NanosegError, match=r"labels|pixel_size_nm|pixels"):
+            MeasureJob.parse({"out": "t.csv"} | wrong)
+
+
+def test_the_job_survives_yaml(tmp_path):
+    job = MeasureJob(labels=(tmp_path / "a b.tif",), out=tmp_path / "t.csv", config=MeasureConfig(pixel_size_nm=1.5))
+    assert MeasureJob.parse(yaml.safe_load(job.to_yaml())) == job
