@@ -41,7 +41,7 @@ class CutPasteConfig(Config):
         0.6, ge=0, le=1, description="Leave out source particles smaller than this fraction of the mean area"
     )
     solidity_tolerance: float = Field(
-        0.02,
+        0.015,
         ge=0,
         le=1,
         description="Leave out source particles whose solidity is this much below the sources' 90th percentile: they "

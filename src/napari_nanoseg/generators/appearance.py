@@ -68,7 +68,7 @@ class Appearance:
         """Turn a canvas (float32, black 0 and white 1; overwritten) into pixels of the given type."""
         if self.sigma > 0.2:  # below that the neighbours' weight is under 4e-6
             canvas = blur(canvas, self.sigma)
-        rows = np.float32(self.scan) * rng.standard_normal(canvas.shape[0], np.float32)
+        rows = np.asarray(self.scan * rng.standard_normal(canvas.shape[0]), np.float32)
         white = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
         pixels = np.empty(canvas.shape, dtype)
         starts = rng.integers(0, NORMALS - canvas.shape[1], canvas.shape[0])

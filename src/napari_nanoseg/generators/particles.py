@@ -21,7 +21,7 @@ PAD = 2
 """Pixels kept around a particle's bounding box."""
 OUTLINE_SMOOTHING = 0.7
 """Standard deviation (px) of the blur that takes the staircase out of the outlines."""
-PIXEL_SOLIDITY = 0.5
+PIXEL_SOLIDITY = 0.3
 """The solidity of a convex shape of d px varies by about this over d, because its pixels make a staircase."""
 DIRECTIONS = 128
 """Directions in half a turn for which the size of a particle is tabulated."""
@@ -209,10 +209,9 @@ def quilted_surface(
 
 def _support(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     angles = np.arange(DIRECTIONS) * (np.pi / DIRECTIONS)
-    points = np.argwhere(mask) - (np.array(mask.shape) - 1) / 2
-    ends = np.concatenate([points[np.unique(points[:, 0], return_index=True)[1]],
-                           points[len(points) - 1 - np.unique(points[::-1, 0], return_index=True)[1]]])  # fmt: skip
-    reach = np.abs(ends @ np.stack([np.sin(angles), np.cos(angles)])).max(0) + 0.7
+    edge = mask & ~(np.roll(mask, 1, 1) & np.roll(mask, -1, 1))  # the ends of every row; the padding does not wrap
+    points = np.argwhere(edge) - (np.array(mask.shape) - 1) / 2
+    reach = np.abs(points @ np.stack([np.sin(angles), np.cos(angles)])).max(0) + 0.7
     return np.asarray(reach, np.float32)
 
 
