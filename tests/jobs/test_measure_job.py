@@ -125,8 +125,9 @@ def test_config_beats_label_tags_beat_the_micrograph(tmp_path, labels):
 
 def test_what_the_user_should_know_is_said(tmp_path, labels):
     write_labels(tmp_path / "a.png", labels)
-    write_image(tmp_path / "other.tif", Image(np.arange(4800.0).reshape(60, 80)))
-    job = MeasureJob(labels=(tmp_path / "a.png",), images=(tmp_path / "other.tif",), out=tmp_path / "t.csv")
+    for name in ("other", "third"):
+        write_image(tmp_path / "images" / f"{name}.tif", Image(np.arange(4800.0).reshape(60, 80)))
+    job = MeasureJob(labels=(tmp_path / "a.png",), images=(tmp_path / "images",), out=tmp_path / "t.csv")
     events, result = run(job)
     said = " ".join(notices(events))
     assert "pixel size is not known" in said
@@ -134,6 +135,14 @@ def test_what_the_user_should_know_is_said(tmp_path, labels):
     assert "a has no micrograph" in said
     assert "d50" in result.figures
     assert "mean_intensity" not in read_table(tmp_path / "t.csv")
+
+
+def test_one_micrograph_belongs_to_one_label_image_whatever_its_name(tmp_path, labels):
+    write_labels(tmp_path / "a_labels.png", labels)
+    write_image(tmp_path / "a.tif", Image(np.arange(4800.0).reshape(60, 80), "YX", Calibration.of(2.0)))
+    job = MeasureJob(labels=(tmp_path / "a_labels.png",), images=(tmp_path / "a.tif",), out=tmp_path / "t.csv")
+    drain(measure_job(job))
+    assert {"mean_intensity", "area_nm2"} <= set(read_table(tmp_path / "t.csv"))
 
 
 def test_no_particles_still_make_a_table(tmp_path):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.errors import NanosegError
@@ -12,6 +13,8 @@ from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import CocoImage, read_annotation, read_coco
 from napari_nanoseg.io.datasets import COCO_NAME
 from napari_nanoseg.io.images import by_stem, check_file, list_images, read_calibration
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,11 @@ def find_images(paths: Iterable[Path]) -> dict[str, Path]:
             check_file(path)
             files.append(path)
     return by_stem(files)
+
+
+def partners(names: Collection[str], found: Mapping[str, Found]) -> dict[str, Found]:
+    """What belongs to the names: that of the same stem; a single one belongs to a single name whatever it is called."""
+    return dict(zip(names, found.values(), strict=True)) if len(names) == len(found) == 1 else dict(found)
 
 
 def _from_coco(path: Path) -> dict[str, LabelFile]:

@@ -16,7 +16,7 @@ from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.images import read_image
-from napari_nanoseg.io.label_files import LabelFile, find_images, find_labels
+from napari_nanoseg.io.label_files import LabelFile, find_images, find_labels, partners
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.tables import write_table
 
@@ -34,13 +34,12 @@ def evaluate_job(job: EvaluateJob) -> Job:
         When a file cannot be read or written, a truth has no prediction, or shapes differ.
     """
     started = datetime.now(UTC)
-    truths, predictions = find_labels(job.truth), find_labels(job.prediction)
-    if len(truths) == len(predictions) == 1:
-        predictions = dict(zip(truths, predictions.values(), strict=True))
+    truths = find_labels(job.truth)
+    predictions = partners(truths, find_labels(job.prediction))
     _need_partners(truths, predictions, job.prediction)
     for name in predictions.keys() - truths.keys():
         yield Notice(f"{predictions[name].path} is not compared: there is no truth called {name}.")
-    images = _images(job) if job.out is not None else {}
+    images = partners(truths, _images(job)) if job.out is not None else {}
 
     yield Stage("evaluate", f"Comparing {len(truths)} image{'s' if len(truths) > 1 else ''}")
     evaluations = {}

@@ -11,7 +11,7 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.images import read_image
-from napari_nanoseg.io.label_files import LabelFile, find_images, find_labels
+from napari_nanoseg.io.label_files import LabelFile, find_images, find_labels, partners
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.tables import TABLE_SUFFIXES, write_table
 from napari_nanoseg.measurement.distributions import distribution_figure, size_summary
@@ -38,7 +38,7 @@ def measure_job(job: MeasureJob) -> Job:
     if job.out.suffix.lower() not in TABLE_SUFFIXES:
         raise NanosegError(f"The table {job.out} must end in {' or '.join(TABLE_SUFFIXES)}; rename it.")
     files = _label_files(job.labels)
-    images = find_images(job.images)
+    images = partners(files, find_images(job.images))
     for name in images.keys() - files.keys():
         yield Notice(f"{images[name]} is not measured: there are no labels called {name}.")
 
