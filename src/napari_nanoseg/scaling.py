@@ -70,7 +70,7 @@ class ScaledView:
     def _positions(self, index: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
         """Source coordinates of scaled pixels: their centres, kept inside the image."""
         step = self.source.shape[axis] / self.shape[axis]
-        return np.clip((index + 0.5) * step - 0.5, 0, self.source.shape[axis] - 1)
+        return np.asarray(np.clip((index + 0.5) * step - 0.5, 0, self.source.shape[axis] - 1), np.float64)
 
     def to_source(self, coordinates: NDArray[Any], axis: int) -> NDArray[Any]:
         """Map coordinates of this view along `axis` (0 rows, 1 columns) to coordinates of the source."""
@@ -87,7 +87,7 @@ def _linear(block: FloatImage, at: NDArray[np.float64], axis: int) -> FloatImage
     shape = [1] * block.ndim
     shape[axis] = len(at)
     weight = (at - low).astype(np.float32).reshape(shape)
-    return block.take(low, axis) * (1 - weight) + block.take(high, axis) * weight
+    return np.asarray(block.take(low, axis) * (1 - weight) + block.take(high, axis) * weight, np.float32)
 
 
 def mirrored(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
@@ -96,7 +96,7 @@ def mirrored(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
         return np.zeros_like(index)
     period = 2 * (size - 1)
     folded = np.abs(index) % period
-    return np.minimum(folded, period - folded)
+    return np.asarray(np.minimum(folded, period - folded), np.int64)
 
 
 def scaled_labels(labels: NDArray[Any], factor: float) -> NDArray[Any]:

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_nanoseg.errors import NanosegError
 
-
 ADVANCED: dict[str, Any] = {"advanced": True}
 """``json_schema_extra`` of a field that forms fold away."""
 

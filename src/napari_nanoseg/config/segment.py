@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from napari_nanoseg.config.base import ADVANCED, Config
+from napari_nanoseg.config.base import Config
 
 
 class SegmentConfig(Config):

@@ -83,7 +83,8 @@ class StarDistConfig(Config):
     @property
     def loss_weights(self) -> tuple[float, float, float]:
         """Weights of the object, distance and class losses (class: 1 unless given)."""
-        return (*self.train_loss_weights, 1.0)[:3]
+        prob, dist, cls = (*self.train_loss_weights, 1.0)[:3]
+        return prob, dist, cls
 
 
 EngineConfig = Annotated[StarDistConfig, Field(description="The network")]

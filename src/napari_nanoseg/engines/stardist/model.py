@@ -26,6 +26,7 @@ from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
 
 Normalisation = tuple[NDArray[np.float32], NDArray[np.float32]]
+BENEFIT_OF_DOUBT = 1.5  # how much surer the model must be to invert an image
 PROBE = 512  # side of the middle piece on which both polarities are tried
 SAMPLED_PIXELS = 16_000_000  # above this, percentiles come from evenly spaced pixels
 
@@ -207,7 +208,11 @@ class StarDistModel(Model):
     def _surer(
         self, network: StarDistNet, view: ScaledView, normalisation: Normalisation, device: torch.device
     ) -> Literal["yes", "no"]:
-        """Try both polarities on the middle of the image: whichever gives the larger sum of clear probabilities."""
+        """Try both polarities on the middle of the image and sum the probabilities above the model's own threshold.
+
+        A lower threshold misleads: at 0.5 the background of discs of the wrong polarity outweighed the discs.
+        """
+        threshold = self.card.thresholds["prob"]
         spans = []
         for size, divisor in zip(view.shape, network.divisor, strict=True):
             length = -(-min(size, PROBE) // divisor) * divisor
@@ -217,8 +222,8 @@ class StarDistModel(Model):
         scores = []
         for offset, factor in (normalisation, _inverted(normalisation)):
             prob = run_network(network, (pixels - offset) * factor, device)[0]
-            scores.append(float(prob[prob > 0.5].sum()))
-        return "yes" if scores[1] > scores[0] else "no"
+            scores.append(float(prob[prob > threshold].sum()))
+        return "yes" if scores[1] > BENEFIT_OF_DOUBT * scores[0] else "no"
 
     def _memory(self, view: ScaledView, tile: int) -> float:
         """Estimated bytes: activations of one tile (two full feature maps and the skips), the image and its labels."""
