@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from discs import BACKGROUND, CALM, DISC, disc_sample, small
 from scipy.ndimage import binary_dilation
 from skimage.io import imread
 
 from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.generate import CutPasteConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.generators.cutpaste import CutPaste
 from napari_nanoseg.generators.stream import generate
@@ -303,3 +305,12 @@ def test_sources_stay_as_they_were():
     assert np.array_equal(before[0], source.image.data)
     assert np.array_equal(before[1], source.instances.to_labels())
     assert source.image.calibration == Calibration((2.0, 2.0))
+
+
+def test_published_setting_of_the_manual_works():
+    """The UTILE-Gen setting in docs/generator.md is a valid config."""
+    manual = (Path(__file__).parents[2] / "docs" / "generator.md").read_text(encoding="utf-8")
+    values = yaml.safe_load(manual.split("```yaml")[1].split("```")[0])
+    config = small(**values | {"particles_per_image": (5, 9)})
+    assert len(CutPaste(config, [disc_sample()]).sample(0).instances) >= 2
+    assert CutPasteConfig.parse(yaml.safe_load(config.to_yaml())) == config

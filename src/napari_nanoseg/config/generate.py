@@ -153,7 +153,7 @@ class CutPasteConfig(Config):
         json_schema_extra=_extra("px", advanced=True),
     )
     poisson_length: float = Field(
-        3.0,
+        2.5,
         gt=0,
         le=20,
         description="Distance from the edge over which Poisson blending adapts the grey values",

@@ -35,6 +35,12 @@ class Clean:
     pixels: NDArray[np.bool_]
     level: float
 
+    def split(self, sigma: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Split the image into its smooth background, continued below the particles, and the detail that is left."""
+        grey = self.source.grey
+        smooth = _smooth(grey, self.pixels, _plane(grey, self.pixels)[0], sigma)
+        return smooth, grey - smooth
+
 
 def find_clean(source: Source, margin: int) -> Clean:
     """Find the background pixels of a source that are certainly no particle and not burnt in.
@@ -153,24 +159,20 @@ def make_backgrounds(
     side = max(config.height, config.width) + SPARE
     most = max(len(config.backgrounds), min(MOST_CANVASES, MOST_BYTES // (4 * side * side)))
     each = max(1, most // len(config.backgrounds))
-    return {
-        kind: [_canvas(kind, clean[k % len(clean)], side, config, rng) for k in range(each)]
-        for kind in config.backgrounds
-    }
-
-
-def _canvas(
-    kind: Background, clean: Clean, side: int, config: CutPasteConfig, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """One canvas of shape (side, side)."""
-    grey = clean.source.grey
-    if kind == "flat" or not clean.pixels.any():
-        return np.full((side, side), clean.level, np.float32)
-    smooth = _smooth(grey, clean.pixels, _plane(grey, clean.pixels)[0], config.quilt_block / 2)
-    detail = grey - smooth
-    if kind == "quilted":
-        return clean.level + _texture(detail, clean.pixels, (side, side), config, rng)
-    return _windowed(_inpainted(clean, smooth, detail, config, rng), side, rng)
+    pool: dict[Background, list[NDArray[np.float32]]] = {kind: [] for kind in config.backgrounds}
+    for first in range(min(each, len(clean))):
+        part = clean[first]
+        textured = bool(part.pixels.any()) and config.backgrounds != ("flat",)
+        smooth, detail = part.split(config.quilt_block / 2) if textured else (part.source.grey, part.source.grey)
+        for _ in range(first, each, len(clean)):
+            for kind, canvases in pool.items():
+                if kind == "flat" or not textured:
+                    canvases.append(np.full((side, side), part.level, np.float32))
+                elif kind == "quilted":
+                    canvases.append(part.level + _texture(detail, part.pixels, (side, side), config, rng))
+                else:
+                    canvases.append(_windowed(_inpainted(part, smooth, detail, config, rng), side, rng))
+    return pool
 
 
 def _texture(
