@@ -215,35 +215,35 @@ def membrane(
     height, width = canvas.shape
     rows, columns = texture.shape
     band = np.float32(4 * length)
-    correction = np.zeros((rows, columns), np.float32)
-    pixels = np.empty((rows * columns, 2), np.int32)
+    correction = np.zeros(rows * columns, np.float32)
+    pixels = np.empty(rows * columns, np.uint64)
     count = 0
-    for i in range(1, rows - 1):
-        r = top + i
-        if r < 0 or r >= height:
-            continue
-        for j in range(1, columns - 1):
-            c = left + j
-            signed = distance[i, j]
-            if c < 0 or c >= width or signed > band:
+    for colour in range(2):  # red-black order: neighbours in the list do not wait for each other
+        for i in range(1, rows - 1):
+            r = top + i
+            if r < 0 or r >= height:
                 continue
-            if signed > -0.5:
-                pixels[count, 0] = i
-                pixels[count, 1] = j
-                count += 1
-            elif signed > -2:
-                correction[i, j] = canvas[r, c] - texture[i, j]
+            for j in range(1 + (i + colour) % 2, columns - 1, 2):
+                c = left + j
+                signed = distance[i, j]
+                if c < 0 or c >= width or signed > band:
+                    continue
+                if signed > -0.5:
+                    pixels[count] = np.uint64(i * columns + j)
+                    count += 1
+                elif signed > -2:
+                    correction[i * columns + j] = canvas[r, c] - texture[i, j]
     weight = np.float32(1.0 / (4.0 + 1.0 / (length * length)))
     radius = 1.0 / (1.0 + 0.25 / (length * length))  # of the Jacobi iteration
     relax = np.float32(2.0 / (1.0 + math.sqrt(1.0 - radius * radius)))  # the best factor (Young 1954)
+    one, row = np.uint64(1), np.uint64(columns)
     for _ in range(max(4, int(4 * length))):  # leaves an error of 5 % of the largest correction
-        for n in range(count):
-            i, j = pixels[n, 0], pixels[n, 1]
-            mean = correction[i - 1, j] + correction[i + 1, j] + correction[i, j - 1] + correction[i, j + 1]
-            correction[i, j] += relax * (weight * mean - correction[i, j])
-    for n in range(count):
-        i, j = pixels[n, 0], pixels[n, 1]
-        texture[i, j] += correction[i, j]
+        for pixel in pixels[:count]:
+            mean = correction[pixel - one] + correction[pixel + one] + correction[pixel - row] + correction[pixel + row]
+            correction[pixel] += relax * (weight * mean - correction[pixel])
+    flat = texture.ravel()
+    for pixel in pixels[:count]:
+        flat[pixel] += correction[pixel]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -397,15 +397,15 @@ def compose(
                     found = fits(labels, distance, top, left, gap, limit, cut, areas, hidden, counts)
                     away += step
                 away -= step
-                back = 1.0
-                while found and back < step:
-                    row = centres[other, 0] + (away - back) * step_r
-                    column = centres[other, 1] + (away - back) * step_c
+                near, far = away - step, away
+                while found and far - near > 1:  # halve the last step until the place is exact to a pixel
+                    away = (near + far) / 2
+                    row, column = centres[other, 0] + away * step_r, centres[other, 1] + away * step_c
                     nearer_top, nearer_left = round(row - rows / 2), round(column - columns / 2)
-                    if not fits(labels, distance, nearer_top, nearer_left, gap, limit, cut, areas, hidden, counts):
-                        break
-                    top, left = nearer_top, nearer_left
-                    back += 1.0
+                    if fits(labels, distance, nearer_top, nearer_left, gap, limit, cut, areas, hidden, counts):
+                        top, left, far = nearer_top, nearer_left, away
+                    else:
+                        near = away
             else:
                 beyond = 0.6 * radius if cut else -0.7 * radius
                 row = uniform(random) * (height + 2 * beyond) - beyond
