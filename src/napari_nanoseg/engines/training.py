@@ -6,9 +6,11 @@ usable model at the same time. So a training that is killed at any moment loses 
 
 from __future__ import annotations
 
+import atexit
 import csv
 import io
 import math
+import os
 import pickle
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -62,7 +64,10 @@ class Trainable:
 
 @dataclass
 class State:
-    """Where a training stands; all of it is in the checkpoint beside weights and optimiser."""
+    """Where a training stands; all of it is in the checkpoint beside weights and optimiser.
+
+    `sums` are the losses of the steps since the last validation, added up.
+    """
 
     step: int = 0
     epoch: int = 0
@@ -70,6 +75,7 @@ class State:
     epochs_since_best: int = 0
     rate_factor: float = 1.0
     elapsed_s: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -91,7 +97,7 @@ def fit(
     Yields
     ------
     Progress, Epoch, Notice, Stage
-        Progress after every step. Closing the generator writes a checkpoint and stops.
+        Progress after every step. Closing the generator, and Ctrl-C, write a checkpoint and stop.
 
     Returns
     -------
@@ -105,38 +111,32 @@ def fit(
         yield Notice(f"Going on after step {state.step} of {config.steps}.")
     yield Stage("train", f"Training for {config.steps} steps.")
     epochs = -(-config.steps // config.steps_per_epoch)
-    sums: dict[str, float] = {}
+    batches = _batches(task.items, config, state.step)
     began = time.monotonic() - state.elapsed_s
+    saved = state.step
     try:
-        for batch in _batches(task.items, config, state.step):
-            if _finished(state, config):
+        while not _finished(state, config):
+            if state.sums and (state.step % config.steps_per_epoch == 0 or state.step == config.steps):
+                validation = yield from task.validate()
+                losses = _close_epoch(state, validation, config)
+                _judge(task, state, validation["loss"], config)
+                state.elapsed_s = time.monotonic() - began
+                _save(folder, task.network, optimizer, state, config)
+                saved = state.step
+                remaining = state.elapsed_s / state.step * (config.steps - state.step)
+                yield Epoch(state.epoch, epochs, losses, validation, state.elapsed_s, remaining, task.preview())
+                continue
+            batch = next(batches, None)
+            if batch is None:
                 break
             step_losses = _step(task, optimizer, batch, _rate(state, config), config, device)
             state.step += 1
             for name, value in step_losses.items():
-                sums[name] = sums.get(name, 0.0) + value
+                state.sums[name] = state.sums.get(name, 0.0) + value
             state.elapsed_s = time.monotonic() - began
             yield Progress(state.step, config.steps, "steps")
-            if state.step % config.steps_per_epoch and state.step < config.steps:
-                continue
-            count = (state.step - 1) % config.steps_per_epoch + 1
-            losses = {name: value / count for name, value in sums.items()}
-            sums = {}
-            validation = yield from task.validate()
-            state.epoch += 1
-            state.history.append(
-                {"epoch": state.epoch, "step": state.step}
-                | {f"train_{name}": value for name, value in losses.items()}
-                | {f"validation_{name}": value for name, value in validation.items()}
-            )
-            _judge(task, state, validation["loss"], config)
-            state.elapsed_s = time.monotonic() - began
-            _save(folder, task.network, optimizer, state, config)
-            remaining = state.elapsed_s / state.step * (config.steps - state.step)
-            yield Epoch(state.epoch, epochs, losses, validation, state.elapsed_s, remaining, task.preview())
-    except GeneratorExit:
-        if state.step % config.steps_per_epoch:
-            # Between epochs: the losses of the started one are lost, its steps are not.
+    except (GeneratorExit, KeyboardInterrupt):
+        if state.step != saved:
             _save(folder, task.network, optimizer, state, config)
             if not state.history:
                 task.save()
@@ -144,13 +144,38 @@ def fit(
     return state
 
 
+def _close_epoch(state: State, validation: dict[str, float], config: TrainConfig) -> dict[str, float]:
+    """Put the epoch that is over into the history; return its mean losses."""
+    count = (state.step - 1) % config.steps_per_epoch + 1
+    losses = {name: value / count for name, value in state.sums.items()}
+    state.sums = {}
+    state.epoch += 1
+    state.history.append(
+        {"epoch": state.epoch, "step": state.step}
+        | {f"train_{name}": value for name, value in losses.items()}
+        | {f"validation_{name}": value for name, value in validation.items()}
+    )
+    return losses
+
+
 def _batches(items: Dataset[Any], config: TrainConfig, done: int) -> Iterator[Any]:
     order = range(done * config.batch_size, config.steps * config.batch_size)
     # Spawned, not forked: a forked process would inherit the locks of this one's OpenMP threads.
-    context = {"multiprocessing_context": "spawn", "prefetch_factor": 4} if config.workers else {}
+    context = {"multiprocessing_context": "spawn", "prefetch_factor": 4, "worker_init_fn": _leave_quickly}
     return iter(
-        DataLoader(items, batch_size=config.batch_size, sampler=order, num_workers=config.workers, **context)  # type: ignore[arg-type]
+        DataLoader(
+            items,
+            batch_size=config.batch_size,
+            sampler=order,
+            num_workers=config.workers,
+            **(context if config.workers else {}),
+        )  # type: ignore[arg-type]
     )
+
+
+def _leave_quickly(_: int) -> None:
+    """Let a worker end without the tear-down of torch and numba, for which its parent waits up to 1.5 s."""
+    atexit.register(os._exit, 0)
 
 
 def _finished(state: State, config: TrainConfig) -> bool:

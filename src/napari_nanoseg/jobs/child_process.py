@@ -35,7 +35,7 @@ POLL_S = 0.2
 # instead of 9.5 s
 # OpenMP threads that wait by spinning take the core from the process that prepares the patches: a training step beside
 # another busy process took 0.9 s, and 0.45 s when the threads sleep instead (2 cores)
-_PERFORMANCE = {
+PERFORMANCE = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(4 << 30),
     "OMP_WAIT_POLICY": "passive",
@@ -73,7 +73,7 @@ def run_in_child(job: AnyJob, *, env: Mapping[str, str] | None = None) -> Job:
 
 def follow_child(command: Sequence[str], *, env: Mapping[str, str] | None = None) -> Job:
     """Start a command that speaks as :func:`napari_nanoseg.jobs.child_events.speak` does, and be the job it runs."""
-    performance = _PERFORMANCE if sys.platform == "linux" else {}
+    performance = PERFORMANCE if sys.platform == "linux" else {}
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(
             command,

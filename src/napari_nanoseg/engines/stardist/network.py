@@ -15,7 +15,7 @@ from napari_nanoseg.config.train import StarDistConfig
 from napari_nanoseg.errors import NanosegError
 
 BATCH_NORM_EPSILON = 1e-3  # Keras' default, part of the published models
-BATCH_NORM_MOMENTUM = 0.01  # Keras' momentum of 0.99 in PyTorch's convention
+BATCH_NORM_MOMENTUM = 0.1  # Keras' 0.99 (0.01 here) lags behind the weights in trainings of some hundred steps
 
 
 class _Same(nn.Module):
