@@ -201,6 +201,25 @@ def test_a_forked_worker_that_holds_the_pipe_does_not_block(tmp_path: Path) -> N
 
 
 @posix
+def test_a_job_that_waits_long_is_interrupted_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(child_process.subprocess.Popen, "terminate", lambda _: pytest.fail("not before CANCEL_S"))
+    body = """
+    try:
+        yield Stage("one", "One")
+        time.sleep(100)
+    except KeyboardInterrupt:
+        open("interrupted.txt", "w").close()
+        raise
+    """
+    job = follow_child(child(body, tmp_path))
+    next(job)
+    time.sleep(0.2)
+    job.close()
+    assert (tmp_path / "interrupted.txt").exists()
+
+
+@posix
 def test_the_childs_life_ends_with_its_parents(tmp_path: Path) -> None:
     command = child(SLOW, tmp_path)
     parent = tmp_path / "parent.py"
@@ -222,8 +241,10 @@ def test_the_childs_life_ends_with_its_parents(tmp_path: Path) -> None:
 @posix
 def test_a_child_that_hangs_ends_itself_and_its_workers_when_the_parent_dies(tmp_path: Path) -> None:
     body = """
+    import signal
     from napari_nanoseg.jobs import child_events
-    child_events.HARD_STOP_S = 0.3
+    child_events.PATIENCE_S = child_events.HARD_STOP_S = 0.3
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
     yield Stage("pids", f"{os.getpid()} {worker.pid}")
     time.sleep(100)

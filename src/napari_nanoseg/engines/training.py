@@ -160,17 +160,11 @@ def _close_epoch(state: State, validation: dict[str, float], config: TrainConfig
 
 def _batches(items: Dataset[Any], config: TrainConfig, done: int) -> Iterator[Any]:
     order = range(done * config.batch_size, config.steps * config.batch_size)
-    # Spawned, not forked: a forked process would inherit the locks of this one's OpenMP threads.
-    context = {"multiprocessing_context": "spawn", "prefetch_factor": 4, "worker_init_fn": _leave_quickly}
-    return iter(
-        DataLoader(
-            items,
-            batch_size=config.batch_size,
-            sampler=order,
-            num_workers=config.workers,
-            **(context if config.workers else {}),
-        )  # type: ignore[arg-type]
-    )
+    options: dict[str, Any] = {"batch_size": config.batch_size, "sampler": order, "num_workers": config.workers}
+    if config.workers:
+        # Spawned, not forked: a forked process would inherit the locks of this one's OpenMP threads.
+        options |= {"multiprocessing_context": "spawn", "prefetch_factor": 4, "worker_init_fn": _leave_quickly}
+    return iter(DataLoader(items, **options))
 
 
 def _leave_quickly(_: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ from napari_nanoseg.events import Failed, Job, JobResult, Line, to_json
 from napari_nanoseg.jobs.failures import explain
 
 CANCEL = b"cancel"
+PATIENCE_S = 0.5
+"""How long a cancelled job may take to its next event before it is interrupted, as by Ctrl-C."""
 HARD_STOP_S = 10.0
 """How long a cancelled job may take to its next event before its process ends itself: the parent may be gone."""
 
@@ -22,8 +25,8 @@ def speak(job: Job) -> int:
     """Run a job as a child process and return its exit status.
 
     Every event is a line of stdout, and so is the end: a ``JobResult`` or a ``Failed``. A line ``cancel`` on stdin, or
-    its end because the parent died, closes the job at its next event; then there is no last line. Whatever else is
-    printed to stdout, also by compiled libraries, comes out on stderr.
+    its end because the parent died, closes the job at its next event or, when that takes long, interrupts it; then
+    there is no last line. Whatever else is printed to stdout, also by compiled libraries, comes out on stderr.
 
     Parameters
     ----------
@@ -36,9 +39,9 @@ def speak(job: Job) -> int:
         0 when it finished, 1 after a bug, 2 for what the user can mend, 130 when it was cancelled.
     """
     protocol, commands = _take_streams()
-    cancelled = threading.Event()
-    threading.Thread(target=_listen, args=(commands, cancelled), daemon=True).start()
+    cancelled, heeded = threading.Event(), threading.Event()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    threading.Thread(target=_listen, args=(commands, cancelled, heeded), daemon=True).start()
     with protocol:
         try:
             last = _say_events(job, cancelled, protocol)
@@ -48,6 +51,7 @@ def speak(job: Job) -> int:
         except (KeyboardInterrupt, BrokenPipeError):
             return 130
         finally:
+            heeded.set()
             job.close()
     if isinstance(last, JobResult):
         return 0
@@ -66,7 +70,7 @@ def _take_streams() -> tuple[BinaryIO, int]:
     return protocol, commands
 
 
-def _listen(commands: int, cancelled: threading.Event) -> None:
+def _listen(commands: int, cancelled: threading.Event, heeded: threading.Event) -> None:
     """Wait for the order to end; then make sure that the process does end."""
     heard = b""
     while CANCEL not in heard.split(b"\n"):
@@ -78,10 +82,22 @@ def _listen(commands: int, cancelled: threading.Event) -> None:
             break
         heard += chunk
     cancelled.set()
+    if not heeded.wait(PATIENCE_S):
+        _interrupt()
     time.sleep(HARD_STOP_S)
     if sys.platform != "win32" and os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(130)
+
+
+def _interrupt() -> None:
+    """Raise KeyboardInterrupt in the main thread, also where it waits for a worker or a file."""
+    if sys.platform == "win32":
+        _thread.interrupt_main(signal.SIGTERM)
+    else:
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGTERM)
 
 
 def _say_events(job: Job, cancelled: threading.Event, protocol: BinaryIO) -> JobResult | Failed | None:
