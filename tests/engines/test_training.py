@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nanoseg.config.generate import CutPasteConfig
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.train import StarDistConfig, TrainConfig
 from napari_nanoseg.engines.library import load_model
@@ -46,7 +45,6 @@ def trained(make_sample, tmp_path_factory):
         batch_size=4,
         learning_rate=4e-3,
         optimize_thresholds=True,
-        synthetic=CutPasteConfig(invert_probability=0),
     )
     model, figures = drain(train_stardist(wish, [make_sample("a", 1)], [make_sample("b", 2)], 2, out, CPU))
     model.save(out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from napari_nanoseg._gui.layers import LayerData, error_layers, image_layer, labels_layer
+from napari_nanoseg._gui.layers import ANNOTATED, LayerData, error_layers, image_layer, labels_layer
 from napari_nanoseg._gui.show import show
 from napari_nanoseg.evaluation.matching import evaluate
 from napari_nanoseg.instances import Instances
@@ -15,8 +15,8 @@ from napari_nanoseg.io.sample_data import sample_data
 from napari_nanoseg.io.tables import read_table
 
 
-def demo_layers(folder: Path) -> list[LayerData]:
-    """Layers of all that the demo left in a folder, from the bottom up."""
+def demo_layers(folder: Path) -> tuple[list[LayerData], str]:
+    """Layers of all that the demo left in a folder, from the bottom up, and the name of the one with the outlines."""
     data = sample_data()
     image = read_image(data / "particles.tif")
     truth = Instances.from_labels(read_labels(data / "particles_truth.tif"))
@@ -25,20 +25,24 @@ def demo_layers(folder: Path) -> list[LayerData]:
     synthetic = open_dataset(folder / "synthetic")[0]
     calibration = image.calibration
     table = read_table(folder / "table.csv")
-    return [
+    outlined = f"outlined by the user: {len(annotated)}"
+    layers = [
         image_layer(synthetic.image, "synthetic micrograph", visible=False),
         labels_layer(synthetic.instances, calibration, "synthetic masks", visible=False),
         image_layer(image, "micrograph"),
-        labels_layer(annotated, calibration, "outlined by the user", visible=False),
+        labels_layer(annotated, calibration, outlined, colour=ANNOTATED),
         *error_layers(truth, prediction, evaluate(truth, prediction), calibration),
         labels_layer(prediction, calibration, "predicted particles", table=table, visible=False),
     ]
+    return layers, outlined
 
 
 def main() -> None:
     """Show the demo's folder, or write a picture of the window when a second argument names the file."""
     folder, *screenshot = (Path(argument) for argument in sys.argv[1:])
-    show(demo_layers(folder), select="predicted particles", screenshot=screenshot[0] if screenshot else None)
+    layers, outlined = demo_layers(folder)
+    picture = screenshot[0] if screenshot else None
+    show(layers, select="predicted particles", filled=[outlined], screenshot=picture)
 
 
 if __name__ == "__main__":
