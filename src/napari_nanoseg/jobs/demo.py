@@ -56,10 +56,12 @@ def demo_job(job: DemoJob) -> Job:
     )
     config = TrainConfig(steps=job.steps, seed=job.seed)
     yield from timed("train", run_in_child(TrainJob(config=config, dataset=annotated, out=out / "model")))
-    yield from timed("segment", run(SegmentJob(model=out / "model", images=(micrograph,), out=out / "labels")))
+    found = out / "labels" / "all.json"  # label images hold no scores, COCO does
+    segment = SegmentJob(model=out / "model", images=(micrograph,), out=out / "labels", coco=found)
+    yield from timed("segment", run(segment))
     labels = out / "labels" / micrograph.with_suffix(".tif").name
     measured = yield from timed(
-        "measure", run(MeasureJob(labels=(labels,), images=(micrograph,), out=out / "table.csv"))
+        "measure", run(MeasureJob(labels=(found,), images=(micrograph,), out=out / "table.csv"))
     )
     compare = EvaluateJob(truth=truth, prediction=labels, images=(micrograph,), out=out / "comparison")
     compared = yield from timed("evaluate", run(compare))
