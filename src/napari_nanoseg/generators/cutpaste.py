@@ -1,6 +1,6 @@
 """The cut-and-paste generator: annotated particles on clean backgrounds, randomised, with exact masks.
 
-After UTILE-Gen (Mill et al., ACS Nanosci. Au 2023) and Cut, Paste and Learn (Dwibedi et al., ICCV 2017).
+After UTILE-Gen (Colliard-Granero et al., ACS Nanosci. Au 2023) and Cut, Paste and Learn (Dwibedi et al., ICCV 2017).
 """
 
 from __future__ import annotations

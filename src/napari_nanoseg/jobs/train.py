@@ -75,8 +75,8 @@ def train_job(job: TrainJob) -> Job:
             raise NanosegError(f"{job.start_from} is not a StarDist model; choose one to start from.")
         start_from = loaded
     yield Notice(
-        f"{len(samples)} images with {sum(len(s.instances) for s in samples)} particles for training, "
-        f"{len(validation)} for validation."
+        f"Images for training: {len(samples)} with {sum(len(s.instances) for s in samples)} particles; "
+        f"for validation: {len(validation)}."
     )
     model, figures = yield from train_stardist(
         config, samples, validation, synthetic_per_real, job.out, device, start_from=start_from, resume=resume
