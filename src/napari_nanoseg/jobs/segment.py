@@ -20,20 +20,25 @@ def segment_job(job: SegmentJob) -> Job:
     from napari_nanoseg.engines.library import load_model
 
     images = expand(job.images)
+    targets = [job.out / f"{path.stem}.tif" for path in images]
+    for path, target in zip(images, targets, strict=True):
+        if target.exists() and target.samefile(path):
+            raise NanosegError(f"The labels would replace the image {path}; choose another folder for them.")
     yield Stage("load", f"Loading the model {job.model}.")
     model = load_model(job.model)
     device, _ = choose_device(job.config.device)
     labels: dict[str, str] = {}
     done: dict[str, Instances] = {}
     try:
-        for number, path in enumerate(images):
+        for number, (path, target) in enumerate(zip(images, targets, strict=True)):
             yield Progress(number, len(images), "images")
             started = datetime.now(UTC)
             image = read_image(path)
+            if job.coco is not None and image.axes[0] in "ZT":
+                raise NanosegError(f"{path} is a stack, which a COCO file cannot hold; leave the COCO file out.")
             instances = yield from model.segment_steps(image, job.config)
             if len(instances) == 0:
                 yield Notice(f"{path.name}: no particle was found.")
-            target = job.out / f"{path.stem}.tif"
             write_labels(target, instances.to_labels(), image.calibration)
             done[path.stem] = instances
             figures = {"particles": len(instances)}

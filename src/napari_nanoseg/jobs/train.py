@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_nanoseg.config.jobs import read_yaml
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Notice, Stage
@@ -66,8 +67,7 @@ def train_job(job: TrainJob) -> Job:
         samples, validation = split(samples, config)
     synthetic_per_real = config.synthetic_per_real
     if synthetic_per_real is None:
-        generated = (job.dataset / "run.yaml").is_file()
-        synthetic_per_real = 0 if generated else SYNTHETIC_PER_REAL
+        synthetic_per_real = 0 if _is_generated(job.dataset) else SYNTHETIC_PER_REAL
     start_from = None
     if job.start_from is not None:
         loaded = load_model(job.start_from)
@@ -88,6 +88,16 @@ def train_job(job: TrainJob) -> Job:
     write_run_record(job.out / "run.yaml", record)
     files = {"model": job.out, "history": job.out / HISTORY, "preview": job.out / PREVIEW, "run": job.out / "run.yaml"}
     return JobResult(figures, {name: str(path) for name, path in files.items()})
+
+
+def _is_generated(folder: Path) -> bool:
+    """Whether the run record in a dataset says that it was generated."""
+    try:
+        record = read_yaml(folder / "run.yaml")
+    except NanosegError:
+        return False
+    config = record.get("config") if isinstance(record, dict) else None
+    return isinstance(config, dict) and config.get("job") == "generate"
 
 
 def split(samples: list[Sample], config: TrainConfig) -> tuple[list[Sample], list[Sample]]:

@@ -1,0 +1,280 @@
+"""The training job: what it holds out, records and refuses, and that neither Cancel nor a kill loses what it learned."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+import yaml
+
+from napari_nanoseg.config.generate import CutPasteConfig, GenerateJob
+from napari_nanoseg.config.train import StarDistConfig, TrainConfig, TrainJob
+from napari_nanoseg.engines.library import load_model
+from napari_nanoseg.engines.training import CHECKPOINT
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, drain
+from napari_nanoseg.io.datasets import open_dataset, write_sample
+from napari_nanoseg.io.run_record import sha256
+from napari_nanoseg.jobs import train as train_module
+from napari_nanoseg.jobs.child_process import run_in_child
+from napari_nanoseg.jobs.generate import generate_job
+from napari_nanoseg.jobs.train import split, train_job
+from napari_nanoseg.samples import Sample
+
+TINY = StarDistConfig(unet_n_filter_base=4, unet_n_depth=2, net_conv_after_unet=16, n_rays=16)
+FILES = {"checkpoint.pt", "history.csv", "model.yaml", "preview.png", "run.yaml", "weights.safetensors"}
+
+
+def tiny(**changes) -> TrainConfig:
+    values = {
+        "engine": TINY,
+        "steps": 4,
+        "steps_per_epoch": 2,
+        "batch_size": 2,
+        "patch_size": 64,
+        "working_diameter": 16.0,
+        "workers": 0,
+        "device": "cpu",
+        "optimize_thresholds": False,
+        "synthetic_per_real": 0,
+    }
+    return TrainConfig(**(values | changes))
+
+
+@pytest.fixture(scope="module")
+def dataset(make_sample: Callable[..., Sample], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "Größe 1 µm"
+    for seed, name in enumerate(["a", "b ü", "c"]):
+        write_sample(folder, make_sample(name, seed, shape=(96, 96)))
+    return folder
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Sample], list[Sample], int]]:
+    """What the engine was given: training images, validation images, synthetic patches per real one."""
+    calls = []
+    from napari_nanoseg.engines.stardist import train as engine
+
+    original = engine.train_stardist
+
+    def spy(config, samples, validation, synthetic_per_real, *rest, **options):
+        calls.append((list(samples), list(validation), synthetic_per_real))
+        return original(config, samples, validation, synthetic_per_real, *rest, **options)
+
+    monkeypatch.setattr(engine, "train_stardist", spy)
+    return calls
+
+
+def loop(job: Job) -> tuple[list[Event], JobResult]:
+    said = []
+    while True:
+        try:
+            said.append(next(job))
+        except StopIteration as stop:
+            return said, stop.value
+
+
+def steps_of(events: list[Event]) -> list[int]:
+    return [event.done for event in events if isinstance(event, Progress) and event.unit == "steps"]
+
+
+def test_leaves_a_model_and_its_run_record(dataset, tmp_path):
+    job = TrainJob(config=tiny(seed=5), dataset=dataset, out=tmp_path / "mödel 1")
+    events, result = loop(train_job(job))
+    assert steps_of(events) == [1, 2, 3, 4]
+    assert [event.epoch for event in events if isinstance(event, Epoch)] == [1, 2]
+    assert {path.name for path in job.out.iterdir()} == FILES
+    assert all(Path(path).exists() for path in result.files.values())
+    record = yaml.safe_load((job.out / "run.yaml").read_text(encoding="utf-8"))
+    assert TrainJob.parse(record["config"]) == job
+    assert record["seed"] == 5
+    assert record["device"] == "cpu"
+    assert record["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert record["inputs"] == {str(dataset): sha256(dataset)}
+    assert record["figures"] == result.figures
+    assert result.figures["steps"] == 4
+    assert load_model(job.out).card.provenance == record
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.15, 0.5, 0.99])
+@pytest.mark.parametrize("count", [1, 2, 3, 20])
+def test_no_image_serves_training_and_validation(make_sample, fraction, count):
+    one = make_sample("a", 0, shape=(96, 96))
+    samples = [Sample(one.image, one.instances, None, str(number)) for number in range(count)]
+    training, validation = split(samples, tiny(validation_fraction=fraction))
+    names = [sample.name for sample in training + validation]
+    assert sorted(names) == sorted(sample.name for sample in samples)
+    assert training
+    assert len(validation) == (0 if fraction == 0 or count == 1 else min(count - 1, max(1, round(fraction * count))))
+
+
+def test_one_image_is_held_out_by_the_seed(dataset, given, tmp_path):
+    for number, seed in enumerate([0, 0, 1, 2, 3]):
+        drain(train_job(TrainJob(config=tiny(steps=1, seed=seed), dataset=dataset, out=tmp_path / str(number))))
+    held_out = [[sample.name for sample in validation] for _, validation, _ in given]
+    assert all(len(names) == 1 for names in held_out)
+    assert held_out[0] == held_out[1]
+    assert len({names[0] for names in held_out}) > 1
+    for training, validation, _ in given:
+        assert not {sample.name for sample in training} & {sample.name for sample in validation}
+        assert len(training) == 2
+
+
+def test_a_dataset_for_validation_leaves_all_others_for_training(dataset, given, make_sample, tmp_path):
+    write_sample(tmp_path / "held", make_sample("v", 9, shape=(96, 96)))
+    job = TrainJob(config=tiny(steps=1), dataset=dataset, validation=tmp_path / "held", out=tmp_path / "m")
+    drain(train_job(job))
+    ((training, validation, _),) = given
+    assert [sample.name for sample in training] == ["a", "b ü", "c"]
+    assert [sample.name for sample in validation] == ["v"]
+    record = yaml.safe_load((tmp_path / "m" / "run.yaml").read_text(encoding="utf-8"))
+    assert list(record["inputs"]) == [str(dataset), str(tmp_path / "held")]
+
+
+def test_only_generated_images_get_no_synthetic_ones_on_top(dataset, monkeypatch, tmp_path):
+    made = tmp_path / "made"
+    config = CutPasteConfig(height=96, width=96)
+    drain(generate_job(GenerateJob(config=config, source=dataset, out=made, count=2, workers=1)))
+    real = tmp_path / "real"
+    for sample in open_dataset(dataset):
+        write_sample(real, sample)
+    asked = []
+
+    def engine(config, samples, validation, synthetic_per_real, *_, **__):
+        asked.append(synthetic_per_real)
+        raise NanosegError("Enough.")
+        yield
+
+    monkeypatch.setattr("napari_nanoseg.engines.stardist.train.train_stardist", engine)
+    for folder, wish in [(made, None), (made, 3), (dataset, None), (dataset, 0)]:
+        with pytest.raises(NanosegError, match="Enough"):
+            drain(train_job(TrainJob(config=tiny(synthetic_per_real=wish), dataset=folder, out=tmp_path / "m")))
+    assert asked == [0, 3, train_module.SYNTHETIC_PER_REAL, 0]
+    # A run record of another job, or any other run.yaml, does not make real images synthetic.
+    for text in ("config: {job: segment}\n", "config: [1, 2]\n", "nothing: [\n"):
+        (real / "run.yaml").write_text(text)
+        with pytest.raises(NanosegError, match="Enough"):
+            drain(train_job(TrainJob(config=tiny(synthetic_per_real=None), dataset=real, out=tmp_path / "m")))
+        assert asked.pop() == train_module.SYNTHETIC_PER_REAL, text
+
+
+def test_a_folder_that_holds_a_model_is_refused_and_kept(dataset, tmp_path):
+    job = TrainJob(config=tiny(steps=1), dataset=dataset, out=tmp_path / "m")
+    drain(train_job(job))
+    before = sha256(job.out)
+    with pytest.raises(NanosegError, match="already holds a model"):
+        drain(train_job(job))
+    assert sha256(job.out) == before
+
+
+def test_resuming_without_a_checkpoint_begins_anew(dataset, tmp_path):
+    job = TrainJob(config=tiny(steps=2), dataset=dataset, out=tmp_path / "m", resume=True)
+    events, result = loop(train_job(job))
+    assert any(isinstance(event, Notice) and "no checkpoint" in event.message for event in events)
+    assert steps_of(events) == [1, 2]
+    assert result.figures["steps"] == 2
+
+
+def test_resuming_what_is_finished_changes_no_weight(dataset, tmp_path):
+    job = TrainJob(config=tiny(), dataset=dataset, out=tmp_path / "m")
+    drain(train_job(job))
+    weights = (job.out / "weights.safetensors").read_bytes()
+    events, _ = loop(train_job(job.model_copy(update={"resume": True})))
+    assert steps_of(events) == []
+    assert (job.out / "weights.safetensors").read_bytes() == weights
+
+
+@pytest.mark.parametrize("unit", ["steps", "validation patches"])
+@pytest.mark.parametrize("occurrence", [1, 2, 3])
+def test_cancelled_anywhere_it_goes_on_as_if_nothing_had_happened(dataset, tmp_path, unit, occurrence):
+    config = tiny(schedule="constant")
+    whole, cut = (TrainJob(config=config, dataset=dataset, out=tmp_path / name) for name in ("whole", "cut"))
+    expected = drain(train_job(whole)).figures
+    job, met = train_job(cut), 0
+    for event in job:
+        met += isinstance(event, Progress) and event.unit == unit
+        if met == occurrence:
+            break
+    job.close()
+    load_model(cut.out)
+    events, result = loop(train_job(cut.model_copy(update={"resume": True})))
+    done = [event for event in events if isinstance(event, Notice) and "Going on after step" in event.message]
+    assert len(done) == 1
+    assert steps_of(events) == list(range(5 - len(steps_of(events)), 5))
+    assert result.figures["validation_loss"] == pytest.approx(expected["validation_loss"], rel=1e-4)
+    history = [(tmp_path / name / "history.csv").read_text().split() for name in ("whole", "cut")]
+    first, second = (np.array([line.split(",") for line in lines[1:]], float) for lines in history)
+    np.testing.assert_allclose(second, first, rtol=1e-3)
+
+
+def test_starts_from_a_keras_model(dataset, shared_data, tmp_path):
+    start = shared_data / "reference_models" / "stardist_2d"
+    job = TrainJob(config=tiny(steps=1, batch_size=1), dataset=dataset, out=tmp_path / "m", start_from=start)
+    drain(train_job(job))
+    before, after = load_model(start), load_model(tmp_path / "m")
+    assert after.card.network == before.card.network
+    moved = [
+        float((new - old).abs().max())
+        for new, old in zip(after.network.state_dict().values(), before.network.state_dict().values(), strict=True)
+    ]
+    assert 0 < max(moved) < 0.1
+    record = yaml.safe_load((tmp_path / "m" / "run.yaml").read_text(encoding="utf-8"))
+    assert list(record["inputs"]) == [str(dataset), str(start)]
+
+
+def family(pid: int) -> list[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run after some seconds."""
+    return psutil.wait_procs([p for p in processes if p.is_running()], timeout=15)[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
+def test_killed_at_any_moment_it_resumes_and_leaves_no_process(dataset, tmp_path):
+    job = TrainJob(config=tiny(steps=60, workers=1), dataset=dataset, out=tmp_path / "m", resume=True)
+    (tmp_path / "job ä.yaml").write_text(job.to_yaml(), encoding="utf-8")
+    command = [sys.executable, "-m", "napari_nanoseg", "run", str(tmp_path / "job ä.yaml"), "--events"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert any('"Epoch"' in line for line in process.stdout), "it ended before its first epoch"
+        time.sleep(random.uniform(0, 0.2))  # any moment of the steps and of writing a checkpoint
+        processes = family(process.pid)
+        assert len(processes) > 1, "no worker prepares patches"
+        os.kill(process.pid, signal.SIGKILL)
+    assert alive(processes) == []
+    load_model(job.out)
+    events, result = loop(train_job(job.model_copy(update={"config": tiny(steps=60)})))
+    assert steps_of(events)[0] > 2, "it began anew"
+    assert result.figures["steps"] == 60
+    assert {path.name for path in job.out.iterdir() if not path.name.startswith(".nanoseg-")} == FILES
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+def test_cancelled_in_its_process_it_keeps_the_model_and_ends_all_processes(dataset, tmp_path):
+    job = TrainJob(config=tiny(steps=500, workers=1), dataset=dataset, out=tmp_path / "m")
+    steps = run_in_child(job)
+    for event in steps:
+        if isinstance(event, Progress) and event.unit == "steps" and event.done == 5:
+            break
+    processes = psutil.Process().children(recursive=True)
+    steps.close()
+    assert len(processes) > 1
+    assert alive(processes) == []
+    load_model(job.out)
+    assert torch.load(job.out / CHECKPOINT, weights_only=True)["state"]["step"] >= 5
+    assert {path.name for path in job.out.iterdir()} == FILES - {"run.yaml"}
