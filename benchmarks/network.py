@@ -1,6 +1,6 @@
 """StarDist in PyTorch: forward pass, training step and whole prediction, beside plain contiguous PyTorch.
 
-Run ``python benchmarks/stardist.py [--quick] [--json]`` on a quiet machine. The reference is the same network and
+Run ``python benchmarks/network.py [--quick] [--json]`` on a quiet machine. The reference is the same network and
 training step in torch's default memory layout with out-of-place activations, measured in turn with ours, each in a
 process of its own with the environment that it would have. Where that contiguous PyTorch took 1.46 to 1.74 s (forward,
 1024 x 1024) and 0.85 s (step, batch 4 of 256 x 256), TensorFlow took 0.62 to 1.35 s and 0.50 s: ratios of 0.42 to 0.78
