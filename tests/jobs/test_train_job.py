@@ -1,4 +1,4 @@
-"""The training job: what it holds out, records and refuses, and that neither Cancel nor a kill loses what it learned."""
+"""Training: what it holds out, records and refuses, and that neither Cancel nor a kill loses what was learned."""
 
 from __future__ import annotations
 

@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Generator
 from datetime import UTC, datetime
+from pathlib import Path
 
 from napari_nanoseg.config.demo import DemoJob
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.config.generate import CutPasteConfig, GenerateJob
+from napari_nanoseg.config.jobs import read_job
 from napari_nanoseg.config.measure import MeasureJob
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.train import TrainConfig, TrainJob
@@ -24,7 +26,7 @@ from napari_nanoseg.io.sample_data import sample_data
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.jobs.run import run
 
-MARK = "job.yaml"  # written first: tells a folder of ours, that may be replaced, from any other
+MARK = "demo.yaml"  # the job, written first: tells a folder of ours, that may be replaced, from any other
 PREVIEWS = 4
 VIEWER_SECONDS = 120
 
@@ -89,10 +91,17 @@ def _make_room(job: DemoJob) -> None:
     if job.out.exists() and not job.out.is_dir():
         raise NanosegError(f"{job.out} is a file; choose another folder for the demo.")
     if job.out.is_dir() and any(job.out.iterdir()):
-        if not (job.out / MARK).is_file():
+        if not _is_demo(job.out / MARK):
             raise NanosegError(f"{job.out} holds something else than an earlier demo; choose another folder.")
         shutil.rmtree(job.out)
     write_text(job.out / MARK, job.to_yaml())
+
+
+def _is_demo(mark: Path) -> bool:
+    try:
+        return isinstance(read_job(mark), DemoJob)
+    except NanosegError:
+        return False
 
 
 def _show(job: DemoJob, files: dict[str, str]) -> Generator[Event, None, None]:

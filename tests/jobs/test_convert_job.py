@@ -1,0 +1,85 @@
+"""Converting models between formats loses nothing, and refuses what it cannot do before it writes anything."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from napari_nanoseg.config.convert import ConvertJob
+from napari_nanoseg.config.segment import SegmentConfig
+from napari_nanoseg.engines.library import load_model
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Notice, drain
+from napari_nanoseg.io.run_record import sha256
+from napari_nanoseg.jobs.convert import convert_job
+from napari_nanoseg.samples import Sample
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    first, second = (
+        # The count of batches is not in Keras' files and not used.
+        {name: tensor for name, tensor in load_model(path).network.state_dict().items() if "num_batches" not in name}
+        for path in (one, other)
+    )
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_to_the_original_format_and_back_keeps_weights_and_thresholds(disc_model, tmp_path):
+    keras, back = tmp_path / "für Keras", tmp_path / "zurück"
+    events = list(convert_job(ConvertJob(model=disc_model, out=keras, to="stardist")))
+    assert any(
+        isinstance(event, Notice) and "rescale" in event.message and "16 px" in event.message for event in events
+    )
+    drain(convert_job(ConvertJob(model=keras, out=back, to="nanoseg")))
+    assert same_weights(disc_model, keras)
+    assert same_weights(disc_model, back)
+    assert load_model(back).card.thresholds == pytest.approx(load_model(disc_model).card.thresholds)
+    record = yaml.safe_load((back / "run.yaml").read_text(encoding="utf-8"))
+    assert record["inputs"] == {str(keras): sha256(keras)}
+
+
+def test_the_converted_model_finds_the_same_objects(disc_model, make_sample: Callable[..., Sample], tmp_path):
+    drain(convert_job(ConvertJob(model=disc_model, out=tmp_path / "keras", to="stardist")))
+    # Particles of the diameter at which the network works, since the original format has no scale.
+    image = make_sample("x", 4, shape=(96, 128), radius=8).image.data
+    wish = {"device": "cpu", "border": 0, "invert": "no"}
+    own = load_model(disc_model).segment(image, SegmentConfig(diameter=16, **wish))
+    keras = load_model(tmp_path / "keras").segment(image, SegmentConfig(**wish))
+    assert len(own) > 5
+    np.testing.assert_array_equal(own.to_labels(), keras.to_labels())
+
+
+def test_a_model_of_the_original_gets_our_format(shared_data, tmp_path):
+    start = shared_data / "reference_models" / "stardist_2d"
+    drain(convert_job(ConvertJob(model=start, out=tmp_path / "own", to="nanoseg")))
+    drain(convert_job(ConvertJob(model=tmp_path / "own", out=tmp_path / "keras", to="stardist")))
+    assert same_weights(start, tmp_path / "own")
+    assert same_weights(start, tmp_path / "keras")
+
+
+@pytest.mark.parametrize("to", ["nanoseg", "stardist"])
+def test_what_is_in_the_folder_stays(disc_model, tmp_path, to):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("do not touch")
+    (tmp_path / "file").write_text("do not touch")
+    for out in (tmp_path / "full", tmp_path / "file", disc_model):
+        before = sha256(out)
+        with pytest.raises(NanosegError, match="choose another"):
+            drain(convert_job(ConvertJob(model=disc_model, out=out, to=to)))
+        assert sha256(out) == before
+
+
+def test_what_is_no_model_leaves_no_folder(disc_model, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(disc_model, broken)
+    (broken / "weights.safetensors").write_bytes(b"x")
+    for model in (broken, tmp_path / "nowhere", tmp_path):
+        with pytest.raises(NanosegError, match=str(model)):
+            drain(convert_job(ConvertJob(model=model, out=tmp_path / "out")))
+    assert not (tmp_path / "out").exists()
