@@ -11,6 +11,8 @@ from napari_nanoseg.config.train import TrainConfig
 
 FloatImage = NDArray[np.float32]
 UNKNOWN = -1
+BURNT_IN_FRACTION = 0.2  # of the patches carry letters and bars
+MIRRORED_FRACTION = 0.3  # of the patches end at a border of the image
 
 
 def turn(image: FloatImage, labels: NDArray[Any], rng: np.random.Generator) -> tuple[FloatImage, NDArray[Any]]:
@@ -43,6 +45,53 @@ def change_intensity(image: FloatImage, config: TrainConfig, rng: np.random.Gene
     if rng.random() < config.invert:
         image = 1 - image
     return np.asarray(image, np.float32)
+
+
+def burn_in(image: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """Put a letter or two, or a bar, of white or black over a fifth of the patches; the truth below stays.
+
+    Micrographs carry scale bars and panel letters. A network that never saw them missed the particles beneath: on the
+    spheres of the one-image benchmark they were a third of all misses.
+    """
+    if rng.random() >= BURNT_IN_FRACTION:
+        return image
+    from PIL import Image as Picture
+    from PIL import ImageDraw, ImageFont
+
+    height, width = image.shape[:2]
+    mask = Picture.new("L", (width, height))
+    pen = ImageDraw.Draw(mask)
+    for _ in range(int(rng.integers(1, 4))):
+        at = (float(rng.uniform(-10, width - 5)), float(rng.uniform(-10, height - 5)))
+        if rng.random() < 0.3:
+            pen.rectangle((*at, at[0] + rng.uniform(15, 70), at[1] + rng.uniform(1.5, 6)), fill=255)
+        else:
+            letters = "".join(rng.choice(list("abcdefghiABCDEFGHI0123456789.nmµ±°()"), int(rng.integers(1, 6))))
+            pen.text(at, letters, font=ImageFont.load_default(float(rng.uniform(7, 28))), fill=255)
+    cover = np.asarray(mask, np.float32) / 255
+    cover = cover if image.ndim == 2 else cover[..., None]
+    grey = np.float32(rng.uniform(1, 1.4) if rng.random() < 0.75 else rng.uniform(-0.2, 0.1))
+    return np.asarray(image * (1 - cover) + grey * cover, np.float32)
+
+
+def mirror_border(
+    image: FloatImage, labels: NDArray[Any], width: int, rng: np.random.Generator
+) -> tuple[FloatImage, NDArray[Any]]:
+    """Let some patches end before their edge and mirror them there, as images are when they are segmented.
+
+    Particles end at the border, as they are annotated; in the mirrored rim of `width` pixels the truth is not known.
+    """
+    if rng.random() >= MIRRORED_FRACTION:
+        return image, labels
+    image, labels = image.copy(), labels.copy()
+    for axis in rng.permutation(2)[: int(rng.integers(1, 3))]:
+        # Views with the chosen axis first: writing to them writes to the copies.
+        pixels, truth = np.moveaxis(image, axis, 0), np.moveaxis(labels, axis, 0)
+        if rng.random() < 0.5:
+            pixels, truth = pixels[::-1], truth[::-1]
+        pixels[:width] = pixels[width + 1 : 2 * width + 1][::-1]
+        truth[:width] = UNKNOWN
+    return image, labels
 
 
 def warped_patch(

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.train import TrainConfig
-from napari_nanoseg.engines.augment import UNKNOWN, change_intensity, turn, warped_patch
+from napari_nanoseg.engines.augment import UNKNOWN, burn_in, change_intensity, mirror_border, turn, warped_patch
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.generators.cutpaste import CutPaste
 from napari_nanoseg.instances import Instances
@@ -103,6 +103,8 @@ class Patches(Dataset[Any]):
         Synthetic patches per real patch.
     percentiles : tuple of float
         Of the normalisation.
+    border : int
+        Width of the mirrored rim that images get when they are segmented, px.
     encode : callable
         Turns (image, labels, classes) of a patch into what the network is trained with.
     count : int
@@ -116,12 +118,13 @@ class Patches(Dataset[Any]):
         generator: CutPaste | None,
         synthetic_per_real: int,
         percentiles: tuple[float, float],
+        border: int,
         encode: Callable[[NDArray[np.float32], NDArray[Any], dict[int, int]], Any],
         count: int,
     ):
         self.config, self.real, self.generator = config, real, generator
         self.synthetic_per_real = synthetic_per_real if generator is not None else 0
-        self.percentiles, self.encode, self.count = percentiles, encode, count
+        self.percentiles, self.border, self.encode, self.count = percentiles, border, encode, count
         self.foreground = [np.argwhere(image.labels > 0) for image in real]
 
     def __len__(self) -> int:
@@ -134,7 +137,9 @@ class Patches(Dataset[Any]):
         else:
             image, labels, classes = self._piece(rng)
         image, labels = turn(image, labels, rng)
-        return self.encode(change_intensity(image, self.config, rng), labels, classes)
+        image = change_intensity(burn_in(image, rng), self.config, rng)
+        image, labels = mirror_border(image, labels, self.border, rng)
+        return self.encode(image, labels, classes)
 
     def synthetic(self, index: int, rng: np.random.Generator) -> Patch:
         """A piece of synthetic image number `index`: image, labels and the class of each label."""

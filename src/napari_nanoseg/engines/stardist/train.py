@@ -164,7 +164,7 @@ def train_stardist(
     generator = make_generator(config, sources, config.seed) if sources else None
     count = config.steps * config.batch_size
     items = Patches(
-        config, real, generator, synthetic_per_real, card.percentiles, partial(encode, network_config), count
+        config, real, generator, synthetic_per_real, card.percentiles, BORDER, partial(encode, network_config), count
     )
     checks = [to_working_image(*scaled, channels, card.percentiles) for scaled in at_working_scale(validation)]
     if not checks:
