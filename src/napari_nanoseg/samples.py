@@ -50,7 +50,9 @@ class Image:
         if self.data.size == 0:
             raise NanosegError(f"{self.source}: the image is empty (shape {self.data.shape}); choose another file.")
         if self.data.dtype.kind not in "buif":
-            raise NanosegError(f"{self.source}: pixels of type {self.data.dtype} are not grey values.")
+            raise NanosegError(
+                f"{self.source}: pixels of type {self.data.dtype} are not grey values; convert the image to 16 bits."
+            )
 
     @property
     def plane_shape(self) -> tuple[int, int]:

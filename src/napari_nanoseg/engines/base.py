@@ -112,8 +112,10 @@ def read_card(folder: Path) -> ModelCard:
     path = folder / CARD
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise NanosegError(f"{path} cannot be read ({error}); copy the whole model folder again.") from error
+    except OSError as error:
+        raise NanosegError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise NanosegError(f"{path} is damaged: it is not YAML; copy the whole model folder again.") from error
     return ModelCard.parse(values, str(path))
 
 
@@ -133,6 +135,12 @@ def read_weights(network: nn.Module, folder: Path, expected_sha256: str) -> None
                 f"{path} is damaged: its hash is not the one in {CARD}; copy the whole model folder again."
             )
         network.load_state_dict(load_tensors(content))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise NanosegError(f"{path} cannot be used ({reason}); copy the whole model folder again.") from error
+    except OSError as error:
+        reason = error.strerror
+    except SafetensorError:
+        reason = "it is damaged"
+    except RuntimeError:
+        reason = f"it is of another network than {CARD} describes"
+    else:
+        return
+    raise NanosegError(f"{path} cannot be used ({reason}); copy the whole model folder again.")

@@ -38,5 +38,6 @@ def load_model(path: str | Path) -> Model:
     if StarDistModel.reads(path):
         return StarDistModel.from_keras(path)
     raise NanosegError(
-        f"{path} is not a model: neither a folder with {CARD} nor a StarDist model (config.json and *.h5, or a zip)."
+        f"{path} is not a model that can be used: choose a folder with {CARD}, or the folder (config.json and *.h5) "
+        "or zip of a StarDist model."
     )

@@ -85,7 +85,7 @@ def make_pool(
     Raises
     ------
     NanosegError
-        When every particle is at the border of its image and such particles are not wanted.
+        When every particle is at the border of its image and such particles are not wanted, or all are too small.
     """
     chosen = select_particles(sources, config)
     if len(chosen) > LARGEST_POOL:
@@ -94,6 +94,8 @@ def make_pool(
     entries, areas, backgrounds, supports = [], [], [], []
     for where, index in chosen:
         texture, distance = cut_out(sources[where], index, levels[where])
+        if not (distance > 0).any():  # a particle of one or two pixels has no inside
+            continue
         variants = [texture] if config.texture in ("real", "mixed") else []
         if config.texture in ("quilted", "mixed"):
             variants.append(quilted_surface(texture, distance > 0, config, rng))
@@ -105,6 +107,8 @@ def make_pool(
             areas.append(float((distance > 0).sum()))
             supports.append(_support(distance > 0))
             backgrounds.extend([levels[where]] * made)
+    if not crops:
+        raise NanosegError("The outlined particles are too small to be cut out; outline larger ones.")
     shapes = np.array([texture.shape for texture, _ in crops], np.int64)
     return Pool(
         textures=np.concatenate([texture.ravel() for texture, _ in crops]),

@@ -54,7 +54,7 @@ def read_keras(path: Path) -> tuple[StarDistNet, dict[str, float]]:
         try:
             raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise NanosegError(f"{path}: config.json cannot be read ({error}); copy the whole model again.") from error
+            raise NanosegError(f"{path}: config.json cannot be read; copy the whole model again.") from error
         network = StarDistNet(_config(raw, path))
         files = sorted(_weight_files(folder), key=lambda file: ("best" in file.name, file.stat().st_mtime))
         if not files:
@@ -63,7 +63,7 @@ def read_keras(path: Path) -> tuple[StarDistNet, dict[str, float]]:
             with h5py.File(files[-1], "r") as weights:
                 _fill(network, _arrays(weights), path)
         except (OSError, KeyError, RuntimeError) as error:
-            raise NanosegError(f"{path}: {files[-1].name} is damaged ({error}); copy the whole model again.") from error
+            raise NanosegError(f"{path}: {files[-1].name} is damaged; copy the whole model again.") from error
         return network.eval(), _thresholds(folder)
 
 
@@ -85,7 +85,7 @@ def _folder(path: Path) -> Iterator[Path]:
                     (Path(place) / Path(rest).name).write_bytes(archive.read(name))
             yield Path(place)
     except zipfile.BadZipFile as error:
-        raise NanosegError(f"{path}: the zip is damaged ({error}); download or copy it again.") from error
+        raise NanosegError(f"{path}: the zip is damaged; download or copy it again.") from error
 
 
 def _weight_files(folder: Path) -> Iterator[Path]:
