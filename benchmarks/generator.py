@@ -79,9 +79,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", type=Path, default=SAMPLE, help="data set to cut the particles from")
     parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--quick", action="store_true", help="only 20 images")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    figures = measure(options.source, options.images)
+    figures = measure(options.source, 20 if options.quick else options.images)
     if options.json:
         print(json.dumps(figures))
     else:
