@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+import re
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from napari_nanoseg.errors import NanosegError
 
 ADVANCED: dict[str, Any] = {"advanced": True}
 """``json_schema_extra`` of a field that forms fold away."""
+
+_RULES = {
+    "greater_than": "it must be more than {gt}",
+    "greater_than_equal": "it must be at least {ge}",
+    "less_than": "it must be less than {lt}",
+    "less_than_equal": "it must be at most {le}",
+    "literal_error": "it must be {expected}",
+    "int_parsing": "it must be a whole number",
+    "int_type": "it must be a whole number",
+    "int_from_float": "it must be a whole number",
+    "float_parsing": "it must be a number",
+    "float_type": "it must be a number",
+    "finite_number": "it must be a finite number",
+    "bool_parsing": "it must be true or false",
+    "bool_type": "it must be true or false",
+    "path_type": "it must be a path",
+    "string_type": "it must be a text",
+}
+"""What pydantic's errors, by type, ask of a value."""
+
+
+def _known_device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise ValueError("choose auto, cpu, cuda, cuda:1 or mps")
+    return name
+
+
+Device = Annotated[str, AfterValidator(_known_device)]
+"""Name of the device that the networks run on."""
 
 
 class Config(BaseModel):
@@ -21,7 +51,7 @@ class Config(BaseModel):
     ``unit`` (shown in forms) and ``advanced`` (folded away in forms).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     @classmethod
     def parse(cls, values: Any, where: str = "configuration") -> Self:
@@ -52,7 +82,8 @@ def describe(error: ValidationError) -> str:
     elif first["type"] == "missing":
         text = f"the field '{field}' is missing; give it a value"
     else:
-        message = first["msg"].removeprefix("Value error, ")
+        rule = _RULES.get(first["type"], first["msg"].removeprefix("Value error, "))
+        message = rule.format(**first.get("ctx", {}))
         given = "" if isinstance(first["input"], (dict, BaseModel)) else f" is {first['input']!r}"
         text = f"the field '{field}'{given}: {message[:1].lower()}{message[1:]}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

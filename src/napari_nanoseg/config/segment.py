@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.base import Config, Device
 
 
 class SegmentConfig(Config):
@@ -38,7 +38,7 @@ class SegmentConfig(Config):
         1024, ge=128, le=16384, description="Side of the tiles that go through the network",
         json_schema_extra={"unit": "px", "advanced": True},
     )  # fmt: skip
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1 or mps")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")
 
 
 class SegmentJob(Config):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from napari_nanoseg.config.base import ADVANCED, Config
+from napari_nanoseg.config.base import ADVANCED, Config, Device
 from napari_nanoseg.config.generate import CutPasteConfig, Fraction
 
 
@@ -27,10 +27,14 @@ class StarDistConfig(Config):
     n_channel_in: int = Field(1, ge=1, le=16, description="Channels of the image", json_schema_extra=ADVANCED)
     n_classes: int | None = Field(None, ge=1, le=100, description="Object classes, or none", json_schema_extra=ADVANCED)
     unet_n_depth: int = Field(3, ge=1, le=6, description="Levels of the U-Net", json_schema_extra=ADVANCED)
-    unet_kernel_size: tuple[int, int] = Field((3, 3), description="Convolution kernel", json_schema_extra=ADVANCED)
+    unet_kernel_size: tuple[Literal[1, 3, 5, 7], Literal[1, 3, 5, 7]] = Field(
+        (3, 3), description="Convolution kernel", json_schema_extra=ADVANCED
+    )
     unet_n_filter_base: int = Field(16, ge=1, le=256, description="Filters at the top level; 32 with a GPU")
     unet_n_conv_per_depth: int = Field(2, ge=1, le=8, description="Convolutions per level", json_schema_extra=ADVANCED)
-    unet_pool: tuple[int, int] = Field((2, 2), description="Pooling between levels", json_schema_extra=ADVANCED)
+    unet_pool: tuple[Literal[1, 2, 4], Literal[1, 2, 4]] = Field(
+        (2, 2), description="Pooling between levels", json_schema_extra=ADVANCED
+    )
     unet_activation: Literal["relu", "elu", "tanh", "sigmoid", "linear"] = Field(
         "relu", description="Activation in the U-Net", json_schema_extra=ADVANCED
     )
@@ -87,6 +91,7 @@ class StarDistConfig(Config):
         return prob, dist, cls
 
 
+Enlargement = Annotated[float, Field(ge=0.1, le=10)]
 EngineConfig = Annotated[StarDistConfig, Field(description="The network")]
 
 
@@ -158,19 +163,26 @@ class TrainConfig(Config):
         1.0, ge=0, le=10, description="Most Gaussian blur of real patches",
         json_schema_extra={"unit": "px", "advanced": True},
     )  # fmt: skip
-    scale: tuple[float, float] = Field(
+    scale: tuple[Enlargement, Enlargement] = Field(
         (0.75, 1.35), description="Range of random enlargements of real patches", json_schema_extra=ADVANCED
     )
     optimize_thresholds: bool = Field(
         True, description="Choose the thresholds on the validation patches at the end", json_schema_extra=ADVANCED
     )
     seed: int = Field(0, ge=0, description="Seed of everything random")
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1 or mps")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")
     mixed_precision: bool = Field(True, description="bfloat16 on a GPU", json_schema_extra=ADVANCED)
     workers: int = Field(
         1, ge=0, le=256, description="Processes that prepare patches; 0: the training process itself",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
+
+    @field_validator("scale")
+    @classmethod
+    def _ordered(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if scale[0] > scale[1]:
+            raise ValueError("the range must begin below its end; swap the two")
+        return scale
 
 
 class TrainJob(Config):

@@ -30,8 +30,9 @@ def explain(error: BaseException) -> str | None:
 
 
 def bug(message: str, log: str) -> JobCrashError:
-    """Keep the log of a crash in a file and return the error that names it."""
-    return JobCrashError(f"This is a bug in NanoSeg ({message}); please report it with the log {keep_log(log)}.")
+    """Keep the log of a crash in a file and return the error that names it; of a long message, its last line."""
+    last = (message.strip().splitlines() or ["no message"])[-1]
+    return JobCrashError(f"This is a bug in NanoSeg ({last}); please report it with the log {keep_log(log)}.")
 
 
 def keep_log(text: str) -> Path:
