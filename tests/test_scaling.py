@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.scaling import ScaledView, mirrored, scaled_labels
 
 factors = st.sampled_from([0.2, 0.37, 0.5, 1.0, 1.7, 3.0])
@@ -57,3 +58,9 @@ def test_labels_keep_their_numbers_and_their_place():
 def test_mirroring_is_numpys(size, pad):
     expected = np.pad(np.arange(size), pad, mode="reflect")
     np.testing.assert_array_equal(mirrored(np.arange(-pad, size + pad), size), expected)
+
+
+@pytest.mark.parametrize("factor", [1e-8, 1e6, float("inf"), float("nan")])
+def test_absurd_factors_are_refused(factor):
+    with pytest.raises(NanosegError, match="correct the particle diameter"):
+        ScaledView(np.zeros((10, 10)), factor)

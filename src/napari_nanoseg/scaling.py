@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.errors import NanosegError
+
 FloatImage = NDArray[np.float32]
+LIMITS = (1 / 500, 20.0)  # factors for particles of 16,000 and of 1.6 px; beyond, a diameter is a typing error
 
 
 class ScaledView:
@@ -23,9 +26,19 @@ class ScaledView:
         Any real dtype; may be lazy (memory-mapped).
     factor : float
         Greater than 1 enlarges. 1 gives the source itself.
+
+    Raises
+    ------
+    NanosegError
+        When the factor is so small or large that it can only come from a wrong diameter or pixel size.
     """
 
     def __init__(self, source: NDArray[Any], factor: float = 1.0):
+        if not LIMITS[0] <= factor <= LIMITS[1]:
+            raise NanosegError(
+                f"The image would have to be seen at {factor:.2g} times its size; correct the particle diameter "
+                "or the pixel size."
+            )
         self.source = source
         rows, columns = source.shape[:2]
         self.factor = factor
