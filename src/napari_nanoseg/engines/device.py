@@ -7,6 +7,14 @@ import torch
 from napari_nanoseg.errors import NanosegError
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory of a device, or of the computer, is used up."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+
+
 def choose_device(wish: str) -> tuple[torch.device, str]:
     """Turn a wish into a device and the reason in one sentence.
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from napari_nanoseg.config.train import TrainConfig
+from napari_nanoseg.engines.device import out_of_memory
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Event, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import atomic_path, write_text
@@ -135,11 +136,19 @@ def fit(
                 state.sums[name] = state.sums.get(name, 0.0) + value
             state.elapsed_s = time.monotonic() - began
             yield Progress(state.step, config.steps, "steps")
-    except (GeneratorExit, KeyboardInterrupt):
+    except (GeneratorExit, KeyboardInterrupt, RuntimeError) as error:
+        killed = isinstance(error, RuntimeError) and "DataLoader worker (pid" in str(error)
+        if isinstance(error, RuntimeError) and not killed:
+            raise
         if state.step != saved:
             _save(folder, task.network, optimizer, state, config)
             if not state.history:
                 task.save()
+        if killed:
+            raise NanosegError(
+                "The process that prepares training patches was ended from outside, as the system does when memory "
+                "runs out; resume the training, with fewer workers if it happens again."
+            ) from error
         raise
     return state
 
@@ -207,10 +216,12 @@ def _step(
         losses["loss"].backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         values = {name: float(value.detach()) for name, value in losses.items()}
-    except torch.OutOfMemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
         raise NanosegError(
             f"The device '{device}' has not enough memory for batches of {config.batch_size} patches of "
-            f"{config.patch_size} px; choose a smaller batch_size or patch_size and resume."
+            f"{config.patch_size} px; train again with a smaller batch_size or patch_size, in another folder."
         ) from error
     if not math.isfinite(values["loss"]):
         raise NanosegError(

@@ -53,6 +53,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         When the folder or the disk does not take the file; what was at `path` stays as it was.
     """
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise NanosegError(f"Cannot write {path}: it is a device, not a file; choose another name.")
     temporary = path.with_name(f".nanoseg-{uuid4().hex}{path.suffix}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,8 @@ def explain(error: BaseException) -> str | None:
         return (
             "The memory of this computer is used up; close other programs or choose smaller images, tiles or batches."
         )
+    if isinstance(error, RuntimeError) and "out of memory" in str(error).lower():  # torch's, without importing torch
+        return "The memory of the GPU is used up; close other programs, or choose smaller tiles or batches or the CPU."
     if isinstance(error, OSError) and error.strerror:
         where = f"'{error.filename}'" if error.filename else "A file or folder"
         return f"{where} cannot be used: {error.strerror}; check the path, the permissions and the free space."

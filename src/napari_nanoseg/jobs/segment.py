@@ -9,6 +9,7 @@ from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.instances import Instances
+from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.datasets import write_coco
 from napari_nanoseg.io.images import list_images, read_image, write_labels
 from napari_nanoseg.io.run_record import run_record, write_run_record
@@ -24,6 +25,8 @@ def segment_job(job: SegmentJob) -> Job:
     for path, target in zip(images, targets, strict=True):
         if target.exists() and target.samefile(path):
             raise NanosegError(f"The labels would replace the image {path}; choose another folder for them.")
+    if job.coco is not None and job.coco.is_file():
+        read_coco(job.coco)  # refuses another kind of file before the work, not after it
     yield Stage("load", f"Loading the model {job.model}.")
     model = load_model(job.model)
     device, _ = choose_device(job.config.device)

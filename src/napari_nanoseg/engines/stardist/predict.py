@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_nanoseg.engines.device import out_of_memory
 from napari_nanoseg.engines.stardist.network import StarDistNet
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Progress
@@ -173,8 +174,8 @@ def find_candidates(
                 found.append(_pick(maps, window.rows[0], window.columns[0], window, padded, grid, probability))
                 yield Progress(done, len(windows), "tiles")
             break
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
                 raise
             if device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -200,13 +201,6 @@ def find_candidates(
             "The model may need more training, or the particle diameter is wrong."
         )
     return candidates
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
 
 
 def _pick(

@@ -135,6 +135,7 @@ def train_stardist(
         network_config = start_from.network.config
         working = start_from.card.working_diameter or working
         config = config.model_copy(update={"engine": network_config, "working_diameter": working})
+    _check_patch(config)
     diameter = particle_diameter(samples, config)
     factor = 1.0 if working is None else working / diameter
     calibration = samples[0].image.calibration
@@ -229,6 +230,19 @@ def train_stardist(
         figures |= {"validation_accuracy": max(accuracy, 0.0)} | {f"threshold_{k}": v for k, v in thresholds.items()}
     network.eval()
     return model, figures
+
+
+def _check_patch(config: TrainConfig) -> None:
+    """Refuse patches that the network cannot take, or that are smaller than a particle."""
+    network, size = config.engine, config.patch_size
+    divisor = max(pool**network.unet_n_depth * grid for pool, grid in zip(network.unet_pool, network.grid, strict=True))
+    rim = 2 * network.train_completion_crop if network.train_shape_completion else 0
+    smallest = max(divisor, config.working_diameter or 0)
+    if (size - rim) % divisor or size - rim < smallest:
+        fitting = rim + divisor * -(-max(size - rim, smallest) // divisor)
+        raise NanosegError(
+            f"Patches of {size} px do not suit this network and its particles; choose a patch_size of {fitting:.0f}."
+        )
 
 
 def _pieces(image: WorkingImage, side: int, divisor: tuple[int, int]) -> Iterator[WorkingImage]:
