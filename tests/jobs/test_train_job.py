@@ -264,6 +264,22 @@ def test_killed_at_any_moment_it_resumes_and_leaves_no_process(dataset, tmp_path
     assert {path.name for path in job.out.iterdir() if not path.name.startswith(".nanoseg-")} == FILES
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
+def test_a_killed_worker_is_a_sentence_and_no_step_is_lost(dataset, tmp_path):
+    job = TrainJob(config=tiny(steps=400, steps_per_epoch=400, workers=1), dataset=dataset, out=tmp_path / "m")
+    steps, done = train_job(job), 0
+    with pytest.raises(NanosegError, match=r"ended from outside.*resume the training"):
+        for event in steps:
+            if isinstance(event, Progress) and event.unit == "steps":
+                done = event.done
+                if done == 1:
+                    (worker,) = (p for p in psutil.Process().children() if "spawn_main" in " ".join(p.cmdline()))
+                    worker.kill()
+    state = torch.load(job.out / CHECKPOINT, weights_only=True)["state"]
+    assert done <= state["step"] <= done + 1
+    load_model(job.out)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 def test_cancelled_in_its_process_it_keeps_the_model_and_ends_all_processes(dataset, tmp_path):
     job = TrainJob(config=tiny(steps=500, workers=1), dataset=dataset, out=tmp_path / "m")

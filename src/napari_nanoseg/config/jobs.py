@@ -65,4 +65,6 @@ def read_yaml(path: str | Path) -> Any:
             f"{path}: the file cannot be read ({error.strerror}); give the path of a YAML file."
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise NanosegError(f"{path}: this is not a YAML file ({' '.join(str(error).split())}).") from error
+        mark = getattr(error, "problem_mark", None)
+        where = "" if mark is None else f" (line {mark.line + 1}: {getattr(error, 'problem', '')})"
+        raise NanosegError(f"{path}: this is not a YAML file{where}; correct it or choose another.") from error

@@ -50,7 +50,7 @@ class ModelCard(Config):
     border: int = Field(default=0, ge=0, description="Mirrored rim added before segmenting, px at working scale")
     invert: Literal["auto", "no"] = Field(default="no", description="Whether the contrast may be inverted")
     provenance: dict[str, Any] = Field(default={}, description="Run record of the training, or the file read")
-    weights_sha256: str = Field(default="", description="Hash of the weights file")
+    weights_sha256: str = Field(default="", description="Hash of the weights file; last, to tell a card cut off")
 
 
 class Model(ABC):
@@ -107,7 +107,7 @@ def read_card(folder: Path) -> ModelCard:
     Raises
     ------
     NanosegError
-        When it is not there or not a model card.
+        When it is not there, not a model card or cut off.
     """
     path = folder / CARD
     try:
@@ -116,7 +116,10 @@ def read_card(folder: Path) -> ModelCard:
         raise NanosegError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from error
     except (ValueError, yaml.YAMLError) as error:
         raise NanosegError(f"{path} is damaged: it is not YAML; copy the whole model folder again.") from error
-    return ModelCard.parse(values, str(path))
+    card = ModelCard.parse(values, str(path))
+    if not card.weights_sha256:  # the last field
+        raise NanosegError(f"{path} is cut off: its end, with the hash of the weights, is missing; copy it again.")
+    return card
 
 
 def read_weights(network: nn.Module, folder: Path, expected_sha256: str) -> None:
@@ -130,7 +133,7 @@ def read_weights(network: nn.Module, folder: Path, expected_sha256: str) -> None
     path = folder / WEIGHTS
     try:
         content = path.read_bytes()
-        if expected_sha256 and sha256(content).hexdigest() != expected_sha256:
+        if sha256(content).hexdigest() != expected_sha256:
             raise NanosegError(
                 f"{path} is damaged: its hash is not the one in {CARD}; copy the whole model folder again."
             )

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from uuid import uuid4
 
 from napari_nanoseg.errors import NanosegError
@@ -65,6 +66,19 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def need_writable(folder: Path) -> None:
+    """Make a folder and see that it takes a file: before long work, not after it.
+
+    Raises
+    ------
+    NanosegError
+        When it does not.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -11,6 +11,7 @@ from napari_nanoseg.config.jobs import read_yaml
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Notice, Stage
+from napari_nanoseg.io.atomic import need_writable
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.samples import Sample
@@ -74,6 +75,7 @@ def train_job(job: TrainJob) -> Job:
         if not isinstance(loaded, StarDistModel):
             raise NanosegError(f"{job.start_from} is not a StarDist model; choose one to start from.")
         start_from = loaded
+    need_writable(job.out)
     yield Notice(
         f"Images for training: {len(samples)} with {sum(len(s.instances) for s in samples)} particles; "
         f"for validation: {len(validation)}."

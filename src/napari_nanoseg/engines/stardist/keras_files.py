@@ -23,7 +23,7 @@ from torch import nn
 from napari_nanoseg.config.train import StarDistConfig
 from napari_nanoseg.engines.stardist.network import StarDistNet, _Same
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.io.atomic import atomic_path, write_text
+from napari_nanoseg.io.atomic import atomic_path, write_text, writing
 
 THRESHOLDS = {"prob": 0.5, "nms": 0.4}  # the original's, where thresholds.json is missing or invalid
 
@@ -217,7 +217,8 @@ def write_keras(network: StarDistNet, thresholds: dict[str, float], training: di
         When the folder cannot be written.
     """
     config = network.config
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     known = config.model_dump(mode="json", exclude={"engine"})
     if not known["train_class_weights"]:
         known["train_class_weights"] = [1] * ((config.n_classes or 1) + 1)
