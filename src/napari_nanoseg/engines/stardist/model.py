@@ -18,7 +18,7 @@ from napari_nanoseg.engines.base import Model, ModelCard
 from napari_nanoseg.engines.device import choose_device
 from napari_nanoseg.engines.stardist.keras_files import is_keras_folder, read_keras, write_keras
 from napari_nanoseg.engines.stardist.network import StarDistNet
-from napari_nanoseg.engines.stardist.predict import Candidates, find_candidates, paint, run_network
+from napari_nanoseg.engines.stardist.predict import Candidates, all_candidates, find_candidates, paint, run_network
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Progress, Stage
 from napari_nanoseg.instances import Instances
@@ -26,7 +26,7 @@ from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
 
 Normalisation = tuple[NDArray[np.float32], NDArray[np.float32]]
-BENEFIT_OF_DOUBT = 1.5  # how much surer the model must be to invert an image
+BENEFIT_OF_DOUBT = 0.05  # how much more probable the objects must be in an inverted image
 PROBE = 512  # side of the middle piece on which both polarities are tried
 SAMPLED_PIXELS = 16_000_000  # above this, percentiles come from evenly spaced pixels
 
@@ -208,22 +208,25 @@ class StarDistModel(Model):
     def _surer(
         self, network: StarDistNet, view: ScaledView, normalisation: Normalisation, device: torch.device
     ) -> Literal["yes", "no"]:
-        """Try both polarities on the middle of the image and sum the probabilities above the model's own threshold.
+        """Try both polarities on the middle of the image: that in which the objects found are more probable wins.
 
-        A lower threshold misleads: at 0.5 the background of discs of the wrong polarity outweighed the discs.
+        Their number or area misleads: with the wrong polarity, a background can be full of doubtful objects. The mean
+        probability was 0.70 to 0.84 in the right and 0.57 to 0.78 in the wrong polarity of 13 real micrographs and
+        the sample, and with the benefit of the doubt for the polarity of the training the choice was right in all.
         """
-        threshold = self.card.thresholds["prob"]
         spans = []
         for size, divisor in zip(view.shape, network.divisor, strict=True):
             length = -(-min(size, PROBE) // divisor) * divisor
             start = max(0, (size - length) // 2)
             spans.append((start, start + length))
         pixels = view.window(spans[0], spans[1])
-        scores = []
+        means = []
         for offset, factor in (normalisation, _inverted(normalisation)):
-            prob = run_network(network, (pixels - offset) * factor, device)[0]
-            scores.append(float(prob[prob > threshold].sum()))
-        return "yes" if scores[1] > BENEFIT_OF_DOUBT * scores[0] else "no"
+            maps = run_network(network, (pixels - offset) * factor, device)
+            found = all_candidates(maps, network.config.grid, self.card.thresholds["prob"])
+            kept = found.suppressed(self.card.thresholds["nms"]).prob
+            means.append(float(kept.mean()) if len(kept) else 0.0)
+        return "yes" if means[1] > means[0] + BENEFIT_OF_DOUBT else "no"
 
     def _memory(self, shape: tuple[int, int], scale: float, tile: int) -> float:
         """Estimated bytes: the largest activations of one tile, the image and its labels.

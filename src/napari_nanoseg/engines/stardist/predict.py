@@ -47,10 +47,13 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.prob)
 
+    def where(self, keep: NDArray[np.bool_]) -> Self:
+        """Some of the candidates."""
+        return type(self)(self.points[keep], self.prob[keep], self.dist[keep], self.classes[keep])
+
     def at_least(self, probability: float) -> Self:
         """Only candidates above a probability."""
-        keep = self.prob > probability
-        return type(self)(self.points[keep], self.prob[keep], self.dist[keep], self.classes[keep])
+        return self.where(self.prob > probability)
 
     def suppressed(self, overlap: float) -> Self:
         """The candidates left by non-maximum suppression, most probable first.
@@ -189,10 +192,8 @@ def find_candidates(
     candidates = concatenate(found, network.config.n_rays, (network.config.n_classes or -1) + 1)
     # Padding is not part of the image: objects centred there are dropped.
     points = candidates.points - rim
-    inside = ((points >= 0) & (points < np.array(view.shape))).all(axis=1)
-    candidates = Candidates(
-        points[inside], candidates.prob[inside], candidates.dist[inside], candidates.classes[inside]
-    )
+    inside = np.asarray(((points >= 0) & (points < np.array(view.shape))).all(axis=1))
+    candidates = replace(candidates, points=points).where(inside)
     if len(candidates) > MOST_CANDIDATES:
         threshold = float(np.partition(candidates.prob, -MOST_CANDIDATES)[-MOST_CANDIDATES])
         candidates = candidates.at_least(threshold)
@@ -201,6 +202,36 @@ def find_candidates(
             "The model may need more training, or the particle diameter is wrong."
         )
     return candidates
+
+
+def all_candidates(
+    maps: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
+    grid: tuple[int, int],
+    probability: float,
+    most: int = MOST_CANDIDATES,
+) -> Candidates:
+    """Candidates of a whole image that went through the network at once, at most the `most` probable ones.
+
+    Parameters
+    ----------
+    maps : tuple
+        What :func:`run_network` returns.
+    grid : tuple of int
+        Of the network.
+    probability : float
+        Only grid pixels above it are candidates.
+    most : int
+        Bounds the time of the non-maximum suppression.
+    """
+    prob, dist, classes = maps
+    keep = np.zeros_like(prob, bool)
+    inner = (slice(EXCLUDED_RIM, -EXCLUDED_RIM),) * 2
+    keep[inner] = prob[inner] > probability
+    if keep.sum() > most:
+        keep &= prob >= np.partition(prob[keep], -most)[-most]
+    index = np.nonzero(keep)
+    points = np.stack(index, axis=1) * np.array(grid)
+    return Candidates(points, prob[index], np.maximum(dist[index], LEAST_DISTANCE), classes[index])
 
 
 def _pick(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.engines.stardist.predict import EXCLUDED_RIM, LEAST_DISTANCE, Candidates, paint
+from napari_nanoseg.engines.stardist.predict import all_candidates, paint
 from napari_nanoseg.events import Event, Progress
 from napari_nanoseg.scaling import ScaledView
 
@@ -30,7 +30,7 @@ class _Predictor:
 
     def __init__(self, truths: Sequence[NDArray[Any]], grid: tuple[int, int]):
         self.unknown = [truth < 0 for truth in truths]
-        self.grid = np.array(grid)
+        self.grid = grid
         self.stop = threading.Event()
         self.calls = 0
 
@@ -41,22 +41,9 @@ class _Predictor:
             raise _Cancelled
         unknown = self.unknown[self.calls % len(self.unknown)]
         self.calls += 1
-        keep = prob > prob_thresh
-        rim = np.zeros_like(keep)
-        rim[EXCLUDED_RIM:-EXCLUDED_RIM, EXCLUDED_RIM:-EXCLUDED_RIM] = True
-        index = np.nonzero(keep & rim)
-        if len(index[0]) > MOST_CANDIDATES:
-            best = np.argpartition(prob[index], -MOST_CANDIDATES)[-MOST_CANDIDATES:]
-            index = (index[0][best], index[1][best])
-        points = np.stack(index, axis=1) * self.grid
-        inside = ~unknown[points[:, 0], points[:, 1]]
-        index = (index[0][inside], index[1][inside])
-        candidates = Candidates(
-            points[inside],
-            prob[index],
-            np.maximum(dist[index], LEAST_DISTANCE),
-            np.zeros((inside.sum(), 0), np.float32),
-        )
+        no_classes = np.zeros((*prob.shape, 0), np.float32)
+        found = all_candidates((prob, dist, no_classes), self.grid, prob_thresh, MOST_CANDIDATES)
+        candidates = found.where(~unknown[found.points[:, 0], found.points[:, 1]])
         view = ScaledView(np.broadcast_to(np.float32(0), shape))
         return paint(candidates.suppressed(nms_thresh), view).to_labels(), None
 
