@@ -40,8 +40,8 @@ def trained(make_sample, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained") / "model"
     wish = config(
         engine=TINY.model_copy(update={"unet_n_filter_base": 8}),
-        steps=140,
-        steps_per_epoch=70,
+        steps=220,
+        steps_per_epoch=110,
         batch_size=4,
         learning_rate=4e-3,
         optimize_thresholds=True,
