@@ -27,6 +27,7 @@ from napari_nanoseg.io.datasets import open_dataset, write_sample
 from napari_nanoseg.io.run_record import sha256
 from napari_nanoseg.jobs import train as train_module
 from napari_nanoseg.jobs.child_process import run_in_child
+from napari_nanoseg.jobs.failures import JobCrashError
 from napari_nanoseg.jobs.generate import generate_job
 from napari_nanoseg.jobs.train import split, train_job
 from napari_nanoseg.samples import Sample
@@ -232,6 +233,30 @@ def test_starts_from_a_keras_model(dataset, shared_data, tmp_path):
     assert list(record["inputs"]) == [str(dataset), str(start)]
 
 
+def test_a_model_can_be_loaded_at_every_moment_of_saving_another(dataset, tmp_path, monkeypatch):
+    config = tiny(steps=1)
+    for name in ("one", "two"):
+        drain(
+            train_job(
+                TrainJob(config=config.model_copy(update={"seed": len(name)}), dataset=dataset, out=tmp_path / name)
+            )
+        )
+        config = tiny(steps=2)
+    new, seen, original = load_model(tmp_path / "two"), [], Path.replace
+
+    def replace(self, target):
+        original(self, target)
+        seen.append(float(next(iter(load_model(tmp_path / "one").network.parameters())).detach().sum()))
+        return target
+
+    before = float(next(iter(load_model(tmp_path / "one").network.parameters())).detach().sum())
+    monkeypatch.setattr(Path, "replace", replace)
+    new.save(tmp_path / "one")
+    after = float(next(iter(new.network.parameters())).detach().sum())
+    assert before != after
+    assert seen == [before, after, after]
+
+
 def family(pid: int) -> list[psutil.Process]:
     process = psutil.Process(pid)
     return [process, *process.children(recursive=True)]
@@ -266,18 +291,16 @@ def test_killed_at_any_moment_it_resumes_and_leaves_no_process(dataset, tmp_path
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
 def test_a_killed_worker_is_a_sentence_and_no_step_is_lost(dataset, tmp_path):
-    job = TrainJob(config=tiny(steps=400, steps_per_epoch=400, workers=1), dataset=dataset, out=tmp_path / "m")
-    steps, done = train_job(job), 0
-    with pytest.raises(NanosegError, match=r"ended from outside.*resume the training"):
-        for event in steps:
-            if isinstance(event, Progress) and event.unit == "steps":
-                done = event.done
-                if done == 1:
-                    (worker,) = (p for p in psutil.Process().children() if "spawn_main" in " ".join(p.cmdline()))
-                    worker.kill()
-    state = torch.load(job.out / CHECKPOINT, weights_only=True)["state"]
-    assert done <= state["step"] <= done + 1
-    load_model(job.out)
+    config = tiny(steps=100_000, steps_per_epoch=100_000, workers=1)
+    steps = run_in_child(TrainJob(config=config, dataset=dataset, out=tmp_path / "m"))
+    first = next(event for event in steps if isinstance(event, Progress) and event.unit == "steps")
+    (worker,) = (p for p in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(p.cmdline()))
+    worker.kill()
+    with pytest.raises(NanosegError, match=r"ended from outside.*resume the training") as caught:
+        drain(steps)
+    assert not isinstance(caught.value, JobCrashError)
+    assert torch.load(tmp_path / "m" / CHECKPOINT, weights_only=True)["state"]["step"] >= first.done
+    load_model(tmp_path / "m")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -50,7 +50,9 @@ class ModelCard(Config):
     border: int = Field(default=0, ge=0, description="Mirrored rim added before segmenting, px at working scale")
     invert: Literal["auto", "no"] = Field(default="no", description="Whether the contrast may be inverted")
     provenance: dict[str, Any] = Field(default={}, description="Run record of the training, or the file read")
-    weights_sha256: str = Field(default="", description="Hash of the weights file; last, to tell a card cut off")
+    weights_sha256: tuple[str, ...] = Field(
+        default=(), description="Hashes the weights file may have; the last field, to tell when the card is cut off"
+    )
 
 
 class Model(ABC):
@@ -87,11 +89,20 @@ class Model(ABC):
         return drain(self.segment_steps(image, config or SegmentConfig()))
 
     def save(self, folder: str | Path) -> None:
-        """Write ``weights.safetensors`` and ``model.yaml`` (last, so that a folder with a card is whole)."""
+        """Write ``weights.safetensors`` and ``model.yaml`` (last, so that a folder with a card is whole).
+
+        Where there is a model already, its card first gets the hashes of both weights: at any moment, also when the
+        process is killed, card and weights belong together.
+        """
         folder = Path(folder)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
         weights = save_tensors(tensors)
-        self.card = self.card.model_copy(update={"weights_sha256": sha256(weights).hexdigest()})
+        hashes = (sha256(weights).hexdigest(),)
+        self.card = self.card.model_copy(update={"weights_sha256": hashes})
+        if (folder / CARD).is_file() and (folder / WEIGHTS).is_file():
+            before = sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+            both = self.card.model_copy(update={"weights_sha256": (*hashes, before)})
+            write_text(folder / CARD, both.to_yaml())
         write_bytes(folder / WEIGHTS, weights)
         write_text(folder / CARD, self.card.to_yaml())
 
@@ -122,7 +133,7 @@ def read_card(folder: Path) -> ModelCard:
     return card
 
 
-def read_weights(network: nn.Module, folder: Path, expected_sha256: str) -> None:
+def read_weights(network: nn.Module, folder: Path, expected_sha256: Collection[str]) -> None:
     """Fill a network from ``weights.safetensors``.
 
     Raises
@@ -133,7 +144,7 @@ def read_weights(network: nn.Module, folder: Path, expected_sha256: str) -> None
     path = folder / WEIGHTS
     try:
         content = path.read_bytes()
-        if sha256(content).hexdigest() != expected_sha256:
+        if sha256(content).hexdigest() not in expected_sha256:
             raise NanosegError(
                 f"{path} is damaged: its hash is not the one in {CARD}; copy the whole model folder again."
             )

@@ -136,19 +136,12 @@ def fit(
                 state.sums[name] = state.sums.get(name, 0.0) + value
             state.elapsed_s = time.monotonic() - began
             yield Progress(state.step, config.steps, "steps")
-    except (GeneratorExit, KeyboardInterrupt, RuntimeError) as error:
-        killed = isinstance(error, RuntimeError) and "DataLoader worker (pid" in str(error)
-        if isinstance(error, RuntimeError) and not killed:
-            raise
+    except (GeneratorExit, KeyboardInterrupt, RuntimeError, ConnectionError, EOFError):
+        # The last three come when a worker is killed.
         if state.step != saved:
             _save(folder, task.network, optimizer, state, config)
             if not state.history:
                 task.save()
-        if killed:
-            raise NanosegError(
-                "The process that prepares training patches was ended from outside, as the system does when memory "
-                "runs out; resume the training, with fewer workers if it happens again."
-            ) from error
         raise
     return state
 
