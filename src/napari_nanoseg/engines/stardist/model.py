@@ -27,6 +27,7 @@ from napari_nanoseg.scaling import ScaledView
 
 Normalisation = tuple[NDArray[np.float32], NDArray[np.float32]]
 BENEFIT_OF_DOUBT = 0.05  # how much more probable the objects must be in an inverted image
+PROBE_PROBABILITY = 0.5  # a model's own high threshold would hide how doubtful the objects of a wrong polarity are
 PROBE = 512  # side of the middle piece on which both polarities are tried
 SAMPLED_PIXELS = 16_000_000  # above this, percentiles come from evenly spaced pixels
 
@@ -223,7 +224,7 @@ class StarDistModel(Model):
         means = []
         for offset, factor in (normalisation, _inverted(normalisation)):
             maps = run_network(network, (pixels - offset) * factor, device)
-            found = all_candidates(maps, network.config.grid, self.card.thresholds["prob"])
+            found = all_candidates(maps, network.config.grid, PROBE_PROBABILITY)
             kept = found.suppressed(self.card.thresholds["nms"]).prob
             means.append(float(kept.mean()) if len(kept) else 0.0)
         return "yes" if means[1] > means[0] + BENEFIT_OF_DOUBT else "no"
