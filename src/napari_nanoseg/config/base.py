@@ -29,6 +29,7 @@ _RULES = {
     "bool_type": "it must be true or false",
     "path_type": "it must be a path",
     "string_type": "it must be a text",
+    "tuple_type": "it must be a list",
 }
 """What pydantic's errors, by type, ask of a value."""
 
