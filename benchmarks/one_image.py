@@ -97,7 +97,8 @@ def run_group(source: str, targets: list[str], steps: int, out: Path) -> dict[st
     figures = pool(untold).figures()
     keys = ("f1", "precision", "recall", "recall_complete", "recall_border", "mean_matched_iou")
     return {
-        **{key: float(figures[key] or 0) for key in keys},
+        # None where there is no particle at the border
+        **{key: float(value) for key in keys if (value := figures[key]) is not None},
         "worst_image_f1": min(one.f1 for one in untold),
         "f1_diameter_told": pool(told).f1,
         "training_s": training_s,

@@ -227,7 +227,8 @@ def train_stardist(
             yield Notice("The network finds no particle in the validation images yet; train it longer.")
         else:
             model.card = card.model_copy(update={"thresholds": thresholds})
-        figures |= {"validation_accuracy": max(accuracy, 0.0)} | {f"threshold_{k}": v for k, v in thresholds.items()}
+        chosen = model.card.thresholds
+        figures |= {"validation_accuracy": max(accuracy, 0.0)} | {f"threshold_{k}": v for k, v in chosen.items()}
     network.eval()
     return model, figures
 
