@@ -265,7 +265,9 @@ def test_errors_are_sentences_with_a_status(
 def test_ctrl_c_closes_the_job(tmp_path: Path) -> None:
     script = tmp_path / "nanoseg.py"
     script.write_text(
-        "import sys, time, types\n"
+        "import signal, sys, time, types\n"
+        # a shell starts its background jobs, such as these tests on a build machine, with Ctrl-C ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from napari_nanoseg.events import Stage\n"
         "def convert_job(job):\n"
         "    try:\n"
