@@ -89,8 +89,8 @@ class StarDistModel(Model):
     def to_keras(self, folder: Path) -> None:
         """Write a model folder for the original implementation.
 
-        The original knows neither working scale nor rim nor inversion: rescale the images before, as ``README.txt``
-        in the folder says.
+        The original knows neither working scale nor rim nor inversion: images must be rescaled before, so that
+        particles have the card's ``working_diameter``.
         """
         write_keras(self.network, {name: float(value) for name, value in self.card.thresholds.items()}, {}, folder)
 
