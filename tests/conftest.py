@@ -65,7 +65,7 @@ def disc_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("disc model") / "mödel"
     config = TrainConfig(
         engine=StarDistConfig(unet_n_filter_base=8, unet_n_depth=2, net_conv_after_unet=16, n_rays=16),
-        steps=140, steps_per_epoch=70, batch_size=4, patch_size=64, working_diameter=16, workers=0, learning_rate=4e-3,
+        steps=260, steps_per_epoch=130, batch_size=4, patch_size=64, working_diameter=16, workers=0, learning_rate=4e-3,
         noise=0.02, intensity=0.2,
     )  # fmt: skip
     samples = [disc_sample("a", 1)], [disc_sample("b", 2)]

@@ -72,7 +72,7 @@ def test_every_kind_of_image_gets_its_labels_and_its_record(disc_model, sample, 
     for path in images:
         labels = read_labels(job.out / f"{path.stem}.tif")
         assert labels.shape == sample.image.data.shape
-        assert evaluate(sample.instances, Instances.from_labels(labels)).f1 > 0.7, path.name
+        assert evaluate(sample.instances, Instances.from_labels(labels)).f1 > 0.9, path.name
         record = yaml.safe_load((job.out / f"{path.stem}.run.yaml").read_text(encoding="utf-8"))
         assert SegmentJob.parse(record["config"]) == job
         assert record["inputs"] == {str(path): sha256(path), str(disc_model): sha256(disc_model)}
@@ -112,7 +112,7 @@ def test_a_stack_becomes_a_stack_of_labels(disc_model, make_sample, tmp_path):
     labels = read_labels(tmp_path / "out" / "stack.tif")
     assert labels.shape == (3, 96, 128)
     for truth, found in zip(slices, labels, strict=True):
-        assert evaluate(truth.instances, Instances.from_labels(found)).f1 > 0.7
+        assert evaluate(truth.instances, Instances.from_labels(found)).f1 > 0.9
     numbers = [set(np.unique(found[found > 0]).tolist()) for found in labels]
     assert len(set.union(*numbers)) == sum(map(len, numbers))
 
