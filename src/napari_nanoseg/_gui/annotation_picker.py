@@ -1,0 +1,123 @@
+"""Choosing an annotated micrograph from the layers."""
+
+from __future__ import annotations
+
+from napari.layers import Labels, Layer, Shapes
+from napari.utils.events import Event
+from qtpy.QtCore import QSignalBlocker, QTimer, Signal
+from qtpy.QtWidgets import QComboBox, QFormLayout, QWidget
+
+from napari_nanoseg._gui.follow import Following, follow
+from napari_nanoseg._gui.layers import KNOWN_REGION, sample_of
+from napari_nanoseg._gui.pickers import LayerPicker, narrow
+from napari_nanoseg._gui.session import Session
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.samples import Sample
+
+SETTLED_MS = 300
+"""An edited annotation is looked at again when nothing was drawn for so long."""
+WHOLE = "every particle of the image"
+UNMARKED = "some; the rest is not known"
+
+
+class AnnotationPicker(QWidget):
+    """The micrograph, the labels layer with its outlined particles, and what is known about the rest of it.
+
+    Parameters
+    ----------
+    session : Session
+        The choices are those of all docks.
+    """
+
+    changed = Signal()
+    """Something else was chosen, or the chosen layers were edited."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._image, self._particles = LayerPicker(session, "image"), LayerPicker(session, "particles")
+        self._known = QComboBox()
+        narrow(self._known)
+        self._known.setToolTip(
+            "Whether particles without an outline are left in the image. If so, mark some background without particles, "
+            "or a region in which all are outlined; the rest is not taken for background then."
+        )
+        self._regions: list[Labels | Shapes | None] = []
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Image", self._image)
+        form.addRow("Particles", self._particles)
+        form.addRow("Outlined:", self._known)
+        self._settled = QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(SETTLED_MS)
+        self._settled.timeout.connect(self.changed)
+        self._edits, self._names = Following(self), Following(self)
+        events = session.viewer.layers.events
+        follow(self, events.inserted, self._inserted)
+        follow(self, events.removed, self._list_regions)
+        session.changed.connect(self._chosen)
+        self._known.activated.connect(self._choose_region)
+        self._list_regions()
+        self._watch()
+
+    def sample(self) -> Sample:
+        """The annotated micrograph as it is now.
+
+        Raises
+        ------
+        NanosegError
+            When no image or labels layer is chosen, or they do not fit together.
+        """
+        session = self._session
+        if session.image is None:
+            raise NanosegError("No image is open; open one with File > Open, or take one from File > Open Sample.")
+        if session.particles is None:
+            raise NanosegError("There is no labels layer with outlined particles; make one in the Annotate step.")
+        return sample_of(session.image, session.particles, session.region, session.whole)
+
+    def _inserted(self, event: Event) -> None:
+        layer = event.value
+        if isinstance(layer, Labels | Shapes) and layer.name.endswith(KNOWN_REGION) and self._session.region is None:
+            self._session.put("region", layer)
+            self._session.put("whole", False)
+        self._list_regions()
+
+    def _list_regions(self, _: Event | None = None) -> None:
+        layers = [layer for layer in self._session.viewer.layers if isinstance(layer, Labels | Shapes)]
+        particles = self._session.particles
+        self._regions = [None, *(layer for layer in reversed(layers) if layer is not particles)]
+        self._names.replace(*((layer.events.name, self._list_regions) for layer in layers))
+        with QSignalBlocker(self._known):
+            self._known.clear()
+            self._known.addItems([WHOLE, UNMARKED])
+            self._known.addItems([f"some; known: {layer.name}" for layer in self._regions[1:] if layer is not None])
+            self._known.setCurrentIndex(self._index())
+        self._known.setEnabled(particles is not None)
+
+    def _index(self) -> int:
+        if self._session.whole:
+            return 0
+        return 1 + next((i for i, layer in enumerate(self._regions) if layer is self._session.region), 0)
+
+    def _choose_region(self, index: int) -> None:
+        self._session.put("region", None if index == 0 else self._regions[index - 1])
+        self._session.put("whole", index == 0)
+
+    def _chosen(self, name: str) -> None:
+        if name not in ("image", "particles", "region", "whole"):
+            return
+        self._list_regions()
+        self._watch()
+        self._settled.start()
+
+    def _watch(self) -> None:
+        """Follow what is drawn in the chosen layers."""
+        layers: list[Layer | None] = [self._session.image, self._session.particles, self._session.region]
+        emitters = [layer.events.data for layer in layers if layer is not None]
+        emitters += [layer.events.paint for layer in layers if isinstance(layer, Labels)]
+        self._edits.replace(*((emitter, self._edited) for emitter in emitters))
+
+    def _edited(self, _: Event | None = None) -> None:
+        self._settled.start()
