@@ -6,53 +6,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Generator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
-import yaml
-from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.config.train import EngineConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, drain
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import write_bytes, write_text
+from napari_nanoseg.io.model_cards import CARD, WEIGHTS
 from napari_nanoseg.samples import Image
-
-CARD = "model.yaml"
-WEIGHTS = "weights.safetensors"
-
-
-class ModelCard(Config):
-    """All of a model but its weights; the content of ``model.yaml``.
-
-    Lengths without a unit are pixels of the training images; working scale is what the network sees.
-    """
-
-    network: EngineConfig
-    thresholds: dict[Literal["prob", "nms"], float] = Field(
-        default={"prob": 0.5, "nms": 0.4}, description="Object probability and allowed overlap"
-    )
-    percentiles: tuple[float, float] = Field(
-        default=(1.0, 99.8), description="Percentiles of the image that become 0 and 1"
-    )
-    working_diameter: float | None = Field(
-        default=None, gt=0, description="Particle diameter the network sees; none: images are not rescaled"
-    )
-    training_diameter: float | None = Field(default=None, gt=0, description="Particle diameter in the training images")
-    training_pixel_size_nm: float | None = Field(default=None, gt=0, description="Pixel size of the training images")
-    border: int = Field(default=0, ge=0, description="Mirrored rim added before segmenting, px at working scale")
-    invert: Literal["auto", "no"] = Field(default="no", description="Whether the contrast may be inverted")
-    provenance: dict[str, Any] = Field(default={}, description="Run record of the training, or the file read")
-    weights_sha256: tuple[str, ...] = Field(
-        default=(), description="Hashes the weights file may have; the last field, to tell when the card is cut off"
-    )
 
 
 class Model(ABC):
@@ -110,27 +79,6 @@ class Model(ABC):
     @abstractmethod
     def from_card(cls, card: ModelCard) -> Self:
         """A model with fresh weights."""
-
-
-def read_card(folder: Path) -> ModelCard:
-    """Read ``model.yaml``.
-
-    Raises
-    ------
-    NanosegError
-        When it is not there, not a model card or cut off.
-    """
-    path = folder / CARD
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NanosegError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise NanosegError(f"{path} is damaged: it is not YAML; copy the whole model folder again.") from error
-    card = ModelCard.parse(values, str(path))
-    if not card.weights_sha256:  # the last field
-        raise NanosegError(f"{path} is cut off: its end, with the hash of the weights, is missing; copy it again.")
-    return card
 
 
 def read_weights(network: nn.Module, folder: Path, expected_sha256: Collection[str]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_nanoseg.engines.base import CARD, Model, read_card, read_weights
+from napari_nanoseg.engines.base import Model, read_weights
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.model_cards import CARD, NO_MODEL, is_keras, read_card
 
 
 def load_model(path: str | Path) -> Model:
@@ -35,9 +36,6 @@ def load_model(path: str | Path) -> Model:
         model = StarDistModel.from_card(card)
         read_weights(model.network, path, card.weights_sha256)
         return model
-    if StarDistModel.reads(path):
+    if is_keras(path):
         return StarDistModel.from_keras(path)
-    raise NanosegError(
-        f"{path} is not a model that can be used: choose a folder with {CARD}, or the folder (config.json and *.h5) "
-        "or zip of a StarDist model."
-    )
+    raise NanosegError(f"{path} {NO_MODEL}")

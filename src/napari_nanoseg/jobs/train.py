@@ -13,6 +13,7 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Notice, Stage
 from napari_nanoseg.io.atomic import need_writable
 from napari_nanoseg.io.datasets import open_dataset
+from napari_nanoseg.io.model_cards import CARD
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.samples import Sample
 
@@ -44,7 +45,6 @@ def train(config: TrainConfig, dataset: str | Path, out: str | Path) -> Job:
 
 def train_job(job: TrainJob) -> Job:
     """Train as the job says; closing the generator keeps the best model and a checkpoint to resume from."""
-    from napari_nanoseg.engines.base import CARD
     from napari_nanoseg.engines.device import choose_device
     from napari_nanoseg.engines.library import load_model
     from napari_nanoseg.engines.stardist.model import StarDistModel

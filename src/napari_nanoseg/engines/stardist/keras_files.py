@@ -24,15 +24,9 @@ from napari_nanoseg.config.train import StarDistConfig
 from napari_nanoseg.engines.stardist.network import StarDistNet, _Same
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.atomic import atomic_path, write_text, writing
+from napari_nanoseg.io.model_cards import KERAS_CONFIG, KERAS_WEIGHTS, keras_root, keras_weights
 
 THRESHOLDS = {"prob": 0.5, "nms": 0.4}  # the original's, where thresholds.json is missing or invalid
-
-
-def is_keras_folder(path: Path) -> bool:
-    """Whether `path` is a model folder of the original, or a zip that may be one."""
-    if path.is_dir():
-        return (path / "config.json").is_file() and any(_weight_files(path))
-    return path.suffix.lower() == ".zip" and zipfile.is_zipfile(path)
 
 
 def read_keras(path: Path) -> tuple[StarDistNet, dict[str, float]]:
@@ -52,11 +46,11 @@ def read_keras(path: Path) -> tuple[StarDistNet, dict[str, float]]:
     """
     with _folder(path) as folder:
         try:
-            raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            raw = json.loads((folder / KERAS_CONFIG).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise NanosegError(f"{path}: config.json cannot be read; copy the whole model again.") from error
         network = StarDistNet(_config(raw, path))
-        files = sorted(_weight_files(folder), key=lambda file: ("best" in file.name, file.stat().st_mtime))
+        files = sorted(keras_weights(folder), key=lambda file: ("best" in file.name, file.stat().st_mtime))
         if not files:
             raise NanosegError(f"{path}: there is no weights file (*.h5); copy the whole model again.")
         try:
@@ -74,23 +68,15 @@ def _folder(path: Path) -> Iterator[Path]:
         return
     try:
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as place:
-            configs = [name for name in archive.namelist() if name.rsplit("/", 1)[-1] == "config.json"]
-            if not configs:
-                raise NanosegError(f"{path}: there is no config.json in this zip; it is not a StarDist model.")
-            parent = min(configs, key=len).removesuffix("config.json")
+            parent = keras_root(archive.namelist(), path)
             for name in archive.namelist():
                 # Only the files of the model itself, by their last name: no path of the archive is followed.
                 rest = name.removeprefix(parent)
-                if name.startswith(parent) and "/" not in rest and rest.endswith((".json", ".h5", ".hdf5")):
+                if name.startswith(parent) and "/" not in rest and rest.endswith((".json", *KERAS_WEIGHTS)):
                     (Path(place) / Path(rest).name).write_bytes(archive.read(name))
             yield Path(place)
     except zipfile.BadZipFile as error:
         raise NanosegError(f"{path}: the zip is damaged; download or copy it again.") from error
-
-
-def _weight_files(folder: Path) -> Iterator[Path]:
-    yield from folder.glob("*.h5")
-    yield from folder.glob("*.hdf5")
 
 
 def _thresholds(folder: Path) -> dict[str, float]:
@@ -244,7 +230,7 @@ def write_keras(network: StarDistNet, thresholds: dict[str, float], training: di
     with atomic_path(folder / "weights_best.h5") as temporary, h5py.File(temporary, "w") as file:
         _write_weights(network, file)
     write_text(folder / "thresholds.json", json.dumps(thresholds))
-    write_text(folder / "config.json", json.dumps(flat))
+    write_text(folder / KERAS_CONFIG, json.dumps(flat))
 
 
 def _write_weights(network: StarDistNet, file: h5py.File) -> None:

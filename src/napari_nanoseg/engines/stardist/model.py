@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.engines.base import Model, ModelCard
+from napari_nanoseg.engines.base import Model
 from napari_nanoseg.engines.device import choose_device
-from napari_nanoseg.engines.stardist.keras_files import is_keras_folder, read_keras, write_keras
+from napari_nanoseg.engines.stardist.keras_files import read_keras, write_keras
 from napari_nanoseg.engines.stardist.network import StarDistNet
 from napari_nanoseg.engines.stardist.predict import Candidates, all_candidates, find_candidates, paint, run_network
 from napari_nanoseg.errors import NanosegError
@@ -80,11 +81,6 @@ class StarDistModel(Model):
             provenance={"read_from": path.name, "format": "StarDist (Keras)"},
         )
         return cls(network, card)
-
-    @staticmethod
-    def reads(path: Path) -> bool:
-        """Whether `path` is a model of the original implementation."""
-        return is_keras_folder(path)
 
     def to_keras(self, folder: Path) -> None:
         """Write a model folder for the original implementation.
@@ -173,10 +169,8 @@ class StarDistModel(Model):
                 )
             return card.training_diameter / diameter
         if diameter is None:
-            assert card.training_diameter is not None
-            diameter = card.training_diameter
-            if calibration.known and card.training_pixel_size_nm is not None:
-                diameter *= card.training_pixel_size_nm / calibration.nm_per_pixel
+            diameter = card.diameter_in(calibration)
+            assert diameter is not None
         return card.working_diameter / diameter
 
     def _channels(self, image: Image) -> NDArray[Any]:

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.train import StarDistConfig, TrainConfig
-from napari_nanoseg.engines.base import ModelCard, read_card, read_weights
+from napari_nanoseg.engines.base import read_weights
 from napari_nanoseg.engines.patches import (
     Patches,
     WorkingImage,
@@ -32,6 +33,7 @@ from napari_nanoseg.engines.training import Trainable, fit, recalibrated
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import atomic_path
+from napari_nanoseg.io.model_cards import read_card
 from napari_nanoseg.samples import Sample
 
 PREVIEW = "preview.png"

@@ -1,0 +1,60 @@
+"""What is known about a model besides its weights."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.train import EngineConfig
+
+
+class ModelCard(Config):
+    """All of a model but its weights; the content of ``model.yaml``.
+
+    Lengths without a unit are pixels of the training images; working scale is what the network sees.
+    """
+
+    network: EngineConfig
+    thresholds: dict[Literal["prob", "nms"], float] = Field(
+        default={"prob": 0.5, "nms": 0.4}, description="Object probability and allowed overlap"
+    )
+    percentiles: tuple[float, float] = Field(
+        default=(1.0, 99.8), description="Percentiles of the image that become 0 and 1"
+    )
+    working_diameter: float | None = Field(
+        default=None, gt=0, description="Particle diameter the network sees; none: images are not rescaled"
+    )
+    training_diameter: float | None = Field(default=None, gt=0, description="Particle diameter in the training images")
+    training_pixel_size_nm: float | None = Field(default=None, gt=0, description="Pixel size of the training images")
+    border: int = Field(default=0, ge=0, description="Mirrored rim added before segmenting, px at working scale")
+    invert: Literal["auto", "no"] = Field(default="no", description="Whether the contrast may be inverted")
+    provenance: dict[str, Any] = Field(default={}, description="Run record of the training, or the file read")
+    weights_sha256: tuple[str, ...] = Field(
+        default=(), description="Hashes the weights file may have; the last field, to tell when the card is cut off"
+    )
+
+    def diameter_in(self, calibration: Calibration) -> float | None:
+        """Diameter of the particles the model was made for, in pixels of an image.
+
+        Parameters
+        ----------
+        calibration : Calibration
+            Of the image; when it or the pixel size of the training is not known, the image is taken to be like those
+            of the training.
+
+        Returns
+        -------
+        float or None
+            None when the model does not know any diameter.
+
+        Raises
+        ------
+        NanosegError
+            When the pixels of the image are not square.
+        """
+        if self.training_diameter is None or self.training_pixel_size_nm is None or not calibration.known:
+            return self.training_diameter
+        return self.training_diameter * (self.training_pixel_size_nm / calibration.nm_per_pixel)

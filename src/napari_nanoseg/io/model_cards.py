@@ -1,0 +1,163 @@
+"""Models on disk, read without their weights and without torch: what a list of models shows."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from napari_nanoseg.config.model_card import ModelCard
+from napari_nanoseg.errors import NanosegError
+
+CARD = "model.yaml"
+WEIGHTS = "weights.safetensors"
+KERAS_CONFIG = "config.json"
+KERAS_WEIGHTS = (".h5", ".hdf5")
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model of a list.
+
+    Parameters
+    ----------
+    name : str
+        Name of its folder, or of its zip without the suffix.
+    path : Path
+        What :func:`napari_nanoseg.load_model` takes.
+    card : ModelCard or None
+        None for models of the original StarDist, and when the card cannot be read.
+    problem : str or None
+        Why it cannot be used, in one sentence; None when nothing is known against it.
+    """
+
+    name: str
+    path: Path
+    card: ModelCard | None = None
+    problem: str | None = None
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read ``model.yaml``.
+
+    Raises
+    ------
+    NanosegError
+        When it is not there, not a model card or cut off.
+    """
+    path = folder / CARD
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NanosegError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise NanosegError(f"{path} is damaged: it is not YAML; copy the whole model folder again.") from error
+    card = ModelCard.parse(values, str(path))
+    if not card.weights_sha256:  # the last field
+        raise NanosegError(f"{path} is cut off: its end, with the hash of the weights, is missing; copy it again.")
+    return card
+
+
+def list_models(folder: Path) -> list[ModelEntry]:
+    """Models that lie in a folder, sorted by name.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of models; one that is not there or cannot be read has none.
+
+    Returns
+    -------
+    list of ModelEntry
+        A damaged model is among them, with its problem.
+    """
+    try:
+        found = sorted(folder.iterdir(), key=lambda path: path.name.lower())
+    except OSError:
+        return []
+    return [describe_model(path) for path in found if not path.name.startswith(".") and is_model(path)]
+
+
+def is_model(path: Path) -> bool:
+    """Whether there is a model at this path: a folder with a card, or the folder or zip of an original StarDist."""
+    try:
+        return (path / CARD).is_file() or is_keras(path)
+    except OSError:
+        return False
+
+
+def describe_model(path: Path) -> ModelEntry:
+    """Describe the model at a path; what is wrong with it becomes the entry's problem."""
+    name = path.stem if path.suffix.lower() == ".zip" else path.name
+    try:
+        if not path.exists():
+            raise NanosegError(f"There is no model at {path} any more; choose another.")
+        if (path / CARD).is_file():
+            card = read_card(path)
+            if not (path / WEIGHTS).is_file():
+                raise NanosegError(f"{path} has no {WEIGHTS}; copy the whole model folder again.")
+            return ModelEntry(name, path, card)
+        if not is_keras(path):
+            raise NanosegError(f"{path} {NO_MODEL}")
+        _check_keras(path)
+    except NanosegError as error:
+        return ModelEntry(name, path, problem=str(error))
+    except OSError as error:
+        return ModelEntry(
+            name, path, problem=f"{path} cannot be read ({error.strerror}); check the path and its permissions."
+        )
+    return ModelEntry(name, path)
+
+
+NO_MODEL = (
+    f"is not a model that can be used: choose a folder with {CARD}, or the folder ({KERAS_CONFIG} and *.h5) or zip of "
+    "a StarDist model."
+)
+"""What is said of any other path, after its name."""
+
+
+def is_keras(path: Path) -> bool:
+    """Whether `path` is a model folder of the original StarDist, or a zip that may be one."""
+    if path.is_dir():
+        return (path / KERAS_CONFIG).is_file() and any(keras_weights(path))
+    return path.suffix.lower() == ".zip" and zipfile.is_zipfile(path)
+
+
+def keras_weights(folder: Path) -> Iterator[Path]:
+    """Files of weights in a model folder of the original."""
+    return (path for suffix in KERAS_WEIGHTS for path in folder.glob(f"*{suffix}"))
+
+
+def keras_root(names: Iterable[str], path: Path) -> str:
+    """Where in a zip the model lies: the beginning of the names of its files.
+
+    Raises
+    ------
+    NanosegError
+        When there is no ``config.json`` among the names.
+    """
+    configs = [name for name in names if name.rsplit("/", 1)[-1] == KERAS_CONFIG]
+    if not configs:
+        raise NanosegError(f"{path}: there is no {KERAS_CONFIG} in this zip; it is not a StarDist model.")
+    return min(configs, key=len).removesuffix(KERAS_CONFIG)
+
+
+def _check_keras(path: Path) -> None:
+    """See that the config of a model of the original can be read, and is 2-D."""
+    try:
+        if path.is_dir():
+            text = (path / KERAS_CONFIG).read_bytes()
+        else:
+            with zipfile.ZipFile(path) as archive:
+                text = archive.read(keras_root(archive.namelist(), path) + KERAS_CONFIG)
+        dimensions = json.loads(text).get("n_dim", 2)
+    except zipfile.BadZipFile as error:
+        raise NanosegError(f"{path}: the zip is damaged; download or copy it again.") from error
+    except (ValueError, AttributeError) as error:
+        raise NanosegError(f"{path}: {KERAS_CONFIG} cannot be read; copy the whole model again.") from error
+    if dimensions != 2:
+        raise NanosegError(f"{path}: this is a {dimensions}-D StarDist model; only 2-D models can be used.")
