@@ -39,8 +39,8 @@ class AnnotationPicker(QWidget):
         self._known = QComboBox()
         narrow(self._known)
         self._known.setToolTip(
-            "Whether particles without an outline are left in the image. If so, mark some background without particles, "
-            "or a region in which all are outlined; the rest is not taken for background then."
+            "Whether particles without an outline are left in the image. If so, mark some background without "
+            "particles, or a region in which all are outlined; the rest is not taken for background then."
         )
         self._regions: list[Labels | Shapes | None] = []
         form = QFormLayout(self)
