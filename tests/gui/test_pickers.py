@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +24,8 @@ def viewer() -> ViewerModel:
 
 
 @pytest.fixture
-def session(viewer: ViewerModel) -> Iterator[Session]:
-    yield session_of(viewer)
+def session(viewer: ViewerModel) -> Session:
+    return session_of(viewer)
 
 
 def texts(picker: LayerPicker) -> list[str]:
