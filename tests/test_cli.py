@@ -21,12 +21,12 @@ from typer.testing import CliRunner, Result
 
 from napari_nanoseg import __version__
 from napari_nanoseg.cli import app, commands
-from napari_nanoseg.cli.commands import COMMANDS, Command
-from napari_nanoseg.cli.options import Option
 from napari_nanoseg.cli.progress import follow
+from napari_nanoseg.config.command import COMMANDS, Command
 from napari_nanoseg.config.jobs import AnyJob, parse_job, read_job
+from napari_nanoseg.config.options import Option
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, Stage, Waiting
 from napari_nanoseg.jobs.doctor import Finding
 
 by_words = pytest.mark.parametrize("command", COMMANDS, ids=[command.words for command in COMMANDS])
@@ -296,6 +296,7 @@ def events() -> Job:
     yield Stage("train", "Training [bold] on 3 images")
     for step in range(1, 101):
         yield Progress(step, 100, "steps")
+        yield Waiting()
     yield Notice("the GPU is busy")
     yield Epoch(1, 20, {"prob": 0.25}, {"f1": 0.875}, 10.0, 3725.0)
     return JobResult({"f1": 1.0})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from napari_nanoseg.errors import NanosegError
 
@@ -55,6 +55,11 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing new: a job that waits for another process says so, that it can be closed then. It is not shown."""
+
+
+@dataclass(frozen=True, slots=True)
 class JobResult:
     """What a job leaves: figures for tables and the files written (name to path)."""
 
@@ -70,12 +75,12 @@ class Failed:
     traceback: str | None = None
 
 
-Event = Stage | Progress | Notice | Epoch
+Event = Stage | Progress | Notice | Epoch | Waiting
 Job = Generator[Event, None, JobResult]
 """The type of every job."""
 
 Line = Event | JobResult | Failed
-_LINES: dict[str, type[Line]] = {kind.__name__: kind for kind in (Stage, Progress, Notice, Epoch, JobResult, Failed)}
+_LINES: dict[str, type[Line]] = {kind.__name__: kind for kind in get_args(Line)}
 _Returned = TypeVar("_Returned")
 
 

@@ -17,7 +17,7 @@ import tifffile
 
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, Stage, drain
+from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, Stage, Waiting, drain
 from napari_nanoseg.jobs import child_process
 from napari_nanoseg.jobs.child_process import follow_child, run_in_child
 from napari_nanoseg.jobs.failures import JobCrashError
@@ -55,9 +55,16 @@ def loop(job: Job) -> tuple[list[Event], JobResult]:
     said = []
     while True:
         try:
-            said.append(next(job))
+            said.append(following(job))
         except StopIteration as stop:
             return said, stop.value
+
+
+def following(job: Job) -> Event:
+    """The next event that says something."""
+    while isinstance(event := next(job), Waiting):
+        pass
+    return event
 
 
 def gone(pid: int) -> bool:
@@ -122,9 +129,9 @@ def test_a_killed_child_is_a_sentence_with_its_last_words(tmp_path: Path, logs: 
     os.kill(os.getpid(), {int(getattr(signal, how))})
     """
     job = follow_child(child(body, tmp_path))
-    assert isinstance(next(job), Stage)
+    assert isinstance(following(job), Stage)
     with pytest.raises(JobCrashError, match=f"{how}.*reading the last tile.*{logs}"):
-        next(job)
+        following(job)
 
 
 @posix
@@ -149,9 +156,9 @@ finally:
 def test_closing_cancels_and_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     job = follow_child(child(SLOW, tmp_path))
-    first = next(job)
+    first = following(job)
     assert isinstance(first, Stage)
-    next(job)
+    following(job)
     job.close()
     assert all(gone(int(pid)) for pid in first.message.split())
     assert (tmp_path / "closed.txt").exists(), "the job was not closed but killed"
@@ -175,9 +182,9 @@ def test_a_job_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         open("closed.txt", "w").close()
     """
     job = follow_child(child(body, tmp_path))
-    first = next(job)
+    first = following(job)
     assert isinstance(first, Stage)
-    next(job)
+    following(job)
     job.close()
     assert gone(int(first.message))
     assert (tmp_path / "closed.txt").exists() is not deaf
@@ -193,9 +200,9 @@ def test_a_forked_worker_that_holds_the_pipe_does_not_block(tmp_path: Path) -> N
     os._exit(5)
     """
     job = follow_child(child(body, tmp_path))
-    first = next(job)
+    first = following(job)
     with pytest.raises(JobCrashError, match="exit status 5"):
-        next(job)
+        following(job)
     assert isinstance(first, Stage)
     assert gone(int(first.message))
 
@@ -213,10 +220,31 @@ def test_a_job_that_waits_long_is_interrupted_in_time(tmp_path: Path, monkeypatc
         raise
     """
     job = follow_child(child(body, tmp_path))
-    next(job)
+    following(job)
     time.sleep(0.2)
     job.close()
     assert (tmp_path / "interrupted.txt").exists()
+
+
+def test_a_silent_child_can_be_closed(tmp_path: Path) -> None:
+    job = follow_child(child("yield Stage('one', 'One'); time.sleep(100)", tmp_path))
+    assert following(job) == Stage("one", "One")
+    assert isinstance(next(job), Waiting)
+    job.close()
+
+
+@posix
+def test_a_child_that_still_imports_ends_without_being_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_process, "CANCEL_S", 60.0)
+    ready, command = tmp_path / "ready", child("yield Stage('one', 'One')", tmp_path)
+    script = Path(command[1])
+    script.write_text(f"import time\nopen({str(ready)!r}, 'w').close()\ntime.sleep(100)\n" + script.read_text("utf-8"))
+    job = follow_child(command)
+    while not ready.exists():
+        assert isinstance(next(job), Waiting)
+    began = time.monotonic()
+    job.close()
+    assert time.monotonic() - began < 30, "it waited for the child"
 
 
 @posix
@@ -224,9 +252,10 @@ def test_the_childs_life_ends_with_its_parents(tmp_path: Path) -> None:
     command = child(SLOW, tmp_path)
     parent = tmp_path / "parent.py"
     parent.write_text(
+        "from napari_nanoseg.events import Stage\n"
         "from napari_nanoseg.jobs.child_process import follow_child\n"
         f"job = follow_child({command!r})\n"
-        "print(next(job).message, flush=True)\n"
+        "print(next(e for e in job if isinstance(e, Stage)).message, flush=True)\n"
         "for event in job:\n    pass\n"
     )
     with subprocess.Popen([sys.executable, str(parent)], stdout=subprocess.PIPE, cwd=tmp_path, text=True) as process:

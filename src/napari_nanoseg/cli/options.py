@@ -1,224 +1,43 @@
-"""Command line options made from the fields of a job, so that no parameter is spelled twice.
-
-Options carry text; the job's pydantic model turns it into values, has the defaults and finds the errors.
-"""
+"""Options as typer takes them: parameters of a function, and their help."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
-from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.options import Option
 
 _KINDS = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH"}
 _LIMITS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 
-@dataclass(frozen=True)
-class Option:
-    """One field of a job as an option or a positional argument.
-
-    Parameters
-    ----------
-    path : tuple of str
-        Where the value lies in the job's nested values.
-    name : str
-        As typed, such as ``--pixel-size-nm``; in capitals for a positional argument.
-    field : FieldInfo
-        The pydantic field.
-    default : Any
-        Its default in the job, `PydanticUndefined` when it must be given.
-    positional : bool
-        Whether it is an argument.
-    panel : str or None
-        Heading of its group in the help, None for the first.
-    """
-
-    path: tuple[str, ...]
-    name: str
-    field: FieldInfo
-    default: Any
-    positional: bool
-    panel: str | None
-
-    @property
-    def key(self) -> str:
-        """The name of the parameter of the command's function."""
-        return "__".join(self.path).replace("-", "_")
-
-    @property
-    def required(self) -> bool:
-        """Whether the job has no default for it."""
-        return self.default is PydanticUndefined
-
-    @property
-    def no(self) -> str:
-        """The name of the other side of a switch."""
-        return f"--no-{self.name.removeprefix('--')}"
-
-    @property
-    def types(self) -> tuple[Any, ...]:
-        """The types the field takes, apart from None."""
-        return tuple(kind for kind in _members(self.field.annotation) if kind is not NoneType)
-
-    @property
-    def repeated(self) -> bool:
-        """Whether it takes any number of values."""
-        return any(_is_repeated(kind) for kind in self.types)
-
-    def parameters(self) -> Iterator[inspect.Parameter]:
-        """Give the parameters from which typer makes the option: one, or the two sides of a switch."""
-        counts = [len(get_args(kind)) for kind in self.types if get_origin(kind) is tuple]
-        kind: Any = str
-        if self.types == (bool,):
-            kind = bool
-        elif self.repeated:
-            kind = list[str]
-        elif counts:
-            kind = tuple[(str,) * max(counts)]  # type: ignore[misc]
-        if self.positional:
-            info: Any = typer.Argument(help=self._help(), metavar=self._metavar(), show_default=False)
-        else:
-            info = typer.Option(
-                self.name,
-                help=self._help(),
-                metavar=None if kind is bool else self._metavar(),
-                show_default=False,
-                rich_help_panel=self.panel,
-            )
-        yield _parameter(self.key, kind, info)
-        if kind is bool:  # hidden: beside its pair, the names are cut off in a help of 80 columns
-            yield _parameter(f"{self.key}__no", kind, typer.Option(self.no, hidden=True))
-
-    def given(self, values: Mapping[str, Any]) -> Any:
-        """Find what the user typed among the values of the parameters; None when it was not given."""
-        if values.get(f"{self.key}__no"):
-            return False
-        typed = values.get(self.key)
-        return None if typed == [] else typed
-
-    def value(self, given: Any) -> Any:
-        """Turn what was typed into what the model takes: ``none`` where that is allowed, choices that are numbers."""
-        words = {given} if isinstance(given, (str, bool)) else set(given)
-        if words == {"none"} and NoneType in _members(self.field.annotation):
-            return None
-        choices = {str(choice): choice for kind in self.types for choice in _choices(kind)}
-        if isinstance(given, (list, tuple)):
-            return [choices.get(text, text) for text in given]
-        return choices.get(given, given)
-
-    def _metavar(self) -> str:
-        if self.positional:
-            return self.name
-        return "|".join(_metavar(kind) for kind in self.types)
-
-    def _help(self) -> str:
-        unit = _extra(self.field).get("unit")
-        text = self.field.description or ""
-        if unit:
-            text += f" ({unit})"
-        limits = [
-            f"{sign}{getattr(item, name)}"
-            for item in self.field.metadata
-            for name, sign in _LIMITS.items()
-            if isinstance(getattr(item, name, None), (int, float))
-        ]
-        choices = [str(choice) for kind in self.types for choice in _choices(kind)]
-        notes = [f"one of: {', '.join(dict.fromkeys(choices))}"] if choices else []
-        if limits:
-            notes.append(", ".join(limits))
-        if self.required:
-            notes.append("required")
-        elif self.default not in (None, (), ""):
-            notes.append(f"default: {_shown(self.default)}")
-        if self.types == (bool,):
-            notes.append(f"{self.no}: no")
-        if notes:
-            text += f" [{'; '.join(notes)}]"
-        return text.replace("[", r"\[")
-
-
-def options_of(job: type[Config], arguments: Sequence[str] = ()) -> tuple[Option, ...]:
-    """Make the options of a job from its fields; nested configs are flattened.
-
-    Parameters
-    ----------
-    job : type of Config
-        The job's class. ``json_schema_extra`` of a field may give the name of its option (``option``), the beginning
-        of the names of all options of a nested config (``prefix``), a ``unit``, and ``advanced`` for the group in the
-        help.
-    arguments : sequence of str
-        Fields that are positional arguments, in their order.
-
-    Returns
-    -------
-    tuple of Option
-        Arguments first, then the job's own fields, then those of nested configs.
-    """
-    order = list(arguments)
-
-    def rank(option: Option) -> tuple[int, int]:
-        return (order.index(option.path[0]) if option.positional else len(order), len(option.path))
-
-    return tuple(sorted(_walk(job, (), PydanticUndefined, "", arguments), key=rank))
-
-
-def values_of(options: Sequence[Option], given: Mapping[str, Any], base: Any = None) -> dict[str, Any]:
-    """Put what the user gave into nested values, on top of `base`."""
-    values: dict[str, Any] = _copied(base or {})
-    for option in options:
-        typed = option.given(given)
-        if typed is None:
-            continue
-        inner = values
-        for name in option.path[:-1]:
-            if not isinstance(inner.get(name), dict):
-                inner[name] = {}
-            inner = inner[name]
-        inner[option.path[-1]] = option.value(typed)
-    return values
-
-
-def option_at(options: Sequence[Option], place: Sequence[str | int]) -> str | None:
-    """Name the option or argument that gave the value at a place of the nested values, such as a pydantic error's."""
-    for option in options:
-        if option.path == tuple(place[: len(option.path)]):
-            return option.name
-    return None
-
-
-def _walk(
-    model: type[Config], path: tuple[str, ...], defaults: Any, prefix: str, arguments: Sequence[str]
-) -> Iterator[Option]:
-    """Find the options of a model; `defaults` is an instance of it, if it has one."""
-    for name, field in model.model_fields.items():
-        here = (*path, name)
-        extra = _extra(field)
-        default = getattr(defaults, name, PydanticUndefined)
-        if default is PydanticUndefined:
-            default = field.get_default(call_default_factory=True)
-        kinds = [kind for kind in _members(field.annotation) if kind is not NoneType]
-        nested = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Config)]
-        if nested:
-            inner = f"{prefix}{extra['prefix']}-" if "prefix" in extra else prefix
-            yield from _walk(nested[0], here, default, inner, arguments)
-        elif not _is_constant(kinds):
-            panel = " ".join([*prefix.split("-")[:-1], *(["advanced"] if extra.get("advanced") else [])])
-            typed = extra.get("option", f"--{prefix}{name.replace('_', '-')}")
-            if any(_is_repeated(kind) for kind in kinds):
-                typed = typed.removesuffix("s")  # given once for each value
-            positional = not path and name in arguments
-            if positional:
-                typed = typed.removeprefix("--").upper()
-            yield Option(here, typed, field, default, positional, panel.capitalize() or None)
+def parameters_of(option: Option) -> Iterator[inspect.Parameter]:
+    """Give the parameters from which typer makes an option: one, or the two sides of a switch."""
+    kind: Any = str
+    if option.count == 0:
+        kind = bool
+    elif option.repeated:
+        kind = list[str]
+    elif option.count > 1:
+        kind = tuple[(str,) * option.count]  # type: ignore[misc]
+    metavar = option.name if option.positional else "|".join(_metavar(kind) for kind in option.types)
+    if option.positional:
+        info: Any = typer.Argument(help=_help(option), metavar=metavar, show_default=False)
+    else:
+        info = typer.Option(
+            option.name,
+            help=_help(option),
+            metavar=None if kind is bool else metavar,
+            show_default=False,
+            rich_help_panel=option.panel,
+        )
+    yield _parameter(option.key, kind, info)
+    if kind is bool:  # hidden: beside its pair, the names are cut off in a help of 80 columns
+        yield _parameter(f"{option.key}__no", kind, typer.Option(option.no, hidden=True))
 
 
 def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:
@@ -226,33 +45,28 @@ def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
 
 
-def _extra(field: FieldInfo) -> dict[str, Any]:
-    return dict(field.json_schema_extra) if isinstance(field.json_schema_extra, dict) else {}
-
-
-def _is_repeated(kind: Any) -> bool:
-    return get_origin(kind) is tuple and get_args(kind)[1:] == (...,)
-
-
-def _members(annotation: Any) -> tuple[Any, ...]:
-    """Split a union into its types."""
-    if get_origin(annotation) in (Union, UnionType):
-        return tuple(member for kind in get_args(annotation) for member in _members(kind))
-    if get_origin(annotation) is Annotated:
-        return _members(get_args(annotation)[0])
-    return (annotation,)
-
-
-def _choices(kind: Any) -> tuple[Any, ...]:
-    """List the values of a Literal, also inside a tuple."""
-    if get_origin(kind) is Literal:
-        return get_args(kind)
-    return tuple(choice for inner in get_args(kind) for choice in _choices(inner))
-
-
-def _is_constant(members: Sequence[Any]) -> bool:
-    """Whether a field only tells what kind of config this is."""
-    return len(members) == 1 and get_origin(members[0]) is Literal and len(get_args(members[0])) == 1
+def _help(option: Option) -> str:
+    text = option.field.description or ""
+    if option.unit:
+        text += f" ({option.unit})"
+    limits = [
+        f"{sign}{getattr(item, name)}"
+        for item in option.field.metadata
+        for name, sign in _LIMITS.items()
+        if isinstance(getattr(item, name, None), (int, float))
+    ]
+    notes = [f"one of: {', '.join(option.choices)}"] if option.choices else []
+    if limits:
+        notes.append(", ".join(limits))
+    if option.required:
+        notes.append("required")
+    elif option.default not in (None, (), ""):
+        notes.append(f"default: {_shown(option.default)}")
+    if option.count == 0:
+        notes.append(f"{option.no}: no")
+    if notes:
+        text += f" [{'; '.join(notes)}]"
+    return text.replace("[", r"\[")
 
 
 def _metavar(kind: Any) -> str:
@@ -272,7 +86,3 @@ def _shown(default: Any) -> str:
     if isinstance(default, (list, tuple)):
         return " ".join(str(item) for item in default)
     return str(default)
-
-
-def _copied(values: Any) -> Any:
-    return {key: _copied(value) for key, value in values.items()} if isinstance(values, dict) else values

@@ -64,6 +64,8 @@ class _Lines:
             self._shown = step
             self._print(f"  {event.done} of {event.total} {event.unit}")
             return
+        if isinstance(event, events.Waiting):
+            return
         if isinstance(event, events.Stage):
             self._shown = 0
         self._print(_sentence(event))
@@ -102,7 +104,7 @@ class _Bars:
             if self._task is None:
                 self._task = self._progress.add_task("", total=None, unit="")
             self._progress.update(self._task, completed=event.done, total=event.total, unit=event.unit)
-        else:
+        elif not isinstance(event, events.Waiting):
             self._progress.console.print(_sentence(event), markup=False, highlight=False, soft_wrap=True)
 
     def _finish(self) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from napari_nanoseg.config.jobs import AnyJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Failed, Job, JobResult, from_json
+from napari_nanoseg.events import Failed, Job, JobResult, Waiting, from_json
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.jobs.child_events import CANCEL
 from napari_nanoseg.jobs.failures import JobCrashError, bug, keep_log
@@ -29,6 +29,7 @@ CANCEL_S = 3.0
 TERMINATE_S = 1.0
 """How long it has after that to unwind from a KeyboardInterrupt, before it is killed."""
 POLL_S = 0.2
+"""How often a silent child's job says that it waits, and can be closed."""
 
 # glibc hands every freed buffer above 32 MiB back to the system and gets it again page by page: with these thresholds
 # five training-like steps of convolutions (64 MiB buffers, 2 cores) had 12 times fewer page faults and took 6.4 s
@@ -55,8 +56,10 @@ def run_in_child(job: AnyJob, *, env: Mapping[str, str] | None = None) -> Job:
     Returns
     -------
     Job
-        Generator of the same events and the same result as :func:`napari_nanoseg.jobs.run.run`. Closing it cancels
-        the job and returns when the child and all it started are gone, after at most `CANCEL_S` + `TERMINATE_S`.
+        Generator of the same events and the same result as :func:`napari_nanoseg.jobs.run.run`, with a
+        :class:`~napari_nanoseg.events.Waiting` after every `POLL_S` of silence. Closing it cancels the job and
+        returns when the child and all it started are gone: at once before the job's first event, when there is nothing
+        to keep, later after at most `CANCEL_S` + `TERMINATE_S`.
 
     Raises
     ------
@@ -87,16 +90,31 @@ def follow_child(command: Sequence[str], *, env: Mapping[str, str] | None = None
         lines: queue.Queue[bytes | None] = queue.Queue()
         reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
         reader.start()
+        began = hurry = False
         try:
-            while (text := _next_line(process, lines)) is not None:
+            while True:
+                gone = process.poll() is not None
+                try:
+                    text = lines.get(timeout=POLL_S)
+                except queue.Empty:
+                    if gone:  # even if a process it forked still holds its stdout
+                        break
+                    yield Waiting()
+                    continue
+                if text is None:
+                    break
+                began = True
                 line = from_json(text.decode("utf-8", "replace"))
                 if isinstance(line, JobResult):
                     return line
                 if isinstance(line, Failed):
                     raise NanosegError(line.message) if line.traceback is None else bug(line.message, line.traceback)
                 yield line
+        except GeneratorExit:
+            hurry = not began  # it still imports: there is nothing to keep
+            raise
         finally:
-            _end(process)
+            _end(process, hurry=hurry)
             reader.join(TERMINATE_S)
         words.seek(0)
         raise _death(process.returncode, words.read().decode("utf-8", "replace"))
@@ -111,26 +129,15 @@ def _read(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) ->
     lines.put(None)
 
 
-def _next_line(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) -> bytes | None:
-    """Wait for a line; None when the child is gone, even if a process it forked still holds its stdout."""
-    while True:
-        gone = process.poll() is not None
-        try:
-            return lines.get(timeout=POLL_S)
-        except queue.Empty:
-            if gone:
-                return None
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask the child to end, then make it end, with everything it started."""
+def _end(process: subprocess.Popen[bytes], *, hurry: bool) -> None:
+    """Ask the child to end, unless in a `hurry`, then make it end, with everything it started."""
     assert process.stdin is not None
     try:
         with suppress(OSError), process.stdin:
             process.stdin.write(CANCEL + b"\n")
         with suppress(subprocess.TimeoutExpired):
-            process.wait(CANCEL_S)
-        if process.returncode is None:
+            process.wait(0 if hurry else CANCEL_S)
+        if not hurry and process.returncode is None:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(TERMINATE_S)

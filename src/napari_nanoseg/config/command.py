@@ -1,0 +1,101 @@
+"""The commands: which words do which job, and the command that does a given job."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from napari_nanoseg.config.base import describe
+from napari_nanoseg.config.convert import ConvertJob
+from napari_nanoseg.config.demo import DemoJob
+from napari_nanoseg.config.evaluate import EvaluateJob
+from napari_nanoseg.config.generate import GenerateJob
+from napari_nanoseg.config.jobs import AnyJob, read_yaml
+from napari_nanoseg.config.measure import MeasureJob
+from napari_nanoseg.config.options import Option, option_at, options_of, values_of
+from napari_nanoseg.config.segment import SegmentJob
+from napari_nanoseg.config.train import TrainJob
+from napari_nanoseg.errors import NanosegError
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: its words, the job it does and which of its fields are positional arguments."""
+
+    words: str
+    help: str
+    job: type[AnyJob]
+    arguments: tuple[str, ...] = ()
+
+    @cached_property
+    def options(self) -> tuple[Option, ...]:
+        """Its options, made from the fields of the job."""
+        return options_of(self.job, self.arguments)
+
+    def parse(self, given: dict[str, Any], config: Path | None = None) -> AnyJob:
+        """Make the job from what the user gave, on top of a config or job file.
+
+        Raises
+        ------
+        NanosegError
+            When the file or a value is bad; names the option where there is one.
+        """
+        base = None if config is None else read_yaml(config)
+        if base is not None and not isinstance(base, dict):
+            raise NanosegError(f"{config}: this is not a config; write one field per line.")
+        if base is not None and "job" not in base:
+            base = {"config": base}
+        try:
+            return self.job.model_validate(values_of(self.options, given, base))
+        except ValidationError as error:
+            option = option_at(self.options, error.errors()[0]["loc"])
+            named = f" (option {option})" if option else ""
+            raise NanosegError(f"nanoseg {self.words}: {describe(error).removesuffix('.')}{named}.") from error
+
+
+COMMANDS = (
+    Command(
+        "generate cutpaste", "Write synthetic images made by cutting and pasting annotated particles.", GenerateJob
+    ),
+    Command("train stardist", "Train a StarDist network on a dataset.", TrainJob, ("dataset",)),
+    Command("segment", "Find the particles in images with a model.", SegmentJob, ("model", "images")),
+    Command("measure", "Measure the particles of label images into a table.", MeasureJob, ("labels",)),
+    Command("evaluate", "Compare predictions with the truth.", EvaluateJob, ("truth", "prediction")),
+    Command("convert", "Convert a model between formats.", ConvertJob, ("model",)),
+    Command("demo", "Do the whole work on the sample micrograph.", DemoJob),
+)
+
+
+def command(job: AnyJob) -> str:
+    """Write the shell command that does a job.
+
+    Parameters
+    ----------
+    job : AnyJob
+
+    Returns
+    -------
+    str
+        Quoted for a POSIX shell, with positional arguments first and then only the options that differ from their
+        defaults. Paths are absolute, so that it does the same in any folder.
+    """
+    kind = next(kind for kind in COMMANDS if kind.job is type(job))
+    words = ["nanoseg", *kind.words.split()]
+    for option in kind.options:
+        value: Any = job
+        for name in option.path:
+            value = getattr(value, name)
+        if option.required or value != option.default:
+            words += option.typed(_absolute(value))
+    return shlex.join(words)
+
+
+def _absolute(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_absolute(item) for item in value)
+    return value.absolute() if isinstance(value, Path) else value
