@@ -227,7 +227,7 @@ def _read(path: Path, *, labels: bool) -> Image:
         raise
     except Exception as error:  # readers fail on damaged files with whatever their parsers happen to raise
         raise NanosegError(f"{path} is damaged, cut off or not a {kind} file; save or copy it again.") from error
-    data, axes = _one_channel(data, axes) if axes.endswith("C") else (data, axes)
+    data, axes = one_channel(data, axes) if axes.endswith("C") else (data, axes)
     return Image(np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("=")), axes, calibration, str(path))
 
 
@@ -312,7 +312,7 @@ def _standard_axes(data: NDArray[Any], axes: str, path: Path) -> tuple[NDArray[A
     return data, ("T" if stack == ["T"] else "Z" * len(stack)) + "YX" + "C" * len(channels)
 
 
-def _one_channel(data: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
+def one_channel(data: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
     """Drop an alpha channel that says nothing; collapse grey values stored as colours."""
     if data.shape[-1] in (2, 4) and data[..., -1].size and (data[..., -1] == data[..., -1].flat[0]).all():
         data = data[..., :-1]

@@ -1,4 +1,4 @@
-"""The only place that turns images, instances and results into napari layers.
+"""From images, instances and results to layers.
 
 Every layer gets scale, units, axis labels and translation: one layer without units beside another in nanometres
 switches unit-aware rendering off for the whole viewer.
@@ -6,13 +6,16 @@ switches unit-aware rendering off for the whole viewer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from napari.layers import Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
+from napari_nanoseg._gui.layers.reading import METADATA
+from napari_nanoseg._gui.layers.space import on, space_of
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.evaluation.error_map import COLOURS, TITLES, error_map
 from napari_nanoseg.instances import Instances
@@ -27,6 +30,8 @@ LayerData = tuple[Any, dict[str, Any], Literal["image", "labels"]]
 
 ANNOTATED = "#F0E442"
 """Yellow of Okabe and Ito, beside the colours of the error map."""
+KNOWN_REGION = "known region"
+"""End of the names of layers that show where an annotation can be trusted."""
 
 
 def image_layer(image: Image, name: str, *, visible: bool = True) -> LayerData:
@@ -38,15 +43,17 @@ def image_layer(image: Image, name: str, *, visible: bool = True) -> LayerData:
         if not rgb:
             data, axes = np.moveaxis(data, -1, 0), "c" + axes
     options = {"name": name, "visible": visible, "rgb": rgb, "metadata": {"source": image.source}}
-    return data, {**options, **_space(image.calibration, axes)}, "image"
+    return data, {**options, **space_of(image.calibration, axes)}, "image"
 
 
 def labels_layer(
     labels: Instances | NDArray[Any],
-    calibration: Calibration,
+    place: Calibration | Layer,
     name: str,
     *,
     table: DataFrame | None = None,
+    record: Mapping[str, Any] | None = None,
+    role: str | None = None,
     colour: str | None = None,
     visible: bool = True,
 ) -> LayerData:
@@ -55,26 +62,54 @@ def labels_layer(
     Parameters
     ----------
     labels : Instances or integer array, shape (Y, X) or (Z, Y, X)
-        Where instances overlap, the one with the higher score is seen.
-    calibration : Calibration
-        Pixel size of the image that the labels belong to.
+        Where instances overlap, the one with the higher score is seen; the layer remembers the others.
+    place : Calibration or layer
+        Pixel size of the image that the labels belong to, or its layer: scale, units, translation and the like are
+        then those of this layer.
     name : str
         Name of the layer.
     table : pandas.DataFrame, optional
         One row per particle with a column ``label`` (as :func:`napari_nanoseg.measure` makes it); becomes the layer's
         features.
+    record : mapping, optional
+        Run record of what made the labels; kept in the layer's metadata.
+    role : str, optional
+        What the docks take the layer for: ``particles``, ``prediction`` or ``truth``.
     colour : str, optional
         One colour for all particles; None gives each its own.
     visible : bool
         Whether the layer is shown at first.
     """
     data = labels.to_labels() if isinstance(labels, Instances) else labels
-    options: dict[str, Any] = {"name": name, "visible": visible, "metadata": {}}
+    if isinstance(place, Layer):
+        data, space = on(place, data)
+    else:
+        space = space_of(place, "zyx"[-data.ndim :])
+    options: dict[str, Any] = {"name": name, "visible": visible, "metadata": _metadata(labels, record)}
+    if role is not None:
+        options["metadata"]["nanoseg_roles"] = (role,)
     if table is not None:
-        options["features"] = table.rename(columns={"label": "index"})
+        options["features"] = _features(table)
     if colour is not None:
         options["colormap"] = DirectLabelColormap(color_dict={None: colour, 0: "transparent"})
-    return data, {**options, **_space(calibration, "zyx"[-data.ndim :])}, "labels"
+    return data, {**options, **space}, "labels"
+
+
+def update_labels(
+    layer: Labels, labels: Instances, table: DataFrame | None = None, record: Mapping[str, Any] | None = None
+) -> None:
+    """Show other particles of the same image in a layer made by :func:`labels_layer`, in place of those it shows.
+
+    Parameters
+    ----------
+    layer : Labels layer
+    labels : Instances
+    table, record
+        As in :func:`labels_layer`.
+    """
+    layer.data = labels.to_labels().reshape(layer.data.shape)
+    layer.features = {} if table is None else _features(table)
+    layer.metadata = {**layer.metadata, **_metadata(labels, record)}
 
 
 def sample_layers(sample: Sample) -> list[LayerData]:
@@ -82,16 +117,16 @@ def sample_layers(sample: Sample) -> list[LayerData]:
     calibration = sample.image.calibration
     layers = [
         image_layer(sample.image, sample.name),
-        labels_layer(sample.instances, calibration, f"{sample.name}: annotated", colour=ANNOTATED),
+        labels_layer(sample.instances, calibration, f"{sample.name}: annotated", role="particles", colour=ANNOTATED),
     ]
     if sample.known is not None:
         known = sample.known.astype(np.uint8)
-        layers.append(labels_layer(known, calibration, f"{sample.name}: known region", visible=False))
+        layers.append(labels_layer(known, calibration, f"{sample.name}: {KNOWN_REGION}", visible=False))
     return layers
 
 
 def error_layers(
-    truth: Instances, prediction: Instances, evaluation: Evaluation, calibration: Calibration
+    truth: Instances, prediction: Instances, evaluation: Evaluation, place: Calibration | Layer
 ) -> list[LayerData]:
     """Three labels layers that show where a prediction is right and wrong.
 
@@ -101,8 +136,8 @@ def error_layers(
         What was compared.
     evaluation : Evaluation
         Result of :func:`napari_nanoseg.evaluate` for these two.
-    calibration : Calibration
-        Pixel size of their image.
+    place : Calibration or layer
+        As in :func:`labels_layer`.
 
     Returns
     -------
@@ -113,18 +148,16 @@ def error_layers(
     errors = error_map(truth, prediction, evaluation)
     figures = evaluation.figures()
     return [
-        labels_layer(labels, calibration, TITLES[kind].format(figures[kind]), colour=COLOURS[kind])
+        labels_layer(labels, place, TITLES[kind].format(figures[kind]), colour=COLOURS[kind])
         for kind, labels in errors._asdict().items()
     ]
 
 
-def _space(calibration: Calibration, axes: str) -> dict[str, Any]:
-    """Scale, units, axis labels and translation of a layer with these axes (one letter each)."""
-    sizes: Sequence[float] = calibration.pixel_size_nm or ()
-    unknown = len(axes) - len(sizes)
-    return {
-        "scale": (*[1.0] * unknown, *sizes),
-        "units": (*["pixel"] * unknown, *["nm"] * len(sizes)),
-        "axis_labels": tuple(axes),
-        "translate": (0.0,) * len(axes),
-    }
+def _features(table: DataFrame) -> DataFrame:
+    """The table with the column by which napari finds the row of a label."""
+    return table.rename(columns={"label": "index"})
+
+
+def _metadata(labels: Instances | NDArray[Any], record: Mapping[str, Any] | None) -> dict[str, Any]:
+    kept: dict[str, Any] = {"instances": labels} if isinstance(labels, Instances) else {}
+    return {METADATA: kept | ({} if record is None else {"record": dict(record)})}

@@ -1,0 +1,46 @@
+"""The only place that turns napari's layers into images, instances and samples, and these into layers.
+
+What a layer cannot be taken for is refused in one sentence that names it. `space` knows what the axes of a layer are
+and how large its pixels, `reading` takes layers apart, `regions` draws where an annotation is known, `making` makes
+layers.
+"""
+
+from napari_nanoseg._gui.layers.making import (
+    ANNOTATED,
+    KNOWN_REGION,
+    LayerData,
+    error_layers,
+    image_layer,
+    labels_layer,
+    sample_layers,
+    update_labels,
+)
+from napari_nanoseg._gui.layers.reading import (
+    image_of,
+    instances_of,
+    labels_of,
+    record_of,
+    sample_of,
+    source_of,
+    unchanged,
+)
+from napari_nanoseg._gui.layers.space import calibration_of
+
+__all__ = [
+    "ANNOTATED",
+    "KNOWN_REGION",
+    "LayerData",
+    "calibration_of",
+    "error_layers",
+    "image_layer",
+    "image_of",
+    "instances_of",
+    "labels_layer",
+    "labels_of",
+    "record_of",
+    "sample_layers",
+    "sample_of",
+    "source_of",
+    "unchanged",
+    "update_labels",
+]

@@ -1,0 +1,239 @@
+"""From layers to images, labels, instances and samples."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels, Layer, Shapes
+from numpy.typing import NDArray
+
+from napari_nanoseg._gui.layers.regions import region_of
+from napari_nanoseg._gui.layers.space import apart, axes_of, calibration_of, level_0
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.instances import Instances
+from napari_nanoseg.io.images import one_channel, read_image
+from napari_nanoseg.samples import Image, Sample
+
+METADATA = "nanoseg"
+"""Key of a layer's metadata under which its instances and its run record are kept."""
+
+
+def image_of(layer: Layer) -> Image:
+    """Take the image out of a layer, without reading pixels that lie on a disk.
+
+    Parameters
+    ----------
+    layer : Image layer
+        An image, a stack or a time series; grey, RGB or with channels; of several scales (the finest is taken).
+
+    Returns
+    -------
+    Image
+        `data` is a NumPy array, or a dask array where the layer's data are not in memory. Axes of length 1 are dropped,
+        colours that are all the same become grey.
+
+    Raises
+    ------
+    NanosegError
+        When it is another kind of layer, has too many dimensions, or its pixels are no grey values or colours.
+    """
+    if not isinstance(layer, ImageLayer):
+        raise NanosegError(
+            f"The layer '{layer.name}' is a {_kind(layer)} layer, not an image; choose an image layer instead."
+        )
+    letters, data = axes_of(layer), _array(level_0(layer))
+    data = data[tuple(slice(None) if letter in "ZTCYX" else 0 for letter in letters)]
+    axes = letters.replace("-", "")
+    if layer.rgb:
+        axes += "C"
+    elif axes.startswith("C"):
+        data, axes = np.moveaxis(data, 0, -1), axes[1:] + "C"
+    if axes.endswith("C") and isinstance(data, np.ndarray) and data.size:
+        data, axes = one_channel(data, axes)
+    if data.dtype == np.float16:
+        data = data.astype(np.float32)
+    elif not data.dtype.isnative:
+        data = data.astype(data.dtype.newbyteorder("="))
+    return Image(data, axes, calibration_of(layer), layer.name)
+
+
+def labels_of(layer: Layer) -> NDArray[Any]:
+    """Integer array of a Labels layer, in full resolution: rows and columns, in a stack slices first.
+
+    Raises
+    ------
+    NanosegError
+        When it is another kind of layer or has too many dimensions.
+    """
+    if not isinstance(layer, Labels):
+        raise NanosegError(
+            f"The layer '{layer.name}' is a {_kind(layer)} layer, not labels; choose a labels layer instead."
+        )
+    letters = axes_of(layer)
+    data = np.asarray(level_0(layer))
+    data = data.reshape([size for size, letter in zip(data.shape, letters, strict=True) if letter != "-"])
+    return data if data.dtype.isnative else data.astype(data.dtype.newbyteorder("="))
+
+
+def instances_of(layer: Layer) -> Instances:
+    """Particles of a Labels layer; with their overlaps and scores, as long as nobody painted in the layer.
+
+    Raises
+    ------
+    NanosegError
+        When it is another kind of layer, has too many dimensions, or too large labels.
+    """
+    labels = labels_of(layer)
+    made = _made(layer, labels)
+    return Instances.from_labels(labels) if made is None else made
+
+
+def unchanged(layer: Layer) -> bool:
+    """Whether a layer of particles that we made is still as we made it."""
+    return _made(layer, labels_of(layer)) is not None
+
+
+def record_of(layer: Layer) -> dict[str, Any] | None:
+    """The run record of a result that we put into the viewer; None for other layers."""
+    record = _kept(layer).get("record")
+    return record if isinstance(record, dict) else None
+
+
+def sample_of(image_layer: Layer, labels_layer: Layer, region: Layer | None = None, whole: bool = True) -> Sample:
+    """Annotated image of two or three layers.
+
+    Parameters
+    ----------
+    image_layer : Image layer
+        One micrograph.
+    labels_layer : Labels layer
+        Its outlined particles.
+    region : Labels or Shapes layer, optional
+        Where all particles are outlined or none are: where the labels are not 0, or inside the shapes.
+    whole : bool
+        Whether all particles of the image are outlined; `region` is not used then. Otherwise the particles and the
+        region are what is known.
+
+    Raises
+    ------
+    NanosegError
+        When a layer is of the wrong kind, or they do not belong together.
+    """
+    image, labels = image_of(image_layer), labels_of(labels_layer)
+    if image.axes[0] in "ZT":
+        raise NanosegError(
+            f"The layer '{image_layer.name}' is a stack of {len(image.data)} slices; annotate one image of it "
+            "(right-click the layer, Split Stack)."
+        )
+    _same_pixels(image, image_layer, labels.shape, labels_layer)
+    pixels = read(image.data, image_layer.name)
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise NanosegError(f"The layer '{image_layer.name}' has NaN or infinite pixels; replace them first.")
+    if pixels.min() == pixels.max():
+        raise NanosegError(f"The layer '{image_layer.name}' has the same value everywhere; choose one with content.")
+    instances = instances_of(labels_layer)
+    known = None
+    if not whole:
+        known = labels > 0
+        if isinstance(region, Shapes):
+            known |= region_of(region, image_layer, image.plane_shape)
+        elif region is not None:
+            marked = labels_of(region)
+            _same_pixels(image, image_layer, marked.shape, region)
+            known |= marked > 0
+    image = Image(pixels, image.axes, image.calibration, image.source)
+    return Sample(image, instances, known, _file_stem(image_layer.name))
+
+
+def source_of(layer: Layer) -> Path | None:
+    """The file an image layer came from, if reading it again gives the same pixels and pixel sizes.
+
+    Reads the file: not for the thread that draws the window.
+
+    Raises
+    ------
+    NanosegError
+        When the layer holds no image that can be used.
+    """
+    image = image_of(layer)
+    for origin in (layer.metadata.get("source"), layer.source.path):
+        if not origin or not Path(origin).is_file():
+            continue
+        try:
+            stored = read_image(origin)
+        except NanosegError:
+            continue
+        same = (stored.axes, stored.calibration, stored.data.shape) == (image.axes, image.calibration, image.data.shape)
+        if same and np.array_equal(stored.data, read(image.data, layer.name)):
+            return Path(origin)
+    return None
+
+
+def read(data: Any, name: str) -> NDArray[Any]:
+    """The pixels of an array that may lie on a disk.
+
+    Raises
+    ------
+    NanosegError
+        When they cannot be read.
+    """
+    try:
+        return np.asarray(data)
+    except Exception as error:  # whatever the lazy array's storage raises
+        raise NanosegError(f"The pixels of '{name}' cannot be read ({error}); check where they are stored.") from error
+
+
+def _array(data: Any) -> Any:
+    """NumPy arrays and dask arrays as they are, other arrays that lie on a disk (zarr, HDF5) as dask arrays."""
+    if isinstance(data, np.ndarray) or hasattr(data, "dask"):
+        return data
+    if hasattr(data, "shape") and isinstance(getattr(data, "dtype", None), np.dtype):
+        from dask.array import from_array
+
+        return from_array(data)  # type: ignore[no-untyped-call]
+    return np.asarray(data)
+
+
+def _kind(layer: Layer) -> str:
+    return type(layer).__name__.lower()
+
+
+def _kept(layer: Layer) -> dict[str, Any]:
+    kept = layer.metadata.get(METADATA)
+    return kept if isinstance(kept, dict) else {}
+
+
+def _made(layer: Layer, labels: NDArray[Any]) -> Instances | None:
+    """The instances from which the layer was made, if it still shows them."""
+    made = _kept(layer).get("instances")
+    if isinstance(made, Instances) and made.shape == labels.shape and np.array_equal(made.to_labels(), labels):
+        return made
+    return None
+
+
+def _same_pixels(image: Image, image_layer: Layer, shape: tuple[int, ...], other: Layer) -> None:
+    """Refuse a layer that does not lie on the pixels of an image."""
+    if shape != image.plane_shape:
+        raise NanosegError(
+            f"The layer '{other.name}' has {_by(shape)} pixels but the image '{image_layer.name}' "
+            f"{_by(image.plane_shape)}; choose a layer made for this image."
+        )
+    shift = apart(image_layer, other)
+    if shift > 0.5:
+        raise NanosegError(
+            f"The layer '{other.name}' lies {shift:.0f} pixels beside the image '{image_layer.name}'; choose a layer "
+            "made for this image, or give both the same translation."
+        )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(size) for size in shape)
+
+
+def _file_stem(name: str) -> str:
+    """A layer's name as the name of a file."""
+    return re.sub(r'[\\/:*?"<>|\x00-\x1f]+', "_", name).strip(" .") or "image"
