@@ -6,7 +6,8 @@ import re
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from napari_nanoseg.errors import NanosegError
 
@@ -40,7 +41,11 @@ def _known_device(name: str) -> str:
     return name
 
 
-Device = Annotated[str, AfterValidator(_known_device)]
+Device = Annotated[
+    str,
+    AfterValidator(_known_device),
+    Field(json_schema_extra={"suggestions": ["auto", "cpu", "cuda", "mps"]}),
+]
 """Name of the device that the networks run on."""
 
 
@@ -48,8 +53,10 @@ class Config(BaseModel):
     """A frozen description of one job or one part of it.
 
     Unknown and out-of-range fields are refused by name. Every field has a default (or is a path the user must give),
-    a range and a description: the command line and the docks are made from them. ``json_schema_extra`` may carry
-    ``unit`` (shown in forms) and ``advanced`` (folded away in forms).
+    a range and a description: the command line and the docks are made from them; ``title`` is its label in forms where
+    its name in words would not do. ``json_schema_extra`` may carry ``unit``, and for forms ``advanced`` (folded away),
+    ``group`` (title of the section that it is folded into), ``step`` (of the arrows), ``start`` (of an optional value
+    that is switched on) and ``suggestions`` (for a text).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
@@ -76,16 +83,21 @@ class Config(BaseModel):
 def describe(error: ValidationError) -> str:
     """Say in one sentence what is wrong with the first bad field of a pydantic error."""
     problems = error.errors()
-    first = problems[0]
-    field = ".".join(str(part) for part in first["loc"]) or "value"
-    if first["type"] == "extra_forbidden":
-        text = f"the field '{field}' is unknown; remove it or correct its name"
-    elif first["type"] == "missing":
-        text = f"the field '{field}' is missing; give it a value"
-    else:
-        rule = _RULES.get(first["type"], first["msg"].removeprefix("Value error, "))
-        message = rule.format(**first.get("ctx", {}))
-        given = "" if isinstance(first["input"], (dict, BaseModel)) else f" is {first['input']!r}"
-        text = f"the field '{field}'{given}: {message[:1].lower()}{message[1:]}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{text}{more}."
+    return f"{describe_one(problems[0], _name(problems[0]['loc']))}{more}."
+
+
+def describe_one(problem: ErrorDetails, field: str) -> str:
+    """Say what is wrong with one field, without the full stop; `field` is what the reader calls it."""
+    if problem["type"] == "extra_forbidden":
+        return f"{field} is unknown; remove it or correct its name"
+    if problem["type"] == "missing":
+        return f"{field} is missing; give it a value"
+    rule = _RULES.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    message = rule.format(**problem.get("ctx", {}))
+    given = "" if isinstance(problem["input"], (dict, BaseModel)) else f" is {problem['input']!r}"
+    return f"{field}{given}: {message[:1].lower()}{message[1:]}"
+
+
+def _name(place: tuple[int | str, ...]) -> str:
+    return f"the field '{'.'.join(str(part) for part in place) or 'value'}'"

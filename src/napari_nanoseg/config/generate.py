@@ -15,8 +15,14 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-def _extra(unit: str = "", advanced: bool = False) -> dict[str, Any]:
-    return {**({"unit": unit} if unit else {}), **({"advanced": True} if advanced else {})}
+PARTICLES, BACKGROUND, SIZE = "Particles taken", "Background", "Number and size"
+SHAPE, ARRANGEMENT, EDGES, APPEARANCE = "Shape", "Arrangement", "Edges", "Appearance"
+
+
+def extra(group: str = "", unit: str = "", advanced: bool = False, **more: Any) -> dict[str, Any]:
+    """What forms need to know: the section that a field is folded into (none: always seen), its unit and so on."""
+    given = {"group": group, "unit": unit, "advanced": advanced, **more}
+    return {name: value for name, value in given.items() if value}
 
 
 class CutPasteConfig(Config):
@@ -28,17 +34,30 @@ class CutPasteConfig(Config):
     """
 
     kind: Literal["cutpaste"] = Field("cutpaste", description="The generator")
-    height: int = Field(1024, ge=32, le=16384, description="Rows of an image", json_schema_extra=_extra("px"))
-    width: int = Field(1024, ge=32, le=16384, description="Columns of an image", json_schema_extra=_extra("px"))
-    dtype: Literal["uint8", "uint16", "float32"] = Field(
-        "uint8", description="Type of the pixels; float32 runs from 0 (black) to 1 (white)"
+    height: int = Field(
+        1024, ge=32, le=16384, description="Rows of an image", json_schema_extra=extra(unit="px", step=64)
     )
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="The same seed gives the same images")
+    width: int = Field(
+        1024, ge=32, le=16384, description="Columns of an image", json_schema_extra=extra(unit="px", step=64)
+    )
+    seed: int = Field(
+        0, ge=0, le=2**32 - 1, description="The same seed gives the same images", json_schema_extra=extra(step=1)
+    )
 
     # The pool
-    drop_border_particles: bool = Field(True, description="Leave out source particles cut by the border of their image")
+    drop_border_particles: bool = Field(
+        True,
+        description="Leave out source particles cut by the border of their image",
+        title="Leave out cut particles",
+        json_schema_extra=extra(PARTICLES),
+    )
     min_area_fraction: float = Field(
-        0.6, ge=0, le=1, description="Leave out source particles smaller than this fraction of the mean area"
+        0.6,
+        ge=0,
+        le=1,
+        description="Leave out source particles smaller than this fraction of the mean area",
+        title="Smallest area",
+        json_schema_extra=extra(PARTICLES),
     )
     solidity_tolerance: float = Field(
         0.015,
@@ -46,23 +65,35 @@ class CutPasteConfig(Config):
         le=1,
         description="Leave out source particles whose solidity is this much below the sources' 90th percentile: they "
         "are partly hidden by others (1 keeps all)",
-        json_schema_extra=_extra(advanced=True),
+        json_schema_extra=extra(PARTICLES, advanced=True),
     )
     drop_outliers: bool = Field(
-        True, description="Leave out source particles of unusual area, brightness or saturation (robust z-score > 3.5)"
+        True,
+        description="Leave out source particles of unusual area, brightness or saturation (robust z-score > 3.5)",
+        title="Leave out unusual ones",
+        json_schema_extra=extra(PARTICLES),
     )
     texture: Literal["real", "quilted", "mixed"] = Field(
-        "real", description="Surface of the particles: as cut out, synthesised by image quilting, or half of each"
+        "real",
+        description="Surface of the particles: as cut out, synthesised by image quilting, or half of each",
+        title="Surface",
+        json_schema_extra=extra(PARTICLES),
     )
     quilt_block: int = Field(
-        20, ge=4, le=128, description="Block size of image quilting", json_schema_extra=_extra("px", advanced=True)
+        20,
+        ge=4,
+        le=128,
+        description="Block size of image quilting",
+        json_schema_extra=extra(PARTICLES, unit="px", advanced=True),
+        title="Quilting block",
     )
     quilt_overlap: float = Field(
         1 / 6,
         gt=0,
         le=0.5,
         description="Overlap of neighbouring blocks as a fraction of their size",
-        json_schema_extra=_extra(advanced=True),
+        json_schema_extra=extra(PARTICLES, advanced=True),
+        title="Quilting overlap",
     )
 
     # The background
@@ -71,48 +102,71 @@ class CutPasteConfig(Config):
         min_length=1,
         description="Backgrounds to choose from: the real one with particles taken out, its mean grey value, or "
         "texture synthesised from its clean parts",
+        json_schema_extra=extra(BACKGROUND),
     )
     background_margin: int = Field(
         3,
         ge=1,
         le=50,
         description="Distance from particles within which nothing is taken as background",
-        json_schema_extra=_extra("px", advanced=True),
+        json_schema_extra=extra(BACKGROUND, unit="px", advanced=True),
+        title="Margin around particles",
     )
 
     # Number and size
     particles_per_image: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] | None = Field(
-        None, description="Range of the number of particles; when given it replaces the coverage"
+        None,
+        description="Range of the number of particles; when given it replaces the coverage",
+        json_schema_extra=extra(SIZE, start=(20, 60)),
     )
     coverage: tuple[Fraction, Annotated[float, Field(ge=0, le=10)]] | None = Field(
         (0.35, 1.1), description="Range of the image area covered by particles"
     )
     coverage_of_source: bool = Field(
-        True, description="Coverage counts in multiples of that of fully annotated sources, not as an area fraction"
+        True,
+        description="Coverage counts in multiples of that of fully annotated sources, not as an area fraction",
+        title="Relative to the source",
+        json_schema_extra=extra(SIZE),
     )
     size_distribution: Literal["found", "lognormal"] = Field(
-        "found", description="Sizes as found and rescaled at random, or a target log-normal distribution"
+        "found",
+        description="Sizes as found and rescaled at random, or a target log-normal distribution",
+        title="Sizes",
+        json_schema_extra=extra(SIZE),
     )
     scale: tuple[Positive, Positive] = Field(
-        (0.7, 1.4), description="Range of the magnification of a particle as found"
+        (0.7, 1.4), description="Range of the magnification of a particle as found", title="Magnification"
     )
     size_median_nm: float | None = Field(
         None,
         gt=0,
         description="Median equivalent diameter of the log-normal distribution",
-        json_schema_extra=_extra("nm"),
+        json_schema_extra=extra(SIZE, unit="nm", start=50.0),
+        title="Median diameter",
     )
     size_geometric_sd: float = Field(
-        1.3, ge=1, le=5, description="Geometric standard deviation of the log-normal distribution"
+        1.3,
+        ge=1,
+        le=5,
+        description="Geometric standard deviation of the log-normal distribution",
+        title="Geometric SD",
+        json_schema_extra=extra(SIZE),
     )
 
     # Shape
     rotation: tuple[Annotated[float, Field(ge=-360, le=360)], Annotated[float, Field(ge=-360, le=360)]] = Field(
-        (0.0, 360.0), description="Range of the rotation of a particle", json_schema_extra=_extra("degree")
+        (0.0, 360.0), description="Range of the rotation of a particle", json_schema_extra=extra(SHAPE, unit="degree")
     )
-    flips: bool = Field(True, description="Mirror half of the particles")
+    flips: bool = Field(
+        True, description="Mirror half of the particles", title="Mirror", json_schema_extra=extra(SHAPE)
+    )
     elastic: float = Field(
-        0.02, ge=0, le=0.1, description="Limit of the smooth deformation, as a fraction of the diameter"
+        0.02,
+        ge=0,
+        le=0.1,
+        description="Limit of the smooth deformation, as a fraction of the diameter",
+        title="Deformation",
+        json_schema_extra=extra(SHAPE),
     )
 
     # Arrangement
@@ -125,68 +179,174 @@ class CutPasteConfig(Config):
         (0.02, 0.1, 0.3),
         min_length=1,
         description="Largest fraction of any particle that others may cover; one is drawn for each image",
+        title="Largest overlaps",
+        json_schema_extra=extra(ARRANGEMENT),
     )
     clustered_fraction: float = Field(
-        0.75, ge=0, le=1, description="Fraction of the particles put next to another one, where there are clusters"
+        0.75,
+        ge=0,
+        le=1,
+        description="Fraction of the particles put next to another one, where there are clusters",
+        title="In clusters",
+        json_schema_extra=extra(ARRANGEMENT),
     )
     min_visible: float = Field(
         0.2,
         ge=0,
         le=1,
         description="A particle of which less than this fraction is visible is not annotated",
-        json_schema_extra=_extra(advanced=True),
+        json_schema_extra=extra(ARRANGEMENT, advanced=True),
+        title="Least visible",
     )
-    border_particles: bool = Field(True, description="Let the border of the image cut particles (they stay annotated)")
+    border_particles: bool = Field(
+        True,
+        description="Let the border of the image cut particles (they stay annotated)",
+        title="Cut by the border",
+        json_schema_extra=extra(ARRANGEMENT),
+    )
     contrast_mode: Literal["occlusion", "transmission"] = Field(
         "occlusion",
         description="occlusion: the upper particle hides the lower, masks show what is visible; transmission: "
         "absorption adds up, masks are whole and overlap",
+        title="Contrast of overlaps",
+        json_schema_extra=extra(ARRANGEMENT),
     )
 
     # Edges
     blending: tuple[Blend, ...] = Field(
-        ("hard", "feathered", "poisson"), min_length=1, description="How edges are blended; one is drawn per particle"
+        ("hard", "feathered", "poisson"),
+        min_length=1,
+        description="How edges are blended; one is drawn per particle",
+        json_schema_extra=extra(EDGES),
     )
     feather: tuple[Positive, Annotated[float, Field(gt=0, le=20)]] = Field(
         (0.7, 2.0),
         description="Range of the half width of a feathered edge",
-        json_schema_extra=_extra("px", advanced=True),
+        title="Feathered edge",
+        json_schema_extra=extra(EDGES, unit="px", advanced=True),
     )
     poisson_length: float = Field(
         2.5,
         gt=0,
         le=20,
         description="Distance from the edge over which Poisson blending adapts the grey values",
-        json_schema_extra=_extra("px", advanced=True),
+        json_schema_extra=extra(EDGES, unit="px", advanced=True),
     )
-    shadow_probability: float = Field(0.5, ge=0, le=1, description="Fraction of the images with contact shadows")
-    shadow: float = Field(0.5, ge=0, le=1, description="Limit of the darkening by a contact shadow")
+    shadow_probability: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Fraction of the images with contact shadows",
+        title="Images with shadows",
+        json_schema_extra=extra(EDGES),
+    )
+    shadow: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Limit of the darkening by a contact shadow",
+        title="Shadow strength",
+        json_schema_extra=extra(EDGES),
+    )
 
     # Appearance
-    particle_brightness: float = Field(0.1, ge=0, le=1, description="Limit of the change of a particle's brightness")
-    jitter_probability: float = Field(
-        0.5, ge=0, le=1, description="Fraction of the images whose contrast, brightness and gamma are changed"
+    dtype: Literal["uint8", "uint16", "float32"] = Field(
+        "uint8",
+        description="Type of the pixels; float32 runs from 0 (black) to 1 (white)",
+        title="Pixel type",
+        json_schema_extra=extra(APPEARANCE),
     )
-    contrast: tuple[Positive, Positive] = Field((0.5, 1.6), description="Range of the contrast factor")
-    brightness: float = Field(0.2, ge=0, le=1, description="Limit of the change of brightness, as a fraction of white")
-    gamma: tuple[Positive, Positive] = Field((0.6, 1.6), description="Range of gamma")
-    invert_probability: float = Field(0.1, ge=0, le=1, description="Fraction of the images with inverted grey values")
-    illumination: float = Field(0.2, ge=0, le=1, description="Limit of uneven illumination, from centre to edge")
+    particle_brightness: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Limit of the change of a particle's brightness",
+        json_schema_extra=extra(APPEARANCE),
+    )
+    jitter_probability: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Fraction of the images whose contrast, brightness and gamma are changed",
+        title="Images changed",
+        json_schema_extra=extra(APPEARANCE),
+    )
+    contrast: tuple[Positive, Positive] = Field(
+        (0.5, 1.6),
+        description="Range of the contrast factor",
+        title="Contrast factor",
+        json_schema_extra=extra(APPEARANCE),
+    )
+    brightness: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Limit of the change of brightness, as a fraction of white",
+        title="Brightness change",
+        json_schema_extra=extra(APPEARANCE),
+    )
+    gamma: tuple[Positive, Positive] = Field(
+        (0.6, 1.6), description="Range of gamma", json_schema_extra=extra(APPEARANCE)
+    )
+    invert_probability: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Fraction of the images with inverted grey values",
+        title="Images inverted",
+        json_schema_extra=extra(APPEARANCE),
+    )
+    illumination: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Limit of uneven illumination, from centre to edge",
+        title="Uneven illumination",
+        json_schema_extra=extra(APPEARANCE),
+    )
     blur: float = Field(
-        1.0, ge=0, le=20, description="Limit of the standard deviation of Gaussian blur", json_schema_extra=_extra("px")
+        1.0,
+        ge=0,
+        le=20,
+        description="Limit of the standard deviation of Gaussian blur",
+        json_schema_extra=extra(APPEARANCE, unit="px"),
     )
     noise_probability: float = Field(
-        0.5, ge=0, le=1, description="Fraction of the images that have each of the following kinds of noise"
+        0.5,
+        ge=0,
+        le=1,
+        description="Fraction of the images that have each of the following kinds of noise",
+        title="Images with noise",
+        json_schema_extra=extra(APPEARANCE),
     )
-    salt_pepper: float = Field(0.01, ge=0, le=1, description="Limit of the fraction of white and black pixels")
+    salt_pepper: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Limit of the fraction of white and black pixels",
+        title="Salt and pepper",
+        json_schema_extra=extra(APPEARANCE),
+    )
     gaussian_noise: float = Field(
-        0.04, ge=0, le=1, description="Limit of the standard deviation of Gaussian noise, as a fraction of white"
+        0.04,
+        ge=0,
+        le=1,
+        description="Limit of the standard deviation of Gaussian noise, as a fraction of white",
+        json_schema_extra=extra(APPEARANCE),
     )
     poisson_noise: float = Field(
-        0.06, ge=0, le=1, description="Limit of the standard deviation of shot noise where the image is white"
+        0.06,
+        ge=0,
+        le=1,
+        description="Limit of the standard deviation of shot noise where the image is white",
+        json_schema_extra=extra(APPEARANCE),
     )
     scan_noise: float = Field(
-        0.02, ge=0, le=1, description="Limit of the standard deviation of the offset between scan lines"
+        0.02,
+        ge=0,
+        le=1,
+        description="Limit of the standard deviation of the offset between scan lines",
+        json_schema_extra=extra(APPEARANCE),
     )
 
     @model_validator(mode="after")

@@ -15,7 +15,7 @@ class SegmentConfig(Config):
 
     diameter: float | None = Field(
         None, gt=0, description="Particle diameter in this image; none: from pixel sizes, else as in training",
-        json_schema_extra={"unit": "px"},
+        json_schema_extra={"unit": "px", "start": 30.0},
     )  # fmt: skip
     probability: float | None = Field(
         None, ge=0, le=1, description="Least object probability; none: the model's own threshold"

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from napari_nanoseg.config.base import ADVANCED, Config, Device
-from napari_nanoseg.config.generate import CutPasteConfig, Fraction
+from napari_nanoseg.config.generate import APPEARANCE, SIZE, CutPasteConfig, Fraction, extra
 
 
 class StarDistConfig(Config):
@@ -20,54 +20,111 @@ class StarDistConfig(Config):
     """
 
     engine: Literal["stardist"] = "stardist"
-    n_rays: int = Field(32, ge=3, le=256, description="Directions in which the distance to the outline is predicted")
+    n_rays: int = Field(
+        32, ge=3, le=256, title="Rays", description="Directions in which the distance to the outline is predicted"
+    )
     grid: tuple[Literal[1, 2, 4, 8], Literal[1, 2, 4, 8]] = Field(
-        (2, 2), description="Predict at every nth pixel (row, column)", json_schema_extra=ADVANCED
+        (2, 2),
+        title="Prediction grid",
+        description="Predict at every nth pixel (row, column)",
+        json_schema_extra=ADVANCED,
     )
-    n_channel_in: int = Field(1, ge=1, le=16, description="Channels of the image", json_schema_extra=ADVANCED)
-    n_classes: int | None = Field(None, ge=1, le=100, description="Object classes, or none", json_schema_extra=ADVANCED)
-    unet_n_depth: int = Field(3, ge=1, le=6, description="Levels of the U-Net", json_schema_extra=ADVANCED)
+    n_channel_in: int = Field(
+        1, ge=1, le=16, title="Image channels", description="Channels of the image", json_schema_extra=ADVANCED
+    )
+    n_classes: int | None = Field(
+        None, ge=1, le=100, title="Object classes", description="Object classes, or none", json_schema_extra=ADVANCED
+    )
+    unet_n_depth: int = Field(
+        3, ge=1, le=6, title="U-Net levels", description="Levels of the U-Net", json_schema_extra=ADVANCED
+    )
     unet_kernel_size: tuple[Literal[1, 3, 5, 7], Literal[1, 3, 5, 7]] = Field(
-        (3, 3), description="Convolution kernel", json_schema_extra=ADVANCED
+        (3, 3), title="Kernel size", description="Convolution kernel", json_schema_extra=ADVANCED
     )
-    unet_n_filter_base: int = Field(16, ge=1, le=256, description="Filters at the top level; 32 with a GPU")
-    unet_n_conv_per_depth: int = Field(2, ge=1, le=8, description="Convolutions per level", json_schema_extra=ADVANCED)
+    unet_n_filter_base: int = Field(
+        16, ge=1, le=256, title="Filters", description="Filters at the top level; 32 with a GPU"
+    )
+    unet_n_conv_per_depth: int = Field(
+        2, ge=1, le=8, title="Convolutions per level", description="Convolutions per level", json_schema_extra=ADVANCED
+    )
     unet_pool: tuple[Literal[1, 2, 4], Literal[1, 2, 4]] = Field(
-        (2, 2), description="Pooling between levels", json_schema_extra=ADVANCED
+        (2, 2), title="Pooling", description="Pooling between levels", json_schema_extra=ADVANCED
     )
     unet_activation: Literal["relu", "elu", "tanh", "sigmoid", "linear"] = Field(
-        "relu", description="Activation in the U-Net", json_schema_extra=ADVANCED
+        "relu", title="Activation", description="Activation in the U-Net", json_schema_extra=ADVANCED
     )
     unet_last_activation: Literal["relu", "elu", "tanh", "sigmoid", "linear"] = Field(
-        "relu", description="Activation at the end of the U-Net", json_schema_extra=ADVANCED
+        "relu", title="Last activation", description="Activation at the end of the U-Net", json_schema_extra=ADVANCED
     )
-    unet_batch_norm: bool = Field(True, description="Batch normalisation in the U-Net", json_schema_extra=ADVANCED)
-    unet_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout in the U-Net", json_schema_extra=ADVANCED)
-    unet_expansion: int = Field(2, ge=1, le=4, description="Filters grow per level by", json_schema_extra=ADVANCED)
-    unet_prefix: str = Field("", description="Prefix of layer names in Keras files", json_schema_extra=ADVANCED)
+    unet_batch_norm: bool = Field(
+        True, title="Batch normalisation", description="Batch normalisation in the U-Net", json_schema_extra=ADVANCED
+    )
+    unet_dropout: float = Field(
+        0.0, ge=0, lt=1, title="Dropout", description="Dropout in the U-Net", json_schema_extra=ADVANCED
+    )
+    unet_expansion: int = Field(
+        2,
+        ge=1,
+        le=4,
+        title="Filter growth per level",
+        description="Filters grow per level by",
+        json_schema_extra=ADVANCED,
+    )
+    unet_prefix: str = Field(
+        "", title="Keras prefix", description="Prefix of layer names in Keras files", json_schema_extra=ADVANCED
+    )
     net_conv_after_unet: int = Field(
-        128, ge=0, le=1024, description="Filters of the convolution after the U-Net", json_schema_extra=ADVANCED
+        128,
+        ge=0,
+        le=1024,
+        title="Filters after the U-Net",
+        description="Filters of the convolution after the U-Net",
+        json_schema_extra=ADVANCED,
     )
     train_dist_loss: Literal["mae", "mse"] = Field(
-        "mae", description="Loss of the distances", json_schema_extra=ADVANCED
+        "mae", title="Distance loss", description="Loss of the distances", json_schema_extra=ADVANCED
     )
     train_background_reg: float = Field(
-        1e-4, ge=0, le=1, description="Weight of distances on background", json_schema_extra=ADVANCED
+        1e-4,
+        ge=0,
+        le=1,
+        title="Background weight",
+        description="Weight of distances on background",
+        json_schema_extra=ADVANCED,
     )
     train_loss_weights: tuple[float, ...] = Field(
-        (1.0, 0.2), description="Weights of the losses: object, distance (and class)", json_schema_extra=ADVANCED
+        (1.0, 0.2),
+        title="Loss weights",
+        description="Weights of the losses: object, distance (and class)",
+        json_schema_extra=ADVANCED,
     )
     train_class_weights: tuple[float, ...] = Field(
-        (), description="Weights of background and classes; empty: all 1", json_schema_extra=ADVANCED
+        (),
+        title="Class weights",
+        description="Weights of background and classes; empty: all 1",
+        json_schema_extra=ADVANCED,
     )
     train_shape_completion: bool = Field(
-        False, description="Predict whole shapes of particles cut by the border", json_schema_extra=ADVANCED
+        False,
+        title="Complete cut shapes",
+        description="Predict whole shapes of particles cut by the border",
+        json_schema_extra=ADVANCED,
     )
     train_completion_crop: int = Field(
-        32, ge=0, le=512, description="Width of the cut-off rim for shape completion", json_schema_extra=ADVANCED
+        32,
+        ge=0,
+        le=512,
+        title="Completion rim",
+        description="Width of the cut-off rim for shape completion",
+        json_schema_extra=ADVANCED,
     )
     train_foreground_only: float = Field(
-        0.9, ge=0, le=1, description="Fraction of patches that must hold a particle", json_schema_extra=ADVANCED
+        0.9,
+        ge=0,
+        le=1,
+        title="Patches with particles",
+        description="Fraction of patches that must hold a particle",
+        json_schema_extra=ADVANCED,
     )
 
     @classmethod
@@ -105,31 +162,42 @@ class SyntheticPatchConfig(CutPasteConfig):
         (0.2, 0.8), description="Range of the image area covered by particles"
     )
     coverage_of_source: bool = Field(
-        False, description="Coverage counts in multiples of that of fully annotated sources, not as an area fraction"
+        False,
+        description="Coverage counts in multiples of that of fully annotated sources, not as an area fraction",
+        title="Relative to the source",
+        json_schema_extra=extra(SIZE),
     )
     # A model of one polarity is surer of itself, and segmenting tries both polarities.
-    invert_probability: float = Field(0.0, ge=0, le=1, description="Fraction of the images with inverted grey values")
+    invert_probability: float = Field(
+        0.0, ge=0, le=1, description="Fraction of the images with inverted grey values", title="Images inverted",
+        json_schema_extra=extra(APPEARANCE),
+    )  # fmt: skip
 
 
 class TrainConfig(Config):
     """How a network is trained, apart from where its data lie."""
 
-    engine: EngineConfig = StarDistConfig()
+    engine: EngineConfig = Field(StarDistConfig(), title="Network")
     synthetic: SyntheticPatchConfig = Field(
         SyntheticPatchConfig(), description="Generator of the synthetic training patches; its size is the patch size",
-        json_schema_extra={"prefix": "synthetic"},
+        title="Synthetic patches", json_schema_extra={"prefix": "synthetic"},
     )  # fmt: skip
     synthetic_per_real: int | None = Field(
-        None, ge=0, le=1000, description="Synthetic patches per real patch; none: 5, or 0 for a generated dataset"
+        None,
+        ge=0,
+        le=1000,
+        title="Synthetic per real patch",
+        description="Synthetic patches per real patch; none: 5, or 0 for a generated dataset",
     )
     steps: int = Field(1500, ge=1, le=10_000_000, description="Training steps")
     batch_size: int = Field(4, ge=1, le=1024, description="Patches per step")
     patch_size: int = Field(
-        128, ge=32, le=4096, description="Side of a training patch at working scale", json_schema_extra={"unit": "px"}
-    )
+        128, ge=32, le=4096, description="Side of a training patch at working scale",
+        json_schema_extra={"unit": "px", "step": 32},
+    )  # fmt: skip
     diameter: float | None = Field(
         None, gt=0, description="Particle diameter in the training images; none: from the annotation",
-        json_schema_extra={"unit": "px"},
+        json_schema_extra={"unit": "px", "start": 30.0},
     )  # fmt: skip
     working_diameter: float | None = Field(
         32.0, ge=8, le=200, description="Images are rescaled so that particles have this diameter; none: not rescaled",
@@ -143,37 +211,58 @@ class TrainConfig(Config):
         100, ge=1, le=100_000, description="Steps between two validations and checkpoints", json_schema_extra=ADVANCED
     )
     validation_fraction: float = Field(
-        0.15, ge=0, lt=1, description="Fraction of the images held out for validation", json_schema_extra=ADVANCED
+        0.15,
+        ge=0,
+        lt=1,
+        title="Held out",
+        description="Fraction of the images held out for validation",
+        json_schema_extra=ADVANCED,
     )
     patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better validation; none: never",
-        json_schema_extra=ADVANCED,
+        json_schema_extra=ADVANCED | {"start": 10},
     )  # fmt: skip
     invert: float = Field(
-        0.0, ge=0, le=1, description="Fraction of patches with inverted contrast", json_schema_extra=ADVANCED
+        0.0,
+        ge=0,
+        le=1,
+        title="Inverted patches",
+        description="Fraction of patches with inverted contrast",
+        json_schema_extra=ADVANCED,
     )
     intensity: float = Field(
-        0.5, ge=0, le=1, description="Strength of random changes of intensity", json_schema_extra=ADVANCED
+        0.5,
+        ge=0,
+        le=1,
+        title="Intensity changes",
+        description="Strength of random changes of intensity",
+        json_schema_extra=ADVANCED,
     )
     noise: float = Field(
-        0.05, ge=0, le=1, description="Most Gaussian noise added, as a fraction of the contrast",
+        0.05, ge=0, le=1, title="Noise", description="Most Gaussian noise added, as a fraction of the contrast",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
     blur: float = Field(
-        1.0, ge=0, le=10, description="Most Gaussian blur of real patches",
+        1.0, ge=0, le=10, title="Blur", description="Most Gaussian blur of real patches",
         json_schema_extra={"unit": "px", "advanced": True},
     )  # fmt: skip
     scale: tuple[Enlargement, Enlargement] = Field(
-        (0.75, 1.35), description="Range of random enlargements of real patches", json_schema_extra=ADVANCED
+        (0.75, 1.35),
+        title="Enlargement",
+        description="Range of random enlargements of real patches",
+        json_schema_extra=ADVANCED,
     )
     optimize_thresholds: bool = Field(
-        True, description="Choose the thresholds on the validation patches at the end", json_schema_extra=ADVANCED
+        True,
+        title="Choose thresholds",
+        description="Choose the thresholds on the validation patches at the end",
+        json_schema_extra=ADVANCED,
     )
-    seed: int = Field(0, ge=0, description="Seed of everything random")
+    seed: int = Field(0, ge=0, description="Seed of everything random", json_schema_extra={"step": 1})
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")
     mixed_precision: bool = Field(True, description="bfloat16 on a GPU", json_schema_extra=ADVANCED)
     workers: int = Field(
-        1, ge=0, le=256, description="Processes that prepare patches; 0: the training process itself",
+        1, ge=0, le=256, title="Worker processes", description="Processes that prepare patches; 0: the training process itself",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
 
