@@ -61,6 +61,18 @@ def shape_of(mask: NDArray[np.bool_]) -> Shape:
     )
 
 
+def convex_area(mask: NDArray[np.bool_]) -> int:
+    """Pixels whose centres lie in the convex hull of a mask's pixel centres.
+
+    Parameters
+    ----------
+    mask : bool array, shape (Y, X)
+        With at least one pixel.
+    """
+    hull = _hull(mask)
+    return _convex_area(hull, np.concatenate((hull[1:], hull[:1])) - hull)
+
+
 def _hull(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Vertices (row, column) of the convex hull of the pixel centres, in order around it; some may repeat.
 
