@@ -7,12 +7,12 @@ from typing import Literal
 from napari.components import ViewerModel
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtGui import QColor, QResizeEvent, QTextOption
+from qtpy.QtGui import QColor, QTextOption
 from qtpy.QtWidgets import QFrame, QSizePolicy, QTextEdit, QVBoxLayout, QWidget
 
 Kind = Literal["info", "warning", "error"]
 
-MOST_WARNINGS = 6
+MOST_WARNINGS = 4
 LEAST_CONTRAST = 3.0
 """As WCAG asks of graphics; the text itself has the theme's text colour."""
 _THEME_COLOURS: dict[Kind, str] = {"info": "current", "warning": "warning", "error": "error"}
@@ -35,6 +35,11 @@ class Message(QTextEdit):
         )
         self.setTabChangesFocus(True)
         self.setAccessibleName(text)
+        document = self.document()
+        assert document is not None
+        layout = document.documentLayout()
+        assert layout is not None
+        layout.documentSizeChanged.connect(lambda _: self._fit())
         self.setPlainText(text)
         self.recolour(colour)
 
@@ -46,11 +51,6 @@ class Message(QTextEdit):
         )
         self._fit()
 
-    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
-        """Take the height that the text needs at the new width."""
-        super().resizeEvent(event)
-        self._fit()
-
     def sizeHint(self) -> QSize:  # noqa: N802
         """Any width will do."""
         return QSize(100, self.height())
@@ -60,10 +60,10 @@ class Message(QTextEdit):
         return QSize(40, self.minimumHeight())
 
     def _fit(self) -> None:
+        """Take the height that the text needs at this width."""
         document, viewport = self.document(), self.viewport()
-        assert document is not None
-        assert viewport is not None
-        document.setTextWidth(viewport.width())
+        if document is None or viewport is None:  # while it is being made or deleted
+            return
         height = round(document.size().height()) + self.height() - viewport.height()
         if height != self.minimumHeight():
             self.setFixedHeight(height)
@@ -80,6 +80,7 @@ class Messages(QWidget):
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(3)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.setVisible(False)
 
     def add(self, kind: Kind, text: str) -> None:
