@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ class Image:
     Parameters
     ----------
     data : array
-        Shape as `axes` says; any real dtype; finite.
+        Shape as `axes` says; any real dtype; finite. A NumPy array, or a lazy one (dask) that becomes a NumPy array
+        when :meth:`plane` or :meth:`loaded` asks for its pixels.
     axes : str
         One of ``YX``, ``ZYX``, ``TYX``, each optionally with ``C`` (colour channels) last.
     calibration : Calibration
@@ -59,6 +60,43 @@ class Image:
         """Rows and columns."""
         start = 1 if self.axes[0] in "ZT" else 0
         return self.data.shape[start], self.data.shape[start + 1]
+
+    @property
+    def planes(self) -> int:
+        """Number of slices or times; 1 for a single image."""
+        return int(self.data.shape[0]) if self.axes[0] in "ZT" else 1
+
+    def plane(self, number: int) -> Image:
+        """One slice or time of a stack, read now; of a single image, this image.
+
+        Raises
+        ------
+        NanosegError
+            When its pixels cannot be read.
+        """
+        if self.axes[0] not in "ZT":
+            return self.loaded()
+        sizes = self.calibration.pixel_size_nm
+        calibration = self.calibration if sizes is None else Calibration(sizes[-2:])
+        return replace(self, data=self._read(self.data[number]), axes=self.axes[1:], calibration=calibration)
+
+    def loaded(self) -> Image:
+        """The same with all pixels in memory.
+
+        Raises
+        ------
+        NanosegError
+            When they cannot be read.
+        """
+        return self if isinstance(self.data, np.ndarray) else replace(self, data=self._read(self.data))
+
+    def _read(self, data: Any) -> NDArray[Any]:
+        try:
+            return np.asarray(data)
+        except Exception as error:  # whatever the storage of a lazy array raises
+            raise NanosegError(
+                f"{self.source}: the pixels cannot be read ({error}); check where they are stored."
+            ) from error
 
 
 @dataclass(frozen=True, eq=False)

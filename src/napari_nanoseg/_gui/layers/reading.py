@@ -42,9 +42,7 @@ def image_of(layer: Layer) -> Image:
         When it is another kind of layer, has too many dimensions, or its pixels are no grey values or colours.
     """
     if not isinstance(layer, ImageLayer):
-        raise NanosegError(
-            f"The layer '{layer.name}' is a {_kind(layer)} layer, not an image; choose an image layer instead."
-        )
+        raise NanosegError(f"The layer '{layer.name}' is {_kind(layer)}, not an image layer; choose an image layer.")
     letters, data = axes_of(layer), _array(level_0(layer))
     data = data[tuple(slice(None) if letter in "ZTCYX" else 0 for letter in letters)]
     axes = letters.replace("-", "")
@@ -70,9 +68,7 @@ def labels_of(layer: Layer) -> NDArray[Any]:
         When it is another kind of layer or has too many dimensions.
     """
     if not isinstance(layer, Labels):
-        raise NanosegError(
-            f"The layer '{layer.name}' is a {_kind(layer)} layer, not labels; choose a labels layer instead."
-        )
+        raise NanosegError(f"The layer '{layer.name}' is {_kind(layer)}, not a labels layer; choose a labels layer.")
     letters = axes_of(layer)
     data = np.asarray(level_0(layer))
     data = data.reshape([size for size, letter in zip(data.shape, letters, strict=True) if letter != "-"])
@@ -130,7 +126,8 @@ def sample_of(image_layer: Layer, labels_layer: Layer, region: Layer | None = No
             "(right-click the layer, Split Stack)."
         )
     _same_pixels(image, image_layer, labels.shape, labels_layer)
-    pixels = read(image.data, image_layer.name)
+    image = image.loaded()
+    pixels = image.data
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise NanosegError(f"The layer '{image_layer.name}' has NaN or infinite pixels; replace them first.")
     if pixels.min() == pixels.max():
@@ -145,7 +142,6 @@ def sample_of(image_layer: Layer, labels_layer: Layer, region: Layer | None = No
             marked = labels_of(region)
             _same_pixels(image, image_layer, marked.shape, region)
             known |= marked > 0
-    image = Image(pixels, image.axes, image.calibration, image.source)
     return Sample(image, instances, known, _file_stem(image_layer.name))
 
 
@@ -168,23 +164,9 @@ def source_of(layer: Layer) -> Path | None:
         except NanosegError:
             continue
         same = (stored.axes, stored.calibration, stored.data.shape) == (image.axes, image.calibration, image.data.shape)
-        if same and np.array_equal(stored.data, read(image.data, layer.name)):
+        if same and np.array_equal(stored.data, image.loaded().data):
             return Path(origin)
     return None
-
-
-def read(data: Any, name: str) -> NDArray[Any]:
-    """The pixels of an array that may lie on a disk.
-
-    Raises
-    ------
-    NanosegError
-        When they cannot be read.
-    """
-    try:
-        return np.asarray(data)
-    except Exception as error:  # whatever the lazy array's storage raises
-        raise NanosegError(f"The pixels of '{name}' cannot be read ({error}); check where they are stored.") from error
 
 
 def _array(data: Any) -> Any:
@@ -199,7 +181,8 @@ def _array(data: Any) -> Any:
 
 
 def _kind(layer: Layer) -> str:
-    return type(layer).__name__.lower()
+    kind = type(layer).__name__.lower()
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} layer"
 
 
 def _kept(layer: Layer) -> dict[str, Any]:
