@@ -101,14 +101,14 @@ def distribution_figure(table: DataFrame, exclude_border: bool = True) -> Figure
     if unit and np.median(sizes) >= 1000:
         sizes, unit = sizes / 1000, "µm"
     with rc_context(PAPER_STYLE):
-        figure = Figure(figsize=(3.5, 2.8), dpi=300, layout="constrained")
+        figure = Figure(figsize=(3.5, 2.9), dpi=300, layout="constrained")
         axes = figure.add_subplot()
         _draw(axes, sizes)
         axes.set_xlabel(f"Equivalent diameter ({unit or 'px'})")
         axes.set_ylabel("Number of particles")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(
-            frameon=False, fontsize=6, loc="outside upper center", ncols=3, columnspacing=0.9, handlelength=1.5
+            frameon=False, fontsize=7, loc="outside upper center", ncols=2, columnspacing=0.9, handlelength=1.5
         )
     return figure
 
@@ -144,7 +144,7 @@ def _draw(axes: Axes, sizes: NDArray[np.float64]) -> None:
             axes.axvline(value, color=MARK, linewidth=0.7, linestyle=":")
             axes.annotate(
                 f"D{percent} = {_short(value)}", (value, 1.0), xycoords=("data", "axes fraction"), rotation=90,
-                xytext=(-2, -3), textcoords="offset points", ha="right", va="top", fontsize=6, color=MARK,
+                xytext=(-2, -3), textcoords="offset points", ha="right", va="top", fontsize=7, color=MARK,
             )  # fmt: skip
     axes.set_ylim(0, 1.4 * top)
 

@@ -1,0 +1,304 @@
+"""A data frame as a table: sortable, copied exactly, its rows linked to labels."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import (
+    QAbstractTableModel,
+    QEvent,
+    QItemSelectionModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QSignalBlocker,
+    Qt,
+    Signal,
+)
+from qtpy.QtGui import QKeyEvent, QKeySequence, QMouseEvent
+from qtpy.QtWidgets import QAbstractItemView, QAction, QApplication, QHeaderView, QTableView, QWidget
+
+from napari_nanoseg.measurement.columns import definition, heading, reading_order
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+Index = QModelIndex | QPersistentModelIndex
+
+KEY = "label"
+LINE = 12
+"""Characters after which a heading goes on in the next line."""
+MEASURED_ROWS = 60
+"""Rows that the widths of columns are fitted to; all 20,000 of them would take seconds."""
+
+
+class FrameModel(QAbstractTableModel):
+    """Rows of a data frame in the order they are sorted in; columns in reading order.
+
+    Parameters
+    ----------
+    parent : QObject, optional
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.table: DataFrame | None = None
+        self.names: list[str] = []
+        self._values: list[NDArray[Any]] = []
+        self.order: NDArray[np.int64] = np.zeros(0, np.int64)
+
+    def set_table(self, table: DataFrame | None) -> None:
+        """Show another table, in its own order."""
+        self.beginResetModel()
+        self.table = table
+        self.names = [] if table is None else reading_order(map(str, table.columns))
+        self._values = [] if table is None else [table[name].to_numpy() for name in self.names]
+        self.order = np.arange(0 if table is None else len(table))
+        self.endResetModel()
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008, N802
+        """Rows; Qt's."""
+        return 0 if parent.isValid() else len(self.order)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008, N802
+        """Columns; Qt's."""
+        return 0 if parent.isValid() else len(self.names)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """One cell; Qt's."""
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            number = self._values[index.column()].dtype.kind in "iuf"
+            side = Qt.AlignmentFlag.AlignRight if number else Qt.AlignmentFlag.AlignLeft
+            return int(side | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.DisplayRole:
+            return shown(self._values[index.column()][self.order[index.row()]])
+        return None
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: N802
+        """One heading; Qt's."""
+        if orientation != Qt.Orientation.Horizontal or section >= len(self.names):
+            return None
+        name = self.names[section]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return _broken(heading(name))
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return f"<p><b>{name}</b></p><p>{definition(name)}</p>"
+        return None
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort by the values, equal ones as they were in the table, missing ones last; column -1: as the table is."""
+        if self.table is None:
+            return
+        hint = QAbstractTableModel.LayoutChangeHint.VerticalSortHint
+        self.layoutAboutToBeChanged.emit([], hint)
+        before, kept = self.order, self.persistentIndexList()
+        if column < 0:
+            self.order = np.arange(len(before))
+        else:
+            values = self.table[self.names[column]].reset_index(drop=True)
+            ascending = order == Qt.SortOrder.AscendingOrder
+            self.order = values.sort_values(ascending=ascending, kind="stable", na_position="last").index.to_numpy()
+        place = np.empty_like(self.order)
+        place[self.order] = np.arange(len(place))
+        moved = [self.index(int(place[before[index.row()]]), index.column()) for index in kept]
+        self.changePersistentIndexList(kept, moved)
+        self.layoutChanged.emit([], hint)
+
+
+class TableView(QTableView):
+    """A table of particles that stays fluid with tens of thousands of rows.
+
+    A click on a heading sorts, Ctrl+C copies the selected rows (all when none is selected) as tab-separated text with
+    the exact values. Shown are at least four digits that count.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+    """
+
+    selected = Signal(int)
+    """Label of the row that the user chose with mouse or keyboard."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = FrameModel(self)
+        self._chosen = QItemSelectionModel(self._model, self)
+        self._across, down = QHeaderView(Qt.Orientation.Horizontal, self), QHeaderView(Qt.Orientation.Vertical, self)
+        self._across.setSectionsClickable(True)
+        self.setHorizontalHeader(self._across)
+        self.setVerticalHeader(down)
+        self.setModel(self._model)
+        self.setSelectionModel(self._chosen)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setWordWrap(False)
+        self.setSortingEnabled(True)
+        self._across.setSortIndicatorClearable(True)
+        self._across.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self._across.setResizeContentsPrecision(MEASURED_ROWS)
+        self._across.setHighlightSections(False)
+        down.setVisible(False)
+        down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        down.setDefaultSectionSize(self.fontMetrics().height() + 6)
+        copy = QAction("Copy rows (Ctrl+C)", self)
+        copy.triggered.connect(self.copy)
+        self.addAction(copy)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self.setAccessibleName("table of particles")
+        self._quiet = False
+
+    @property
+    def table(self) -> DataFrame | None:
+        """What is shown."""
+        return self._model.table
+
+    @property
+    def row(self) -> Series | None:
+        """The current row of the table, all its columns; None when there is none."""
+        index = self.currentIndex()
+        if self._model.table is None or not index.isValid():
+            return None
+        found: Series = self._model.table.iloc[self._model.order[index.row()]]
+        return found
+
+    def set_table(self, table: DataFrame | None) -> None:
+        """Show another table; None: nothing.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame or None
+            One row per particle. Rows are linked to labels when it has a column ``label``.
+        """
+        with QSignalBlocker(self._across):
+            self._across.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self._model.set_table(table)
+        self.resizeColumnsToContents()
+
+    def select(self, label: int, plane: int | None = None) -> bool:
+        """Select the row of a particle and scroll to it; `selected` is not sent.
+
+        Parameters
+        ----------
+        label : int
+            Its number.
+        plane : int, optional
+            Its slice, when the table has several.
+
+        Returns
+        -------
+        bool
+            False when the table has no such row; then nothing is selected.
+        """
+        self._quiet = True
+        try:
+            place = self._find(label, plane)
+            if place is None:
+                self.clearSelection()
+                self.setCurrentIndex(QModelIndex())
+                return False
+            column = max(self.columnAt(0), 0)
+            self.selectRow(place)
+            self.setCurrentIndex(self._model.index(place, column))
+            self.scrollTo(self._model.index(place, column), QAbstractItemView.ScrollHint.PositionAtCenter)
+            return True
+        finally:
+            self._quiet = False
+
+    def copy(self) -> None:
+        """Put the selected rows, or all, on the clipboard with their header: tab-separated, exact values."""
+        if self._model.table is None:
+            return
+        chosen = self._model.table.iloc[self._model.order[self._selected_rows()]]
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(chosen.to_csv(sep="\t", index=False, lineterminator="\n"))
+
+    def event(self, event: QEvent | None) -> bool:
+        """Keep Ctrl+C from shortcuts of the window; Qt's."""
+        if event is not None and event.type() == QEvent.Type.ShortcutOverride and _copies(event):
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Copy rows, not the text of one cell; Qt's."""
+        if _copies(event):
+            self.copy()
+        else:
+            super().keyPressEvent(event)
+
+    def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:  # noqa: N802
+        """Tell which particle the user chose; Qt's."""
+        super().currentChanged(current, previous)
+        if current.isValid() and current.row() != previous.row():
+            self._tell()
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Tell it again when the row is clicked again; Qt's."""
+        before = self.currentIndex()
+        super().mousePressEvent(event)
+        again = QModelIndex() if event is None else self.indexAt(event.pos())
+        if again.isValid() and before.isValid() and again.row() == before.row():
+            self._tell()
+
+    def _selected_rows(self) -> NDArray[np.int64]:
+        """Selected rows from top to bottom, or all; asking Qt for an index per row takes a second for 20,000."""
+        places = np.arange(self._model.rowCount())
+        chosen = np.zeros(len(places), dtype=bool)
+        blocks = self._chosen.selection()
+        for block in (blocks[index] for index in range(len(blocks))):
+            chosen[block.top() : block.bottom() + 1] = True
+        return places[chosen] if chosen.any() else places
+
+    def _tell(self) -> None:
+        row = self.row
+        if not self._quiet and row is not None and KEY in row.index:
+            self.selected.emit(int(row[KEY]))
+
+    def _find(self, label: int, plane: int | None) -> int | None:
+        table = self._model.table
+        if table is None or KEY not in table:
+            return None
+        fits = table[KEY].to_numpy() == label
+        if plane is not None and "slice" in table:
+            fits &= table["slice"].to_numpy() == plane
+        places = np.flatnonzero(fits[self._model.order])
+        return int(places[0]) if len(places) else None
+
+
+def _copies(event: QEvent | None) -> bool:
+    return isinstance(event, QKeyEvent) and event.matches(QKeySequence.StandardKey.Copy)
+
+
+def shown(value: Any) -> str:
+    """A value for the eye: whole numbers in full, others with at least four digits that count.
+
+    >>> [shown(value) for value in (7, 0.123456, 12.0, 123456.7, float("nan"), True)]
+    ['7', '0.1235', '12.00', '123457', '', 'yes']
+    """
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        if math.isnan(number):
+            return ""
+        if 1e3 <= abs(number) < 1e9:
+            return f"{number:.0f}"
+        return f"{number:#.4g}".rstrip(".")
+    return "" if value is None else str(value)
+
+
+def _broken(text: str) -> str:
+    """The text in lines of at most LINE characters, broken between words."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if len(longer) <= LINE or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
