@@ -48,7 +48,7 @@ class AnnotationPicker(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Image", self._image)
         form.addRow("Particles", self._particles)
-        form.addRow("Outlined:", self._known)
+        form.addRow("Outlined", self._known)
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
         self._settled.setInterval(SETTLED_MS)

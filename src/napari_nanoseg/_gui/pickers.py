@@ -8,7 +8,7 @@ from typing import Literal
 from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QToolButton, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QSizePolicy, QToolButton, QWidget
 
 from napari_nanoseg._gui.follow import Following, follow
 from napari_nanoseg._gui.session import Session
@@ -173,6 +173,7 @@ class PathPicker(QWidget):
 
 
 def narrow(box: QComboBox) -> None:
-    """Let a combo box be narrower than its longest entry, so that a long layer name does not widen the dock."""
+    """Let a combo box be as wide as the dock, not as its longest entry: a long layer name does not widen the dock."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(SHORTEST)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
