@@ -15,7 +15,7 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLineEdit, QWidget
 
 from napari_nanoseg._gui.numbers import Limits, NumberEdit
-from napari_nanoseg._gui.pickers import PathPicker, narrow
+from napari_nanoseg._gui.pickers import SHORTEST, PathPicker, narrow
 
 UNSET = PydanticUndefined
 """The value of a field that has no default and was not given yet."""
@@ -126,7 +126,9 @@ class Choice(Editor):
         super().__init__()
         self._choices = [*([None] if none is not None else []), *choices]
         self._combo = Combo()
-        self._combo.addItems([none or "" if choice is None else str(choice) for choice in self._choices])
+        texts = [none or "" if choice is None else str(choice) for choice in self._choices]
+        self._combo.addItems(texts)
+        self._combo.setMinimumContentsLength(min(SHORTEST, max(map(len, texts))))
         self._combo.currentIndexChanged.connect(self._touch)
         self._box.addWidget(self._combo)
         self.setFocusProxy(self._combo)

@@ -262,7 +262,8 @@ class TrainConfig(Config):
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")
     mixed_precision: bool = Field(True, description="bfloat16 on a GPU", json_schema_extra=ADVANCED)
     workers: int = Field(
-        1, ge=0, le=256, title="Worker processes", description="Processes that prepare patches; 0: the training process itself",
+        1, ge=0, le=256, title="Worker processes",
+        description="Processes that prepare patches; 0: the training process itself",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
 
