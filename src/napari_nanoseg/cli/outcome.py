@@ -52,12 +52,16 @@ def only_figures(wanted: bool) -> Iterator[None]:
 
 
 def print_result(result: JobResult, as_json: bool) -> None:
-    """Print what a job leaves: one JSON object (figures, and the paths under ``files``), or lines for people."""
+    """Print what a job leaves: one JSON object (figures, and the paths under ``files``), or lines for people.
+
+    Lists of mappings are for programs only: people have read their sentences as notices.
+    """
     if as_json:
         print_json({**result.figures, "files": dict(result.files)})
         return
     for name, value in result.figures.items():
-        typer.echo(f"{name}: {_shown(value)}")
+        if not isinstance(value, list):
+            typer.echo(f"{name}: {_shown(value)}")
     for name, path in result.files.items():
         typer.echo(f"{name}: {path}")
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from napari_nanoseg.config.base import describe
+from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.demo import DemoJob
 from napari_nanoseg.config.evaluate import EvaluateJob
@@ -66,6 +67,7 @@ COMMANDS = (
     Command("segment", "Find the particles in images with a model.", SegmentJob, ("model", "images")),
     Command("measure", "Measure the particles of label images into a table.", MeasureJob, ("labels",)),
     Command("evaluate", "Compare predictions with the truth.", EvaluateJob, ("truth", "prediction")),
+    Command("check", "Check a dataset for what would spoil a training.", CheckJob, ("dataset",)),
     Command("convert", "Convert a model between formats.", ConvertJob, ("model",)),
     Command("demo", "Do the whole work on the sample micrograph.", DemoJob),
 )

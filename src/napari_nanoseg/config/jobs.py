@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import yaml
 
+from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.demo import DemoJob
 from napari_nanoseg.config.evaluate import EvaluateJob
@@ -16,7 +17,7 @@ from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.train import TrainJob
 from napari_nanoseg.errors import NanosegError
 
-AnyJob = GenerateJob | TrainJob | SegmentJob | MeasureJob | EvaluateJob | ConvertJob | DemoJob
+AnyJob = GenerateJob | TrainJob | SegmentJob | MeasureJob | EvaluateJob | ConvertJob | CheckJob | DemoJob
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["job"].default: kind for kind in get_args(AnyJob)}
 """Job classes by the value of their field `job`."""
 

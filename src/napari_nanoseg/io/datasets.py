@@ -84,13 +84,9 @@ def open_dataset(folder: str | Path) -> Dataset:
         When there is no image, an image has no annotation, a name occurs twice, or no image has a particle.
     """
     folder = Path(folder)
-    if not (folder / "images").is_dir():
-        raise NanosegError(f"{folder} has no folder 'images'; a dataset has the folders 'images' and 'masks'.")
-    images = by_stem(list_images(folder / "images"))
-    if not images:
-        raise NanosegError(f"{folder / 'images'} has no image; put TIFF or PNG files there.")
+    images = by_stem(need_images(folder))
     coco = read_coco(folder / COCO_NAME) if (folder / COCO_NAME).is_file() else {}
-    masks = by_stem(_annotation_files(folder / "masks"))
+    masks = by_stem(annotation_files(folder / "masks"))
     missing = [name for name in images if name not in masks and name not in coco]
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
@@ -102,6 +98,28 @@ def open_dataset(folder: str | Path) -> Dataset:
     if not any(len(sample.instances) for sample in dataset):
         raise NanosegError(f"No image in {folder} has a particle; outline at least one.")
     return dataset
+
+
+def need_images(folder: Path) -> list[Path]:
+    """Image files of a dataset.
+
+    Raises
+    ------
+    NanosegError
+        When there is none.
+    """
+    if not (folder / "images").is_dir():
+        raise NanosegError(f"{folder} has no folder 'images'; a dataset has the folders 'images' and 'masks'.")
+    images = list_images(folder / "images")
+    if not images:
+        raise NanosegError(f"{folder / 'images'} has no image; put TIFF or PNG files there.")
+    return images
+
+
+def annotation_files(folder: Path) -> list[Path]:
+    """Files of a folder that may annotate an image, by name; none when there is no such folder."""
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in files if path.suffix.lower() in ANNOTATION_SUFFIXES and not path.name.startswith(".")]
 
 
 class DatasetWriter:
@@ -199,8 +217,3 @@ def write_coco(path: str | Path, samples: Mapping[str, Instances]) -> None:
         categories.setdefault(number, {"id": number, "name": f"class {number}" if number else "particle"})
     content |= {"images": images, "annotations": annotations, "categories": list(categories.values())}
     write_text(path, json.dumps(content))
-
-
-def _annotation_files(folder: Path) -> list[Path]:
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [path for path in files if path.suffix.lower() in ANNOTATION_SUFFIXES and not path.name.startswith(".")]

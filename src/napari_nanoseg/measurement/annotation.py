@@ -18,7 +18,7 @@ from napari_nanoseg.samples import Sample
 
 Severity = Literal["problem", "warning", "information"]
 Kind = Literal[
-    "image", "none", "few", "fragment", "pieces", "holes", "border", "sizes", "shape", "unmarked", "background"
+    "file", "image", "none", "few", "fragment", "pieces", "holes", "border", "sizes", "shape", "unmarked", "background"
 ]
 
 ENOUGH = 5
