@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ SPARE = 64
 """A canvas is this much larger (px) than an image, so that images see different parts of it."""
 BURNT_IN_AREA = 12
 """Connected saturated pixels that count as a burnt-in letter, bar or inset."""
+KINDS: tuple[Background, ...] = get_args(Background)
 FADE = 4.0
 """Distance (px) over which real background fades into synthesised."""
 
@@ -152,27 +154,54 @@ def _smooth(
     return smooth
 
 
-def make_backgrounds(
-    clean: Sequence[Clean], config: CutPasteConfig, rng: np.random.Generator
-) -> dict[Background, list[NDArray[np.float32]]]:
-    """Canvases of every kind of background in the config, square, float32, somewhat larger than the images."""
-    side = max(config.height, config.width) + SPARE
-    most = max(len(config.backgrounds), min(MOST_CANVASES, MOST_BYTES // (4 * side * side)))
-    each = max(1, most // len(config.backgrounds))
-    pool: dict[Background, list[NDArray[np.float32]]] = {kind: [] for kind in config.backgrounds}
-    for first in range(min(each, len(clean))):
-        part = clean[first]
-        textured = bool(part.pixels.any()) and config.backgrounds != ("flat",)
-        smooth, detail = part.split(config.quilt_block / 2) if textured else (part.source.grey, part.source.grey)
-        for _ in range(first, each, len(clean)):
-            for kind, canvases in pool.items():
-                if kind == "flat" or not textured:
-                    canvases.append(np.full((side, side), part.level, np.float32))
-                elif kind == "quilted":
-                    canvases.append(part.level + _texture(detail, part.pixels, (side, side), config, rng))
-                else:
-                    canvases.append(_windowed(_inpainted(part, smooth, detail, config, rng), side, rng))
-    return pool
+class Backgrounds:
+    """Canvases of every kind of background in the config, square, float32, somewhat larger than the images.
+
+    A canvas depends on the sources, the config, its kind and its number, and is made when it is asked for first: a
+    large one takes a second. Several threads may ask once all are made.
+
+    Parameters
+    ----------
+    clean : sequence of Clean
+        The clean background of each source.
+    config : CutPasteConfig
+    """
+
+    def __init__(self, clean: Sequence[Clean], config: CutPasteConfig) -> None:
+        self._clean, self._config = tuple(clean), config
+        self._side = max(config.height, config.width) + SPARE
+        most = max(len(config.backgrounds), min(MOST_CANVASES, MOST_BYTES // (4 * self._side**2)))
+        self.each = max(1, most // len(config.backgrounds))
+        """Number of canvases of every kind."""
+        self._made: dict[tuple[Background, int], NDArray[np.float32]] = {}
+        self._parts: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+
+    def canvas(self, kind: Background, number: int) -> NDArray[np.float32]:
+        """Canvas `number` (from 0) of a kind; not to be changed."""
+        if (kind, number) not in self._made:
+            self._made[kind, number] = self._make(kind, number)
+        return self._made[kind, number]
+
+    def complete(self) -> None:
+        """Make all canvases and forget the sources."""
+        for kind in self._config.backgrounds:
+            for number in range(self.each):
+                self.canvas(kind, number)
+        self._clean = ()
+        self._parts.clear()
+
+    def _make(self, kind: Background, number: int) -> NDArray[np.float32]:
+        where = number % len(self._clean)
+        part = self._clean[where]
+        if kind == "flat" or not part.pixels.any():
+            return np.full((self._side, self._side), part.level, np.float32)
+        if where not in self._parts:
+            self._parts[where] = part.split(self._config.quilt_block / 2)
+        smooth, detail = self._parts[where]
+        rng = np.random.default_rng([self._config.seed, 0, 2, KINDS.index(kind), number])
+        if kind == "quilted":
+            return part.level + _texture(detail, part.pixels, (self._side, self._side), self._config, rng)
+        return _windowed(_inpainted(part, smooth, detail, self._config, rng), self._side, rng)
 
 
 def _texture(

@@ -14,9 +14,8 @@ from napari_nanoseg.config.generate import CutPasteConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.generators import kernels
 from napari_nanoseg.generators.appearance import Appearance
-from napari_nanoseg.generators.backgrounds import cut_background, find_clean, make_backgrounds
-from napari_nanoseg.generators.particles import make_pool
-from napari_nanoseg.generators.sources import prepare_sources
+from napari_nanoseg.generators.backgrounds import cut_background
+from napari_nanoseg.generators.preparation import Preparation
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image, Sample
 
@@ -38,9 +37,10 @@ class CutPaste:
     Parameters
     ----------
     config : CutPasteConfig
-    sources : sequence of Sample
+    sources : sequence of Sample, or Preparation
         Annotated micrographs (Y, X) or (Y, X, C); colour becomes luminance. Those with another pixel size are rescaled
-        to that of the first.
+        to that of the first. A preparation of them makes the same images, keeps what it has made for the next generator
+        and makes backgrounds when they are needed: for previews, in one thread.
 
     Raises
     ------
@@ -50,15 +50,12 @@ class CutPaste:
         pixel size is not known.
     """
 
-    def __init__(self, config: CutPasteConfig, sources: Sequence[Sample]):
-        rng = np.random.default_rng([config.seed, 0, 1])
-        prepared, self.calibration = prepare_sources(sources)
-        clean = [find_clean(source, config.background_margin) for source in prepared]
-        self.config = config
-        self.pool = make_pool(prepared, [part.level for part in clean], config, rng)
-        self.backgrounds = make_backgrounds(clean, config, rng)
-        known = [source.coverage for source in prepared if source.coverage is not None]
-        self._coverage = float(np.mean(known)) if known else PARTLY_ANNOTATED_COVERAGE
+    def __init__(self, config: CutPasteConfig, sources: Sequence[Sample] | Preparation):
+        prepared = sources if isinstance(sources, Preparation) else Preparation(sources)
+        self.config, self.calibration = config, prepared.calibration
+        self.pool = prepared.pool(config)
+        self.backgrounds = prepared.backgrounds(config)
+        self._coverage = PARTLY_ANNOTATED_COVERAGE if prepared.coverage is None else prepared.coverage
         self._median_px = (
             config.size_median_nm / self.calibration.nm_per_pixel
             if config.size_distribution == "lognormal" and config.size_median_nm is not None
@@ -66,6 +63,8 @@ class CutPaste:
         )
         self._reach = max(kernels.EDGE_REACH, config.feather[1])
         self._check_sizes()
+        if prepared is not sources:
+            self.backgrounds.complete()
 
     @property
     def notices(self) -> list[str]:
@@ -87,8 +86,8 @@ class CutPaste:
         config = self.config
         rng = np.random.default_rng([config.seed, index])
         kind = config.backgrounds[rng.integers(len(config.backgrounds))]
-        canvases = self.backgrounds[kind]
-        canvas = cut_background(canvases[rng.integers(len(canvases))], (config.height, config.width), rng)
+        canvas = self.backgrounds.canvas(kind, int(rng.integers(self.backgrounds.each)))
+        canvas = cut_background(canvas, (config.height, config.width), rng)
         appearance = Appearance.draw(config, rng)
         instances = self._paste(canvas, rng)
         pixels = appearance.apply(canvas, config.dtype, rng)
