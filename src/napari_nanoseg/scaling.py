@@ -80,6 +80,10 @@ class ScaledView:
         """The whole scaled image."""
         return self.window((0, self.shape[0]), (0, self.shape[1]))
 
+    def geometry(self) -> ScaledView:
+        """The same view without the pixels of its source, which it does not hold in memory."""
+        return ScaledView(np.broadcast_to(np.float32(0), self.source.shape[:2]), self.factor)
+
     def _positions(self, index: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
         """Source coordinates of scaled pixels: their centres, kept inside the image."""
         step = self.source.shape[axis] / self.shape[axis]

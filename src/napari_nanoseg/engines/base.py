@@ -23,6 +23,61 @@ from napari_nanoseg.io.atomic import write_bytes, write_text
 from napari_nanoseg.io.model_cards import CARD, WEIGHTS
 from napari_nanoseg.samples import Image
 
+LEAST_PROBABILITY = 0.1
+"""For thresholds that are chosen later, docks keep what is at least so probable. Below it is mostly background."""
+
+
+class Found(ABC):
+    """What a network found in an image or stack, from which thresholds choose without running it again.
+
+    Attributes
+    ----------
+    config : SegmentConfig
+        That of the run, with the model's own thresholds where it had none.
+    floor : float
+        Lowest probability that can be asked for: less probable objects were not kept.
+    """
+
+    config: SegmentConfig
+    floor: float
+
+    @abstractmethod
+    def instances_steps(self, config: SegmentConfig | None = None) -> Generator[Event, None, Instances]:
+        """Choose the objects, yielding often; closing the generator cancels.
+
+        Parameters
+        ----------
+        config : SegmentConfig, optional
+            Only `probability`, `overlap` and `min_area` count; the first two are those of the run where it has none.
+
+        Returns
+        -------
+        Instances
+            The same as of a run with these thresholds, to the pixel.
+
+        Raises
+        ------
+        NanosegError
+            When the probability is below the floor.
+        """
+
+    def instances(self, config: SegmentConfig | None = None) -> Instances:
+        """Choose the objects; see :meth:`instances_steps`."""
+        return drain(self.instances_steps(config))
+
+    def thresholds(self, config: SegmentConfig) -> tuple[float, float, float]:
+        """Least probability, most overlap and least area that a config means."""
+        probability = self.config.probability if config.probability is None else config.probability
+        overlap = self.config.overlap if config.overlap is None else config.overlap
+        assert probability is not None
+        assert overlap is not None
+        if probability < self.floor:
+            raise NanosegError(
+                f"Objects less probable than {self.floor:.2g} were not kept; choose a higher probability or segment "
+                "again."
+            )
+        return probability, overlap, config.min_area
+
 
 class Model(ABC):
     """An engine's network with its card; made by training or :func:`~napari_nanoseg.engines.library.load_model`."""
@@ -31,8 +86,30 @@ class Model(ABC):
     network: nn.Module
 
     @abstractmethod
+    def detect_steps(
+        self, image: Image, config: SegmentConfig, floor: float | None = None
+    ) -> Generator[Event, None, Found]:
+        """Run the network over an image or stack, yielding often; closing the generator cancels.
+
+        Parameters
+        ----------
+        image : Image
+            Its planes are read one at a time.
+        config : SegmentConfig
+        floor : float, optional
+            Keep what is at least so probable, if that is less than the config or the model asks for; by default, only
+            that is kept.
+
+        Raises
+        ------
+        NanosegError
+            When the image does not suit the model.
+        """
+
     def segment_steps(self, image: Image, config: SegmentConfig) -> Generator[Event, None, Instances]:
         """Segment an image or stack, yielding progress after every tile; closing the generator cancels."""
+        found = yield from self.detect_steps(image, config)
+        return (yield from found.instances_steps())
 
     def segment(self, image: Image | np.ndarray[Any, Any], config: SegmentConfig | None = None) -> Instances:
         """Segment an image or a stack slice by slice.

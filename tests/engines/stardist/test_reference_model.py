@@ -10,9 +10,10 @@ import torch
 
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.library import load_model
+from napari_nanoseg.engines.stardist.candidates import outlines, paint
 from napari_nanoseg.engines.stardist.losses import stardist_losses
 from napari_nanoseg.engines.stardist.model import StarDistModel
-from napari_nanoseg.engines.stardist.predict import find_candidates, outlines, paint, run_network
+from napari_nanoseg.engines.stardist.predict import find_candidates, run_network
 from napari_nanoseg.events import drain
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView

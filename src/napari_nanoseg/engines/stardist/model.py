@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -17,12 +16,13 @@ from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.base import Model
 from napari_nanoseg.engines.device import choose_device
+from napari_nanoseg.engines.stardist.candidates import Candidates
+from napari_nanoseg.engines.stardist.found import Collector, StarDistFound
 from napari_nanoseg.engines.stardist.keras_files import read_keras, write_keras
 from napari_nanoseg.engines.stardist.network import StarDistNet
-from napari_nanoseg.engines.stardist.predict import Candidates, all_candidates, find_candidates, paint, run_network
+from napari_nanoseg.engines.stardist.predict import all_candidates, find_candidates, network_steps
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Progress, Stage
-from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
 
@@ -31,26 +31,6 @@ BENEFIT_OF_DOUBT = 0.05  # how much more probable the objects must be in an inve
 PROBE_PROBABILITY = 0.5  # a model's own high threshold would hide how doubtful the objects of a wrong polarity are
 PROBE = 512  # side of the middle piece on which both polarities are tried
 SAMPLED_PIXELS = 16_000_000  # above this, percentiles come from evenly spaced pixels
-
-
-@dataclass(frozen=True, eq=False)
-class Detection:
-    """What the network found in one plane, from which thresholds choose without running it again.
-
-    Parameters
-    ----------
-    candidates : Candidates
-        All above the lowest probability asked for.
-    view : ScaledView
-        The plane at working scale.
-    """
-
-    candidates: Candidates
-    view: ScaledView
-
-    def instances(self, probability: float, overlap: float) -> Instances:
-        """Objects above a probability after non-maximum suppression."""
-        return paint(self.candidates.at_least(probability).suppressed(overlap), self.view)
 
 
 class StarDistModel(Model):
@@ -90,10 +70,11 @@ class StarDistModel(Model):
         """
         write_keras(self.network, {name: float(value) for name, value in self.card.thresholds.items()}, {}, folder)
 
-    def segment_steps(self, image: Image, config: SegmentConfig) -> Generator[Event, None, Instances]:
-        """Segment an image or stack, yielding progress after every tile; closing the generator cancels."""
+    def detect_steps(
+        self, image: Image, config: SegmentConfig, floor: float | None = None
+    ) -> Generator[Event, None, StarDistFound]:
+        """Run the network over an image or stack; see the base class."""
         device, reason = choose_device(config.device)
-        planes = image.data if image.axes[0] in "ZT" else image.data[None]
         needed = self._memory(image.plane_shape, self.scale(image.calibration, config.diameter), config.tile)
         yield Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}")
         free = psutil.virtual_memory().available
@@ -104,50 +85,47 @@ class StarDistModel(Model):
             )
         probability = self.card.thresholds["prob"] if config.probability is None else config.probability
         overlap = self.card.thresholds["nms"] if config.overlap is None else config.overlap
-        found = []
-        for number, plane in enumerate(planes):
-            if len(planes) > 1:
-                yield Progress(number, len(planes), "slices")
-            flat = replace(image, data=plane, axes=image.axes.lstrip("ZT"), calibration=_in_plane(image.calibration))
-            detection = yield from self.detect(flat, config, probability, device)
-            instances = detection.instances(probability, overlap)
-            found.append(instances[instances.areas >= config.min_area] if config.min_area else instances)
-        return found[0] if image.axes[0] not in "ZT" else _stacked(found)
+        collector = Collector(probability, probability if floor is None else floor)
+        for number in range(image.planes):
+            if image.planes > 1:
+                yield Progress(number, image.planes, "slices")
+            plane = image.plane(number)
+            view = self._view(plane, config)
+            collector.add((yield from self._detect(view, plane.source, config, collector, device)))
+        return StarDistFound(
+            collector.planes,
+            view.geometry(),
+            image.axes[0] in "ZT",
+            config.model_copy(update={"probability": probability, "overlap": overlap}),
+            collector.floor,
+        )
 
-    def detect(
-        self, image: Image, config: SegmentConfig, probability: float, device: torch.device
-    ) -> Generator[Event, None, Detection]:
-        """Run the network over one plane.
+    def _view(self, plane: Image, config: SegmentConfig) -> ScaledView:
+        return ScaledView(self._channels(plane), self.scale(plane.calibration, config.diameter))
 
-        Parameters
-        ----------
-        image : Image
-            Axes ``YX`` or ``YXC``.
-        config : SegmentConfig
-            Its thresholds are not used.
-        probability : float
-            Lowest object probability that will be asked for.
-        device : torch.device
-        """
-        plane = self._channels(image)
-        view = ScaledView(plane, self.scale(image.calibration, config.diameter))
+    def _detect(
+        self, view: ScaledView, source: str, config: SegmentConfig, wanted: Collector, device: torch.device
+    ) -> Generator[Event, None, Candidates]:
+        """Run the network over one plane."""
         network = self.network.eval().to(device).to(memory_format=torch.channels_last)
-        normalisation = self._normalisation(view, image.source)
+        normalisation = self._normalisation(view, source)
         wish = config.invert or self.card.invert
         if wish == "auto":
-            wish = self._surer(network, view, normalisation, device)
+            wish = yield from self._surer(network, view, normalisation, device)
             if wish == "yes":
-                yield Notice(f"{image.source}: the contrast is inverted before segmenting (the model is surer so).")
-        candidates = yield from find_candidates(
-            network,
-            view,
-            _inverted(normalisation) if wish == "yes" else normalisation,
-            probability=probability,
-            border=self.card.border if config.border is None else config.border,
-            tile=config.tile,
-            device=device,
+                yield Notice(f"{source}: the contrast is inverted before segmenting (the model is surer so).")
+        return (
+            yield from find_candidates(
+                network,
+                view,
+                _inverted(normalisation) if wish == "yes" else normalisation,
+                probability=wanted.probability,
+                border=self.card.border if config.border is None else config.border,
+                tile=config.tile,
+                device=device,
+                floor=wanted.floor,
+            )
         )
-        return Detection(candidates, view)
 
     def scale(self, calibration: Calibration, diameter: float | None) -> float:
         """Factor by which an image is enlarged before the network sees it.
@@ -202,7 +180,7 @@ class StarDistModel(Model):
 
     def _surer(
         self, network: StarDistNet, view: ScaledView, normalisation: Normalisation, device: torch.device
-    ) -> Literal["yes", "no"]:
+    ) -> Generator[Event, None, Literal["yes", "no"]]:
         """Try both polarities on the middle of the image: that in which the objects found are more probable wins.
 
         Their number or area misleads: with the wrong polarity, a background can be full of doubtful objects. The mean
@@ -218,7 +196,7 @@ class StarDistModel(Model):
         pixels = view.window(spans[0], spans[1])
         means = []
         for offset, factor in (normalisation, _inverted(normalisation)):
-            maps = run_network(network, (pixels - offset) * factor, device)
+            maps = yield from network_steps(network, (pixels - offset) * factor, device)
             found = all_candidates(maps, network.config.grid, PROBE_PROBABILITY)
             kept = found.suppressed(self.card.thresholds["nms"]).prob
             means.append(float(kept.mean()) if len(kept) else 0.0)
@@ -241,20 +219,3 @@ def _inverted(normalisation: Normalisation) -> Normalisation:
     """Normalisation after which 0 and 1 are exchanged."""
     offset, factor = normalisation
     return np.asarray(offset + 1 / factor, np.float32), -factor
-
-
-def _in_plane(calibration: Calibration) -> Calibration:
-    return Calibration(calibration.pixel_size_nm[-2:]) if calibration.pixel_size_nm is not None else calibration
-
-
-def _stacked(slices: list[Instances]) -> Instances:
-    """Instances of slices as instances of the stack, one slice thick, with ids in order."""
-    shape = (len(slices), *slices[0].shape)
-    boxes = [
-        np.column_stack([np.full(len(s), z), s.boxes[:, :2], np.full(len(s), z + 1), s.boxes[:, 2:]])
-        for z, s in enumerate(slices)
-    ]
-    masks = tuple(mask[None] for s in slices for mask in s.masks)
-    scores = np.concatenate([s.scores for s in slices])
-    classes = np.concatenate([s.classes for s in slices])
-    return Instances.from_masks(shape, np.concatenate(boxes), masks, scores=scores, classes=classes)

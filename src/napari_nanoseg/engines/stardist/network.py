@@ -6,6 +6,7 @@ batch normalisations are named by Keras itself; they are numbered in build order
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import cast
 
 import torch
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 
 from napari_nanoseg.config.train import StarDistConfig
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import drain
 
+Output = tuple[Tensor, Tensor, Tensor | None]
 BATCH_NORM_EPSILON = 1e-3  # Keras' default, part of the published models
 BATCH_NORM_MOMENTUM = 0.1  # Keras' 0.99 (0.01 here) lags behind the weights in trainings of some hundred steps
 
@@ -157,8 +160,12 @@ class StarDistNet(nn.Module):
         step = max(self.divisor)
         return -(-total // step) * step
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def forward(self, x: Tensor) -> Output:
         """Compute ``(prob_logit, dist, class_logit)``; see the class."""
+        return drain(self.steps(x))
+
+    def steps(self, x: Tensor) -> Generator[None, None, Output]:
+        """Compute the same layer by layer, so that whoever waits for it can stop in between."""
         config, layers = self.config, self.layers
         depth, per_level = config.unet_n_depth, config.unet_n_conv_per_depth
         before = 0
@@ -166,25 +173,30 @@ class StarDistNet(nn.Module):
             for _ in range(self.convs_before):
                 x = layers[f"conv2d_{before}"](x)
                 before += 1
+                yield
             x = nn.functional.max_pool2d(x, pool)
         skips = []
         for level in range(depth):
             for conv in range(per_level):
                 x = layers[f"down_level_{level}_no_{conv}"](x)
+                yield
             skips.append(x)
             x = nn.functional.max_pool2d(x, config.unet_pool)
         for conv in (*range(per_level - 1), per_level):
             x = layers[f"middle_{conv}"](x)
+            yield
         for level in reversed(range(depth)):
             x = nn.functional.interpolate(x, scale_factor=[float(side) for side in config.unet_pool], mode="nearest")
             x = torch.cat([x, skips.pop()], dim=1)
             for conv in (*range(per_level - 1), per_level):
                 x = layers[f"up_level_{level}_no_{conv}"](x)
+                yield
         unet = x
         if "features" in layers:
             # A copy where the class head needs the U-Net's output too: activations work in place on their own input
             # only, which is always a fresh convolution output, so `unet` stays intact.
             x = layers["features"](x)
+            yield
         prob, dist = self.prob(x), self.dist(x)
         if self.prob_class is None:
             return prob, dist, None

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.engines.stardist.predict import all_candidates, paint
+from napari_nanoseg.engines.stardist.candidates import paint
+from napari_nanoseg.engines.stardist.predict import all_candidates
 from napari_nanoseg.events import Event, Progress
 from napari_nanoseg.scaling import ScaledView
 

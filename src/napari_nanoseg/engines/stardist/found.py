@@ -1,0 +1,92 @@
+"""What a StarDist network found, from which thresholds choose without running it again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import numpy as np
+
+from napari_nanoseg.config.segment import SegmentConfig
+from napari_nanoseg.engines.base import Found
+from napari_nanoseg.engines.stardist.candidates import Candidates, paint
+from napari_nanoseg.events import Event, Waiting
+from napari_nanoseg.instances import Instances
+from napari_nanoseg.scaling import ScaledView
+
+MOST_KEPT = 2_000_000
+"""Candidates of a stack that are kept for lower thresholds: 0.3 GB with 32 rays."""
+
+
+class StarDistFound(Found):
+    """The candidates of an image or of every plane of a stack; none of its pixels.
+
+    Parameters
+    ----------
+    planes : sequence of Candidates
+        All above `floor`.
+    view : ScaledView
+        Geometry of the planes at working scale.
+    stack : bool
+        Whether the result is a volume.
+    config : SegmentConfig
+        With the thresholds that were asked for, none of them empty.
+    floor : float
+        Lowest probability that can be asked for.
+    """
+
+    def __init__(
+        self, planes: Sequence[Candidates], view: ScaledView, stack: bool, config: SegmentConfig, floor: float
+    ):
+        self._planes, self._view, self._stack = planes, view, stack
+        self.config, self.floor = config, floor
+
+    def instances_steps(self, config: SegmentConfig | None = None) -> Generator[Event, None, Instances]:
+        """Choose among the candidates; see the base class."""
+        probability, overlap, min_area = self.thresholds(config or self.config)
+        slices = []
+        for candidates in self._planes:
+            yield Waiting()
+            above = candidates.at_least(probability).suppressed(overlap)
+            yield Waiting()
+            instances = paint(above, self._view)
+            slices.append(instances[instances.areas >= min_area] if min_area else instances)
+        return _stacked(slices) if self._stack else slices[0]
+
+
+class Collector:
+    """Gathers the candidates of one plane after the other; their number, and so the memory, is bounded.
+
+    Parameters
+    ----------
+    probability : float
+        Candidates above it are all kept.
+    floor : float
+        Those above this lower one are kept as long as there is room for them.
+    """
+
+    def __init__(self, probability: float, floor: float):
+        self.planes: list[Candidates] = []
+        self.probability = probability
+        self.floor = min(floor, probability)
+
+    def add(self, candidates: Candidates) -> None:
+        """Take one more plane; raise the floor when there are too many candidates."""
+        self.planes.append(candidates.at_least(self.floor))
+        if self.floor < self.probability and sum(map(len, self.planes)) > MOST_KEPT:
+            all_of_them = np.concatenate([plane.prob for plane in self.planes])
+            half = float(np.partition(all_of_them, -MOST_KEPT // 2)[-MOST_KEPT // 2])
+            self.floor = min(self.probability, half)
+            self.planes = [plane.at_least(self.floor) for plane in self.planes]
+
+
+def _stacked(slices: list[Instances]) -> Instances:
+    """Instances of slices as instances of the stack, one slice thick, with ids in order."""
+    shape = (len(slices), *slices[0].shape)
+    boxes = [
+        np.column_stack([np.full(len(s), z), s.boxes[:, :2], np.full(len(s), z + 1), s.boxes[:, 2:]])
+        for z, s in enumerate(slices)
+    ]
+    masks = tuple(mask[None] for s in slices for mask in s.masks)
+    scores = np.concatenate([s.scores for s in slices])
+    classes = np.concatenate([s.classes for s in slices])
+    return Instances.from_masks(shape, np.concatenate(boxes), masks, scores=scores, classes=classes)
