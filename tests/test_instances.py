@@ -239,3 +239,16 @@ def test_a_hole_and_a_second_piece_survive_as_one_polygon() -> None:
 def test_bad_input_gets_one_sentence(make: object, sentence: str) -> None:
     with pytest.raises(NanosegError, match=sentence):
         make()
+
+
+def test_planes_of_a_stack_keep_what_is_known_of_each_object():
+    labels = np.zeros((3, 8, 9), np.int32)
+    labels[:2, 2:5, 3:6], labels[1, 6, :] = 9, 4
+    stack = Instances.from_labels(labels, scores=[0.5, 0.9], classes=[1, 2])
+    planes = list(stack.planes())
+    assert [plane.ids.tolist() for plane in planes] == [[9], [4, 9], []]
+    for plane, expected in zip(planes, labels, strict=True):
+        assert np.array_equal(plane.to_labels(), expected)
+    assert planes[0].scores.tolist() == pytest.approx([0.9])
+    assert planes[1].classes.tolist() == [1, 2]
+    assert list(planes[0].planes()) == [planes[0]]

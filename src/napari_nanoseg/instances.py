@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -300,6 +300,26 @@ class Instances:
             classes=self.classes[chosen],
             ids=self.ids[chosen],
         )
+
+    def planes(self) -> Iterator[Self]:
+        """The slices of a stack one by one, each with the objects that reach into it, under their ids.
+
+        Objects of an image (Y, X) are one plane.
+        """
+        if len(self.shape) == 2:
+            yield self
+            return
+        first, last = self.boxes[:, 0], self.boxes[:, 3]
+        for number in range(self.shape[0]):
+            here = np.flatnonzero((first <= number) & (number < last))
+            yield self.from_masks(
+                self.shape[1:],
+                self.boxes[np.ix_(here, (1, 2, 4, 5))],
+                [self.masks[index][number - first[index]] for index in here],
+                self.scores[here],
+                self.classes[here],
+                self.ids[here],
+            )
 
     @property
     def areas(self) -> NDArray[np.int64]:

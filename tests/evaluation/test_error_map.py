@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_nanoseg import Image, NanosegError, evaluate
-from napari_nanoseg.evaluation.error_map import error_map, overlay, overlay_figure
+from napari_nanoseg.evaluation.error_map import error_map, overlay, overlay_figure, pixel_map
 
 
 @pytest.fixture
@@ -58,3 +58,15 @@ def test_the_figure_counts_and_keeps_every_pixel(case):
 def test_another_shape_is_refused(case):
     with pytest.raises(NanosegError, match="shape"):
         overlay_figure(np.zeros((40, 61)), *case)
+
+
+def test_pixels_are_compared_whatever_particle_they_belong_to():
+    truth, prediction = np.zeros((2, 4, 6), np.int64), np.zeros((2, 4, 6), np.uint8)
+    truth[0, 1:3, 0:4], prediction[0, 1:3, 2:6] = [[5, 5, 6, 6]] * 2, 9
+    truth[1, 0, 0] = -1
+    found = pixel_map(truth, prediction)
+    assert found.dtype == np.uint8
+    assert found[0].tolist() == [[0] * 6, [3, 3, 1, 1, 2, 2], [3, 3, 1, 1, 2, 2], [0] * 6]
+    assert not found[1].any()
+    with pytest.raises(NanosegError, match="shape"):
+        pixel_map(truth, prediction[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,9 @@ pytest.importorskip("qtpy")
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
-from napari_nanoseg import Calibration, measure
+from napari_nanoseg import measure
 from napari_nanoseg._gui.table import TableView, shown
-from napari_nanoseg.measurement.columns import COLUMNS, definition, heading, reading_order
+from napari_nanoseg.measurement.columns import heading
 
 UP, DOWN = Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder
 
@@ -135,26 +134,6 @@ def test_headings_say_what_a_column_is_and_its_unit(view) -> None:
     tip = view.model().headerData(column(view, "perimeter"), Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole)
     assert "perimeter" in tip
     assert "in px." in tip
-    assert definition("area_nm2").endswith("in nm².")
-    assert heading("feret_max_nm") == "Feret max (nm)"
-    assert (heading("my own"), definition("my own")) == ("my own", "")
-
-
-def test_sizes_come_first_and_pixels_after_nanometres() -> None:
-    table = measure(np.ones((3, 3), int), Calibration.of(2.0), np.ones((3, 3)))
-    order = reading_order(table.columns)
-    assert order[:3] == ["label", "equivalent_diameter_nm", "area_nm2"]
-    assert order[-1] == "perimeter"
-    assert sorted(order) == sorted(table.columns)
-
-
-def test_every_column_has_a_definition_that_the_docs_agree_with() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "measuring.md").read_text("utf-8")
-    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
-    documented = {row[1].strip(" `"): row[2].strip().replace("`", "") for row in rows}
-    for name, column in COLUMNS.items():
-        if not name.endswith(("_nm", "_nm2")):
-            assert documented[name] == column.meaning, name
 
 
 def test_nothing_to_show(qtbot, view) -> None:

@@ -10,6 +10,7 @@ import yaml
 
 from napari_nanoseg import Image, Instances, NanosegError, Sample, evaluate, read_image, write_sample
 from napari_nanoseg.config.evaluate import EvaluateJob
+from napari_nanoseg.evaluation.error_map import pixel_map
 from napari_nanoseg.evaluation.matching import pool
 from napari_nanoseg.events import Notice, Progress, drain
 from napari_nanoseg.io.images import write_labels
@@ -58,6 +59,8 @@ def test_out_holds_table_metrics_overlays_and_record(tmp_path, pairs):
         assert table.loc[name, "f1"] == pytest.approx(evaluate(*pair).f1)
     assert json.loads((out / "metrics.json").read_text()) == result.figures
     assert sorted(path.name for path in (out / "overlays").iterdir()) == ["one.png", "two.png"]
+    for name, pair in pairs.items():
+        assert np.array_equal(read_image(out / "pixels" / f"{name}.tif").data, pixel_map(*pair))
     record = yaml.safe_load((out / "run.yaml").read_text("utf-8"))
     assert len(record["inputs"]) == 6
     assert record["figures"]["f1"] == result.figures["f1"]
@@ -89,6 +92,21 @@ def test_overlays_without_a_micrograph(tmp_path, pairs):
     black = (picture == 0).all(axis=-1)
     assert sky_blue.any()
     assert black.mean() > 0.3
+
+
+def test_stacks_are_compared_slice_by_slice(tmp_path, pairs):
+    truth, prediction = (np.stack([pairs[name][index] for name in ("one", "two")]) for index in (0, 1))
+    write_labels(tmp_path / "a.tif", truth)
+    write_labels(tmp_path / "b.tif", prediction)
+    job = EvaluateJob(truth=tmp_path / "a.tif", prediction=tmp_path / "b.tif", out=tmp_path / "out")
+    figures = dict(drain(evaluate_job(job)).figures)
+    assert figures.pop("images") == 1
+    assert figures == pool([evaluate(*pair) for pair in pairs.values()]).figures()
+    assert sorted(path.name for path in (tmp_path / "out" / "overlays").iterdir()) == ["a_0.png", "a_1.png"]
+    assert read_image(tmp_path / "out" / "pixels" / "a.tif").data.shape == (2, 40, 50)
+    flat = job.model_copy(update={"images": (tmp_path / "truth" / "images" / "one.tif",)})
+    with pytest.raises(NanosegError, match="shape"):
+        drain(evaluate_job(flat))
 
 
 def test_coco_keeps_overlapping_truth_and_prediction(tmp_path):

@@ -106,6 +106,21 @@ def test_a_dataset_with_overlaps_and_micrographs(tmp_path):
     assert notices(events) == []
 
 
+def test_stacks_are_measured_slice_by_slice_also_beside_images(tmp_path, labels):
+    other = np.where(labels == 3, 3, 0)
+    write_labels(tmp_path / "in" / "stack.tif", np.stack([labels, other]), Calibration.of(2.0))
+    out = tmp_path / "t.csv"
+    drain(measure_job(MeasureJob(labels=(tmp_path / "in",), out=out)))
+    table = read_table(out)
+    assert table.columns[:2].tolist() == ["slice", "label"]
+    assert table.equals(measure(np.stack([labels, other]), Calibration.of(2.0)).astype(table.dtypes))
+    write_labels(tmp_path / "in" / "plane.tif", labels, Calibration.of(2.0))
+    drain(measure_job(MeasureJob(labels=(tmp_path / "in",), out=out)))
+    table = read_table(out)
+    assert table.columns[:3].tolist() == ["image", "slice", "label"]
+    assert table.groupby("image")["slice"].max().to_dict() == {"plane": 0, "stack": 1}
+
+
 def test_config_beats_label_tags_beat_the_micrograph(tmp_path, labels):
     write_image(tmp_path / "image" / "a.tif", Image(np.arange(4800.0).reshape(60, 80), "YX", Calibration.of(7.0)))
     write_labels(tmp_path / "plain" / "a.png", labels)
@@ -164,6 +179,7 @@ def test_bad_input_is_refused_and_nothing_is_written(tmp_path, labels):
     write_labels(tmp_path / "b" / "a.tif", labels)
     write_labels(tmp_path / "size" / "c.tif", labels, Calibration.of(1.0))
     write_labels(tmp_path / "stack.tif", np.stack([labels, labels]))
+    write_image(tmp_path / "grey.tif", Image(np.arange(4800.0).reshape(60, 80)))
     write_image(tmp_path / "small" / "a.tif", Image(np.arange(12.0).reshape(3, 4)))
     (tmp_path / "empty").mkdir()
     before = sorted(tmp_path.rglob("*"))
@@ -173,7 +189,7 @@ def test_bad_input_is_refused_and_nothing_is_written(tmp_path, labels):
     refused("called a", labels=(a, tmp_path / "b"), out=out)
     refused("called a|same name", labels=(a,), images=(a, tmp_path / "b"), out=out)
     refused("pixel size of a is not known", labels=(a, tmp_path / "size"), out=out)
-    refused("one by one", labels=(tmp_path / "stack.tif",), out=out)
+    refused(r"\(60, 80\).*\(2, 60, 80\)", labels=(tmp_path / "stack.tif",), images=(tmp_path / "grey.tif",), out=out)
     refused(r"a\.tif.*\(3, 4\)", labels=(a,), images=(tmp_path / "small",), out=out)
     refused(r"\.xlsx", labels=(a,), out=tmp_path / "out" / "t.txt")
     assert sorted(tmp_path.rglob("*")) == before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from skimage.morphology import convex_hull_image
 
 from napari_nanoseg import Calibration, Image, Instances, NanosegError, measure
 from napari_nanoseg.io.images import read_labels
+from napari_nanoseg.measurement.particles import measuring
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 14), st.integers(1, 14))).filter(lambda mask: mask.any())
 
@@ -131,8 +132,16 @@ def test_pieces_above_each_other():
     assert (row["rectangle_length"], row["rectangle_width"], row["orientation_deg"]) == (30, 4, 90)
 
 
+def three_pixels() -> NDArray[np.bool_]:
+    """The smallest Feret diameter lies across no edge of the hull, because pixels have corners of their own."""
+    mask = np.zeros((7, 8), bool)
+    mask[[0, 4, 6], [0, 5, 3]] = True
+    return mask
+
+
 @settings(max_examples=60, deadline=None)
 @given(MASKS)
+@example(three_pixels())
 def test_any_mask_agrees_with_scikit_image_and_with_geometry(mask):
     row, padded = one(mask), np.pad(mask, 3)
     region = regionprops(padded.astype(np.uint8))[0]
@@ -211,12 +220,53 @@ def test_no_particles_give_an_empty_table_with_all_columns():
     assert (empty.dtypes == full.dtypes).all()
 
 
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_every_slice_of_a_stack_is_measured_on_its_own(channels):
+    rng = np.random.default_rng(0)
+    labels = np.zeros((3, 20, 30), np.uint16)
+    labels[0, 2:9, 3:8], labels[0, 5:9, 20:30] = 7, 4
+    labels[2, 2:5, 3:9] = 7
+    image = Image(rng.random((3, 20, 30, *channels)), "ZYX" + "C" * len(channels), Calibration((9.0, 2.0, 2.0)))
+    table = measure(labels, image=image)
+    assert next(iter(table.columns)) == "slice"
+    assert table[["slice", "label"]].to_numpy().tolist() == [[0, 4], [0, 7], [2, 7]]
+    for number in (0, 2):
+        alone = measure(labels[number], Calibration.of(2.0), image.data[number])
+        found = table[table["slice"] == number].drop(columns="slice").reset_index(drop=True)
+        assert found.equals(alone)
+    assert measure(Instances.from_labels(labels), image=image).equals(table)
+    assert table["touches_border"].tolist() == [True, False, False]
+
+
+def test_an_empty_stack_gives_an_empty_table():
+    full, empty = measure(np.ones((2, 3, 3), int)), measure(np.zeros((2, 3, 3), int))
+    assert len(empty) == 0
+    assert list(empty.columns) == list(full.columns)
+    assert (empty.dtypes == full.dtypes).all()
+
+
+def test_measuring_can_be_followed():
+    labels = np.arange(1200).reshape(30, 40)
+    steps, events = measuring(labels), []
+    while True:
+        try:
+            events.append(next(steps))
+        except StopIteration as stop:
+            table = stop.value
+            break
+    assert [event.done for event in events] == [500, 1000, 1199]
+    assert {event.total for event in events} == {1199}
+    assert table["label"].tolist() == list(range(1, 1200))
+
+
 def test_bad_input_is_refused_in_one_sentence():
     labels = np.ones((4, 4), int)
     with pytest.raises(NanosegError, match="not square"):
         measure(labels, Calibration((1.0, 2.0)))
-    with pytest.raises(NanosegError, match="one by one"):
-        measure(np.ones((2, 4, 4), int))
+    with pytest.raises(NanosegError, match="give an image or one stack"):
+        measure(np.ones((2, 2, 4, 4), int))
+    with pytest.raises(NanosegError, match=r"shape \(4, 4\) but the labels \(2, 4, 4\)"):
+        measure(np.ones((2, 4, 4), int), image=np.ones((4, 4)))
     with pytest.raises(NanosegError, match=r"shape \(4, 5\)"):
         measure(labels, image=np.ones((4, 5)))
     with pytest.raises(NanosegError, match="whole numbers"):

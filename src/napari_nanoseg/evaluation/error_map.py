@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 COLOURS = {"true_positives": "#56B4E9", "false_positives": "#E69F00", "false_negatives": "#CC79A7"}
 """Sky blue, orange and purple of Okabe and Ito, which colour-blind readers tell apart (jfly.uni-koeln.de/color)."""
+BOTH, ONLY_PREDICTED, ONLY_TRUE = 1, 2, 3
+"""Values of a map of pixels."""
 TITLES = {"true_positives": "found: {} TP", "false_positives": "not there: {} FP", "false_negatives": "missed: {} FN"}
 OPACITY = 0.35
 
@@ -50,6 +52,37 @@ def error_map(
     right = np.isin(prediction.ids, evaluation.prediction_ids)
     missed = ~np.isin(truth.ids, evaluation.truth_ids)
     return ErrorMap(prediction[right].to_labels(), prediction[~right].to_labels(), truth[missed].to_labels())
+
+
+def pixel_map(truth: Instances | NDArray[Any], prediction: Instances | NDArray[Any]) -> NDArray[np.uint8]:
+    """Compare particle and background pixel by pixel, whatever particle a pixel belongs to.
+
+    Parameters
+    ----------
+    truth, prediction : Instances or integer array, shape (Y, X) or (Z, Y, X)
+        What is compared; above 0 is particle.
+
+    Returns
+    -------
+    uint8 array, of the same shape
+        1 where both have a particle, 2 where only the prediction has one, 3 where only the truth has one, else 0.
+
+    Raises
+    ------
+    NanosegError
+        When the shapes differ.
+    """
+    true, predicted = (
+        (item.to_labels() if isinstance(item, Instances) else np.asarray(item)) > 0 for item in (truth, prediction)
+    )
+    if true.shape != predicted.shape:
+        raise NanosegError(
+            f"The truth has the shape {true.shape} but the prediction {predicted.shape}; "
+            "compare label images of the same micrograph."
+        )
+    found = np.zeros(true.shape, dtype=np.uint8)
+    found[true & predicted], found[predicted & ~true], found[true & ~predicted] = BOTH, ONLY_PREDICTED, ONLY_TRUE
+    return found
 
 
 def overlay(image: NDArray[Any], errors: ErrorMap) -> NDArray[np.uint8]:

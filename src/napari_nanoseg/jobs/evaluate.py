@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.evaluation.error_map import overlay_figure
-from napari_nanoseg.evaluation.matching import evaluate, pool
+from napari_nanoseg.evaluation.comparison import Comparison, comparing
+from napari_nanoseg.evaluation.error_map import overlay_figure, pixel_map
+from napari_nanoseg.evaluation.matching import Evaluation, pool
 from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.figures import write_figure
-from napari_nanoseg.io.images import read_image
+from napari_nanoseg.io.images import read_image, write_image
 from napari_nanoseg.io.label_files import LabelFile, find_images, find_labels, partners
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.tables import write_table
+from napari_nanoseg.samples import Image
 
 
 def evaluate_job(job: EvaluateJob) -> Job:
     """Compare every true label image with the prediction of the same stem; two single files need no common stem.
 
-    With `out`, writes ``evaluation.csv`` (a row per image), ``metrics.json`` (the figures of all images together),
-    ``overlays/STEM.png`` (over the micrograph where there is one, else over black) and ``run.yaml``. The figures are
-    the pooled ones of :class:`~napari_nanoseg.evaluation.matching.Evaluation` and `images`, their number.
+    Stacks are compared slice by slice. With `out`, writes ``evaluation.csv`` (a row per image), ``metrics.json`` (the
+    figures of all images together), ``overlays/STEM.png`` (over the micrograph where there is one, else over black;
+    ``STEM_NUMBER.png`` for the slices of a stack), ``pixels/STEM.tif`` (the map of
+    :func:`~napari_nanoseg.evaluation.error_map.pixel_map`) and ``run.yaml``. The figures are the pooled ones of
+    :class:`~napari_nanoseg.evaluation.matching.Evaluation` and `images`, their number.
 
     Raises
     ------
@@ -44,35 +51,102 @@ def evaluate_job(job: EvaluateJob) -> Job:
     yield Stage("evaluate", f"Comparing {len(truths)} image{'s' if len(truths) > 1 else ''}")
     evaluations = {}
     for done, (name, true_file) in enumerate(truths.items(), start=1):
-        truth, prediction = true_file.read(), predictions[name].read()
         try:
-            evaluations[name] = evaluate(truth, prediction, job.config.iou_threshold)
+            truth, prediction = true_file.read(), predictions[name].read()
+            comparison = yield from comparing(truth, prediction, job.config.iou_threshold)
+            evaluations[name] = comparison.evaluation
             if job.out is not None:
-                image = read_image(images[name]) if name in images else np.zeros(truth.shape)
-                figure = overlay_figure(image, truth, prediction, evaluations[name])
-                write_figure(figure, job.out / "overlays" / f"{name}.png")
+                image = read_image(images[name]) if name in images else None
+                yield from write_pictures(job.out, name, comparison, image, true_file.calibration)
         except NanosegError as error:
-            raise NanosegError(f"{name}: {error}") from error
+            raise NanosegError(str(error) if name in str(error) else f"{name}: {error}") from error
         yield Progress(done, len(truths), "images")
 
     figures = pool(evaluations.values()).figures() | {"images": len(evaluations)}
     if job.out is None:
         return JobResult(figures)
 
+    files = write_figures(job.out, evaluations, figures)
+    inputs = {file.path for name in truths for file in (truths[name], predictions[name])}
+    inputs |= {images[name] for name in images.keys() & truths.keys()}
+    files["run_record"] = job.out / "run.yaml"
+    write_run_record(files["run_record"], run_record(job, sorted(inputs), figures=figures, started=started))
+    return JobResult(figures, {name: str(path) for name, path in files.items()})
+
+
+def write_pictures(
+    out: Path, name: str, comparison: Comparison, image: Image | None, calibration: Calibration
+) -> Generator[Progress, None, None]:
+    """Write overlay and map of pixels of one comparison.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the result.
+    name : str
+        Stem of the files.
+    comparison : Comparison
+    image : Image, optional
+        The micrograph; black without one.
+    calibration : Calibration
+        Pixel size, for the map.
+
+    Yields
+    ------
+    Progress
+        In overlays, for a stack.
+
+    Raises
+    ------
+    NanosegError
+        When the micrograph has another shape or a file cannot be written.
+    """
+    slices = len(comparison.truth)
+    stacked = len(comparison.shape) == 3
+    pixels = np.stack([pixel_map(*pair) for pair in zip(comparison.truth, comparison.prediction, strict=True)])
+    axes = "ZYX" if stacked else "YX"
+    if image is not None and (image.axes[0] in "ZT") != stacked:
+        raise NanosegError(
+            f"The image has the shape {image.data.shape} but its labels {comparison.shape}; "
+            "choose the micrograph of these labels."
+        )
+    write_image(
+        out / "pixels" / f"{name}.tif", Image(pixels.reshape(comparison.shape), axes, calibration, "map of pixels")
+    )
+    for number, (truth, prediction, evaluation) in enumerate(
+        zip(comparison.truth, comparison.prediction, comparison.evaluations, strict=True)
+    ):
+        plane = np.zeros(truth.shape) if image is None else np.asarray(image.data[number] if stacked else image.data)
+        stem = f"{name}_{number:0{len(str(slices - 1))}}" if stacked else name
+        write_figure(overlay_figure(plane, truth, prediction, evaluation), out / "overlays" / f"{stem}.png")
+        if stacked:
+            yield Progress(number + 1, slices, "overlays")
+
+
+def write_figures(out: Path, evaluations: Mapping[str, Evaluation], figures: Mapping[str, Any]) -> dict[str, Path]:
+    """Write the table per image and the figures of all images together.
+
+    Returns
+    -------
+    dict of str to Path
+        What the folder has now, by name, pictures included.
+
+    Raises
+    ------
+    NanosegError
+        When a file cannot be written.
+    """
     from pandas import DataFrame
 
     files = {
-        "table": job.out / "evaluation.csv",
-        "metrics": job.out / "metrics.json",
-        "overlays": job.out / "overlays",
-        "run_record": job.out / "run.yaml",
+        "table": out / "evaluation.csv",
+        "metrics": out / "metrics.json",
+        "overlays": out / "overlays",
+        "pixels": out / "pixels",
     }
     write_table(DataFrame([{"image": name} | one.figures() for name, one in evaluations.items()]), files["table"])
     write_text(files["metrics"], json.dumps(figures, indent=2) + "\n")
-    inputs = {file.path for name in truths for file in (truths[name], predictions[name])}
-    inputs |= {images[name] for name in images.keys() & truths.keys()}
-    write_run_record(files["run_record"], run_record(job, sorted(inputs), figures=figures, started=started))
-    return JobResult(figures, {name: str(path) for name, path in files.items()})
+    return files
 
 
 def _need_partners(truths: dict[str, LabelFile], predictions: dict[str, LabelFile], where: Path) -> None:

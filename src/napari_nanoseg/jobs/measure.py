@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.measure import MeasureJob
@@ -18,9 +19,12 @@ from napari_nanoseg.measurement.distributions import distribution_figure, size_s
 from napari_nanoseg.measurement.particles import measure
 from napari_nanoseg.samples import Image
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 
 def measure_job(job: MeasureJob) -> Job:
-    """Measure label images into one table.
+    """Measure label images, stacks slice by slice, into one table.
 
     Writes the table, beside it ``STEM_distribution.png`` and ``.svg`` (when a particle counts) and ``TABLE.run.yaml``.
     The pixel size is the config's, else that of the label image's tags, else the micrograph's. The figures are those
@@ -32,8 +36,6 @@ def measure_job(job: MeasureJob) -> Job:
         When a file cannot be read or written, labels and micrograph differ in shape, or the pixel size of only some
         images is known.
     """
-    from pandas import concat
-
     started = datetime.now(UTC)
     if job.out.suffix.lower() not in TABLE_SUFFIXES:
         raise NanosegError(f"The table {job.out} must end in {' or '.join(TABLE_SUFFIXES)}; rename it.")
@@ -43,7 +45,8 @@ def measure_job(job: MeasureJob) -> Job:
         yield Notice(f"{images[name]} is not measured: there are no labels called {name}.")
 
     yield Stage("measure", f"Measuring {len(files)} label image{'s' if len(files) > 1 else ''}")
-    tables, sizes = [], {}
+    tables: dict[str, DataFrame] = {}
+    sizes = {}
     for done, (name, file) in enumerate(files.items(), start=1):
         image = read_image(images[name]) if name in images else None
         if image is None and job.images:
@@ -51,18 +54,15 @@ def measure_job(job: MeasureJob) -> Job:
         instances, calibration = file.read(), _calibration(job.config.pixel_size_nm, file, image)
         sizes[name] = calibration.known
         try:
-            table = measure(instances, calibration, image)
+            tables[name] = measure(instances, calibration, image)
         except NanosegError as error:
             raise NanosegError(f"{file.path}: {error}") from error
-        if len(files) > 1:
-            table.insert(0, "image", name)
-        tables.append(table)
         yield Progress(done, len(files), "images")
     _need_one_unit(sizes)
     if not any(sizes.values()):
         yield Notice("The pixel size is not known: lengths are in pixels. Give the pixel size to get nanometres.")
 
-    table = concat(tables, ignore_index=True)
+    table = _joined(tables)
     figures = size_summary(table, job.config.exclude_border)
     yield Stage("write", f"Writing {len(table)} particles to {job.out}")
     write_table(table, job.out)
@@ -79,6 +79,20 @@ def measure_job(job: MeasureJob) -> Job:
     inputs = {file.path for file in files.values()} | {images[name] for name in images.keys() & files.keys()}
     write_run_record(record, run_record(job, sorted(inputs), figures=figures, started=started))
     return JobResult(figures, {name: str(path) for name, path in (written | {"run_record": record}).items()})
+
+
+def _joined(tables: dict[str, DataFrame]) -> DataFrame:
+    """One table; several images get a column with their name, an image beside stacks counts as slice 0."""
+    from pandas import concat
+
+    if len(tables) == 1:
+        return next(iter(tables.values()))
+    stacks = any("slice" in table for table in tables.values())
+    for name, table in tables.items():
+        if stacks and "slice" not in table:
+            table.insert(0, "slice", 0)
+        table.insert(0, "image", name)
+    return concat(tables.values(), ignore_index=True)
 
 
 def _label_files(paths: tuple[Path, ...]) -> dict[str, LabelFile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Progress, drain
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.measurement.shape import Shape, shape_of
 from napari_nanoseg.samples import Image
@@ -27,6 +29,9 @@ POWER = {
 }
 """Columns in pixels that also come in nanometres, and the power of the pixel size they are multiplied with."""
 
+STEP = 500
+"""Particles measured between two events: about 0.2 s."""
+
 
 def measure(
     instances: Instances | NDArray[Any],
@@ -37,17 +42,18 @@ def measure(
 
     Parameters
     ----------
-    instances : Instances or integer array, shape (Y, X)
-        The particles, or a label image (0 is background).
+    instances : Instances or integer array, shape (Y, X) or (Z, Y, X)
+        The particles, or a label image (0 is background). In a stack, every slice is measured on its own.
     calibration : Calibration, optional
         Pixel size; taken from `image` when that is an :class:`Image` and this is not given.
-    image : Image or array, shape (Y, X) or (Y, X, C), optional
-        The micrograph, for the mean intensity (of all channels).
+    image : Image or array, optional
+        The micrograph, for the mean intensity (of all channels): the shape of the labels, channels last.
 
     Returns
     -------
     pandas.DataFrame
-        One row per particle in the order of `instances`. Columns: ``label``, ``class``, ``score``,
+        One row per particle in the order of `instances`; for a stack, slice by slice, with one row for every slice
+        that a particle reaches into. Columns: for a stack ``slice``; ``label``, ``class``, ``score``,
         ``centroid_row``, ``centroid_column``, ``area``, ``equivalent_diameter``, ``rectangle_length``,
         ``rectangle_width``, ``aspect_ratio``, ``feret_max``, ``feret_min``, ``perimeter``, ``circularity``,
         ``solidity``, ``extent``, ``orientation_deg``, ``touches_border``; with an image ``mean_intensity``; with a
@@ -58,17 +64,58 @@ def measure(
     Raises
     ------
     NanosegError
-        For a volume, an image of another shape, or pixels that are not square.
+        For labels of more than three dimensions, an image of another shape, or pixels that are not square.
     """
-    from pandas import DataFrame
+    return drain(measuring(instances, calibration, image))
+
+
+def measuring(
+    instances: Instances | NDArray[Any],
+    calibration: Calibration | None = None,
+    image: Image | NDArray[Any] | None = None,
+) -> Generator[Progress, None, DataFrame]:
+    """Do what :func:`measure` does in steps of some hundred particles or one slice, so that it can be followed.
+
+    Yields
+    ------
+    Progress
+        In particles, or in slices.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    from pandas import concat
 
     if not isinstance(instances, Instances):
         instances = Instances.from_labels(np.asarray(instances))
-    if len(instances.shape) != 2:
-        raise NanosegError(f"Labels of shape {instances.shape} are a stack; measure its slices one by one.")
+    if len(instances.shape) not in (2, 3):
+        raise NanosegError(f"Labels of shape {instances.shape} cannot be measured; give an image or one stack.")
     if calibration is None:
         calibration = image.calibration if isinstance(image, Image) else Calibration()
     nm_per_pixel = calibration.nm_per_pixel if calibration.known else None
+    pixels = image.data if isinstance(image, Image) else image
+    _need_same_shape(instances, pixels)
+
+    tables = []
+    if len(instances.shape) == 2:
+        for start in range(0, max(len(instances), 1), STEP):
+            part = instances[start : start + STEP]
+            tables.append(_table(part, nm_per_pixel, None if pixels is None else np.asarray(pixels)))
+            yield Progress(min(start + STEP, len(instances)), len(instances), "particles")
+        return concat(tables, ignore_index=True)
+    depth = instances.shape[0]
+    for number, plane in enumerate(instances.planes()):
+        table = _table(plane, nm_per_pixel, None if pixels is None else np.asarray(pixels[number]))
+        table.insert(0, "slice", np.int64(number))
+        tables.append(table)
+        yield Progress(number + 1, depth, "slices")
+    return concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+
+
+def _table(instances: Instances, nm_per_pixel: float | None, pixels: NDArray[Any] | None) -> DataFrame:
+    """Measure the particles of one plane."""
+    from pandas import DataFrame
 
     corners = instances.boxes[:, :2]
     shapes = np.array([shape_of(mask) for mask in instances.masks], dtype=np.float64)
@@ -94,8 +141,8 @@ def measure(
         "orientation_deg": found["orientation_deg"],
         "touches_border": instances.touches_border,
     }
-    if image is not None:
-        columns["mean_intensity"] = _mean_intensities(instances, image)
+    if pixels is not None:
+        columns["mean_intensity"] = _mean_intensities(instances, pixels)
     if nm_per_pixel is not None:
         for name, power in POWER.items():
             columns[in_nm(name)] = columns[name] * nm_per_pixel**power
@@ -107,15 +154,18 @@ def in_nm(name: str) -> str:
     return f"{name}_nm{POWER[name] if POWER[name] > 1 else ''}"
 
 
-def _mean_intensities(instances: Instances, image: Image | NDArray[Any]) -> NDArray[np.float64]:
-    data = np.asarray(image.data if isinstance(image, Image) else image)
-    if data.shape[:2] != instances.shape or data.ndim > 3:
+def _need_same_shape(instances: Instances, pixels: NDArray[Any] | None) -> None:
+    shape, ndim = instances.shape, len(instances.shape)
+    if pixels is not None and (pixels.shape[:ndim] != shape or pixels.ndim > ndim + 1):
         raise NanosegError(
-            f"The image has the shape {data.shape} but the labels {instances.shape}; measure the labels of this image."
+            f"The image has the shape {pixels.shape} but the labels {shape}; measure the labels of this image."
         )
+
+
+def _mean_intensities(instances: Instances, pixels: NDArray[Any]) -> NDArray[np.float64]:
     return np.array(
         [
-            data[row0:row1, column0:column1][mask].mean(dtype=np.float64)
+            pixels[row0:row1, column0:column1][mask].mean(dtype=np.float64)
             for (row0, column0, row1, column1), mask in zip(instances.boxes.tolist(), instances.masks, strict=True)
         ],
         dtype=np.float64,

@@ -120,7 +120,7 @@ def _calipers(hull: NDArray[np.int64], edges: NDArray[np.int64]) -> tuple[float,
     short, long = sorted((float(lengths[best]), float(widths[best])))
     between = np.abs(hull[:, None] - hull)
     squares = between[..., 0] ** 2 + between[..., 1] ** 2 + 2 * between.max(axis=2) + 1
-    return long, short, math.sqrt(int(squares.max())), float(widths.min())
+    return long, short, math.sqrt(int(squares.max())), float(min(lengths.min(), widths.min()))
 
 
 def _convex_area(hull: NDArray[np.int64], edges: NDArray[np.int64]) -> int:

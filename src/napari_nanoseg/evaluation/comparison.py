@@ -1,0 +1,115 @@
+"""One prediction beside its truth, slice by slice: the figures, and what became of every particle."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.evaluation.error_map import ErrorMap, error_map
+from napari_nanoseg.evaluation.matching import Evaluation, evaluate, pool
+from napari_nanoseg.events import Progress
+from napari_nanoseg.instances import Instances
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Outcome = Literal["TP", "FP", "FN"]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Slices of truth and prediction with the evaluation of each; an image is one slice.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (Y, X) or (Z, Y, X) of what was compared.
+    truth, prediction : tuple of Instances
+        Slice by slice.
+    evaluations : tuple of Evaluation
+        Slice by slice, at the same threshold.
+    """
+
+    shape: tuple[int, ...]
+    truth: tuple[Instances, ...]
+    prediction: tuple[Instances, ...]
+    evaluations: tuple[Evaluation, ...]
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """All slices together."""
+        return self.evaluations[0] if len(self.evaluations) == 1 else pool(self.evaluations)
+
+    def errors(self) -> ErrorMap:
+        """Where particles were found, are not there, and were missed, in label images of `shape`."""
+        slices = [error_map(*each) for each in zip(self.truth, self.prediction, self.evaluations, strict=True)]
+        return ErrorMap(*(np.stack(each).reshape(self.shape) for each in zip(*slices, strict=True)))
+
+    def particles(self) -> DataFrame:
+        """What became of every particle.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``slice`` (0 for an image), ``label``, ``outcome`` (``TP`` and ``FP``: predicted particles, ``FN``: true
+            ones), ``iou`` (with its partner; 0 without one) and ``partner`` (label of the true particle, 0 for none).
+        """
+        from pandas import DataFrame
+
+        rows: list[tuple[int, int, Outcome, float, int]] = []
+        for number, (truth, prediction, found) in enumerate(
+            zip(self.truth, self.prediction, self.evaluations, strict=True)
+        ):
+            right = dict(zip(found.prediction_ids.tolist(), zip(found.ious, found.truth_ids, strict=True), strict=True))
+            for label in prediction.ids.tolist():
+                iou, partner = right.get(label, (0.0, 0))
+                rows.append((number, label, "TP" if label in right else "FP", float(iou), int(partner)))
+            missed = truth.ids[~np.isin(truth.ids, found.truth_ids)]
+            rows.extend((number, label, "FN", 0.0, 0) for label in missed.tolist())
+        return DataFrame(rows, columns=["slice", "label", "outcome", "iou", "partner"])
+
+
+def comparing(
+    truth: Instances, prediction: Instances, iou_threshold: float = 0.5
+) -> Generator[Progress, None, Comparison]:
+    """Compare an image, or a stack slice by slice: a particle that reaches through several slices counts in each.
+
+    Parameters
+    ----------
+    truth, prediction : Instances, shape (Y, X) or (Z, Y, X)
+        The particles.
+    iou_threshold : float
+        As in :func:`~napari_nanoseg.evaluation.matching.evaluate`.
+
+    Yields
+    ------
+    Progress
+        In slices, for a stack.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    NanosegError
+        When the shapes differ or the threshold is out of range.
+    """
+    if truth.shape != prediction.shape:
+        raise NanosegError(
+            f"The truth has the shape {truth.shape} but the prediction {prediction.shape}; "
+            "compare label images of the same micrograph."
+        )
+    trues, predicted, evaluations = [], [], []
+    for true_plane, predicted_plane in zip(truth.planes(), prediction.planes(), strict=True):
+        trues.append(true_plane)
+        predicted.append(predicted_plane)
+        evaluations.append(evaluate(true_plane, predicted_plane, iou_threshold))
+        if len(truth.shape) == 3:
+            yield Progress(len(trues), truth.shape[0], "slices")
+    return Comparison(truth.shape, tuple(trues), tuple(predicted), tuple(evaluations))
