@@ -314,7 +314,7 @@ class Instances:
             here = np.flatnonzero((first <= number) & (number < last))
             yield self.from_masks(
                 self.shape[1:],
-                self.boxes[np.ix_(here, [1, 2, 4, 5])],
+                self.boxes[here][:, [1, 2, 4, 5]],
                 [self.masks[index][number - first[index]] for index in here],
                 self.scores[here],
                 self.classes[here],
