@@ -9,6 +9,9 @@ from pydantic import Field
 
 from napari_nanoseg.config.base import Config, Device
 
+LEAST_PROBABILITY = 0.1
+"""Docks keep what is at least so probable, for thresholds that are chosen later. Below it is mostly background."""
+
 
 class SegmentConfig(Config):
     """How a model is applied to an image."""

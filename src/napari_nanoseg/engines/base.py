@@ -23,9 +23,6 @@ from napari_nanoseg.io.atomic import write_bytes, write_text
 from napari_nanoseg.io.model_cards import CARD, WEIGHTS
 from napari_nanoseg.samples import Image
 
-LEAST_PROBABILITY = 0.1
-"""For thresholds that are chosen later, docks keep what is at least so probable. Below it is mostly background."""
-
 
 class Found(ABC):
     """What a network found in an image or stack, from which thresholds choose without running it again.

@@ -53,3 +53,9 @@ def choose_device(wish: str) -> tuple[torch.device, str]:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise NanosegError("The device 'mps' is not there; choose 'auto' or 'cpu'.")
     return device, f"Using {wish}, as asked."
+
+
+def use_threads(count: int) -> None:
+    """Let networks use so many cores of this process; 0: as many as torch chooses."""
+    if count:
+        torch.set_num_threads(count)

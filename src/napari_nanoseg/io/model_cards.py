@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,13 @@ from napari_nanoseg.errors import NanosegError
 
 CARD = "model.yaml"
 WEIGHTS = "weights.safetensors"
+CHECKPOINT, HISTORY, PREVIEW, JOB = "checkpoint.pt", "history.csv", "preview.png", "job.yaml"
+"""What a training leaves beside them: where it stands, its losses, a picture, and the job to resume it with."""
 KERAS_CONFIG = "config.json"
 KERAS_WEIGHTS = (".h5", ".hdf5")
+KERAS_THRESHOLDS_FILE = "thresholds.json"
+KERAS_THRESHOLDS = {"prob": 0.5, "nms": 0.4}
+"""The original's, where there is no valid file of thresholds."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,15 @@ class ModelEntry:
         None for models of the original StarDist, and when the card cannot be read.
     problem : str or None
         Why it cannot be used, in one sentence; None when nothing is known against it.
+    thresholds : mapping or None
+        The model's own: ``prob`` and ``nms``; None when there is a problem.
     """
 
     name: str
     path: Path
     card: ModelCard | None = None
     problem: str | None = None
+    thresholds: Mapping[str, float] | None = None
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -100,17 +108,16 @@ def describe_model(path: Path) -> ModelEntry:
             card = read_card(path)
             if not (path / WEIGHTS).is_file():
                 raise NanosegError(f"{path} has no {WEIGHTS}; copy the whole model folder again.")
-            return ModelEntry(name, path, card)
+            return ModelEntry(name, path, card, thresholds={str(key): value for key, value in card.thresholds.items()})
         if not is_keras(path):
             raise NanosegError(f"{path} {NO_MODEL}")
-        _check_keras(path)
+        return ModelEntry(name, path, thresholds=_check_keras(path))
     except NanosegError as error:
         return ModelEntry(name, path, problem=str(error))
     except OSError as error:
         return ModelEntry(
             name, path, problem=f"{path} cannot be read ({error.strerror}); check the path and its permissions."
         )
-    return ModelEntry(name, path)
 
 
 NO_MODEL = (
@@ -146,18 +153,31 @@ def keras_root(names: Iterable[str], path: Path) -> str:
     return min(configs, key=len).removesuffix(KERAS_CONFIG)
 
 
-def _check_keras(path: Path) -> None:
-    """See that the config of a model of the original can be read, and is 2-D."""
+def keras_thresholds(text: bytes | None) -> dict[str, float]:
+    """Thresholds of a model of the original: from its file, or the original's own where that is missing or invalid."""
+    try:
+        found = json.loads(text or b"")
+        values = {name: float(found[name]) for name in KERAS_THRESHOLDS}
+    except (ValueError, KeyError, TypeError):
+        return dict(KERAS_THRESHOLDS)
+    return values if all(0 < value < 1 for value in values.values()) else dict(KERAS_THRESHOLDS)
+
+
+def _check_keras(path: Path) -> dict[str, float]:
+    """See that the config of a model of the original can be read, and is 2-D; its thresholds."""
     try:
         if path.is_dir():
-            text = (path / KERAS_CONFIG).read_bytes()
+            files = {file.name: file.read_bytes() for file in path.glob("*.json")}
         else:
             with zipfile.ZipFile(path) as archive:
-                text = archive.read(keras_root(archive.namelist(), path) + KERAS_CONFIG)
-        dimensions = json.loads(text).get("n_dim", 2)
+                root = keras_root(archive.namelist(), path)
+                names = [name for name in (KERAS_CONFIG, KERAS_THRESHOLDS_FILE) if root + name in archive.namelist()]
+                files = {name: archive.read(root + name) for name in names}
+        dimensions = json.loads(files[KERAS_CONFIG]).get("n_dim", 2)
     except zipfile.BadZipFile as error:
         raise NanosegError(f"{path}: the zip is damaged; download or copy it again.") from error
     except (ValueError, AttributeError) as error:
         raise NanosegError(f"{path}: {KERAS_CONFIG} cannot be read; copy the whole model again.") from error
     if dimensions != 2:
         raise NanosegError(f"{path}: this is a {dimensions}-D StarDist model; only 2-D models can be used.")
+    return keras_thresholds(files.get(KERAS_THRESHOLDS_FILE))

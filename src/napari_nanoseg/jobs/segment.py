@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from numpy.typing import NDArray
+
+from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
@@ -42,11 +47,10 @@ def segment_job(job: SegmentJob) -> Job:
             instances = yield from model.segment_steps(image, job.config)
             if len(instances) == 0:
                 yield Notice(f"{path.name}: no particle was found.")
-            write_labels(target, instances.to_labels(), image.calibration)
-            done[path.stem] = instances
             figures = {"particles": len(instances)}
             record = run_record(job, [path, job.model], device=str(device), figures=figures, started=started)
-            write_run_record(target.with_suffix(".run.yaml"), record)
+            write_result(target, instances.to_labels(), image.calibration, record)
+            done[path.stem] = instances
             labels[path.stem] = str(target)
     finally:
         # Also when cancelled: the images that are finished stay whole.
@@ -56,6 +60,18 @@ def segment_job(job: SegmentJob) -> Job:
     files = labels | ({} if job.coco is None else {"coco": str(job.coco)})
     particles = sum(len(instances) for instances in done.values())
     return JobResult({"images": len(images), "particles": particles}, files)
+
+
+def write_result(target: Path, labels: NDArray[Any], calibration: Calibration, record: Mapping[str, Any]) -> None:
+    """Write the labels of one image and, beside them, the run record.
+
+    Raises
+    ------
+    NanosegError
+        When a file cannot be written.
+    """
+    write_labels(target, labels, calibration)
+    write_run_record(target.with_suffix(".run.yaml"), record)
 
 
 def expand(paths: tuple[Path, ...]) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -148,24 +149,33 @@ def sample_of(image_layer: Layer, labels_layer: Layer, region: Layer | None = No
 def source_of(layer: Layer) -> Path | None:
     """The file an image layer came from, if reading it again gives the same pixels and pixel sizes.
 
-    Reads the file: not for the thread that draws the window.
+    Reads the file; where that takes too long, :func:`origins_of` and :func:`file_of` part it.
 
     Raises
     ------
     NanosegError
         When the layer holds no image that can be used.
     """
-    image = image_of(layer)
-    for origin in (layer.metadata.get("source"), layer.source.path):
-        if not origin or not Path(origin).is_file():
-            continue
+    return file_of(image_of(layer), origins_of(layer))
+
+
+def origins_of(layer: Layer) -> tuple[Path, ...]:
+    """Paths that a layer may have come from."""
+    names = (layer.metadata.get("source"), layer.source.path)
+    return tuple(dict.fromkeys(Path(name) for name in names if name))
+
+
+def file_of(image: Image, origins: Iterable[Path]) -> Path | None:
+    """The first of some paths that is a file of just this image."""
+    for path in origins:
         try:
-            stored = read_image(origin)
+            stored = read_image(path) if path.is_file() else None
         except NanosegError:
             continue
-        same = (stored.axes, stored.calibration, stored.data.shape) == (image.axes, image.calibration, image.data.shape)
-        if same and np.array_equal(stored.data, image.loaded().data):
-            return Path(origin)
+        if stored is None or (stored.axes, stored.calibration) != (image.axes, image.calibration):
+            continue
+        if stored.data.shape == image.data.shape and np.array_equal(stored.data, image.loaded().data):
+            return path
     return None
 
 

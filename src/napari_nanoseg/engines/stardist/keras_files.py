@@ -24,9 +24,14 @@ from napari_nanoseg.config.train import StarDistConfig
 from napari_nanoseg.engines.stardist.network import StarDistNet, _Same
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.atomic import atomic_path, write_text, writing
-from napari_nanoseg.io.model_cards import KERAS_CONFIG, KERAS_WEIGHTS, keras_root, keras_weights
-
-THRESHOLDS = {"prob": 0.5, "nms": 0.4}  # the original's, where thresholds.json is missing or invalid
+from napari_nanoseg.io.model_cards import (
+    KERAS_CONFIG,
+    KERAS_THRESHOLDS_FILE,
+    KERAS_WEIGHTS,
+    keras_root,
+    keras_thresholds,
+    keras_weights,
+)
 
 
 def read_keras(path: Path) -> tuple[StarDistNet, dict[str, float]]:
@@ -80,12 +85,8 @@ def _folder(path: Path) -> Iterator[Path]:
 
 
 def _thresholds(folder: Path) -> dict[str, float]:
-    try:
-        found = json.loads((folder / "thresholds.json").read_text(encoding="utf-8"))
-        values = {name: float(found[name]) for name in THRESHOLDS}
-    except (OSError, ValueError, KeyError, TypeError):
-        return dict(THRESHOLDS)
-    return values if all(0 < value < 1 for value in values.values()) else dict(THRESHOLDS)
+    path = folder / KERAS_THRESHOLDS_FILE
+    return keras_thresholds(path.read_bytes() if path.is_file() else None)
 
 
 def _config(raw: dict[str, Any], path: Path) -> StarDistConfig:
@@ -229,7 +230,7 @@ def write_keras(network: StarDistNet, thresholds: dict[str, float], training: di
     }
     with atomic_path(folder / "weights_best.h5") as temporary, h5py.File(temporary, "w") as file:
         _write_weights(network, file)
-    write_text(folder / "thresholds.json", json.dumps(thresholds))
+    write_text(folder / KERAS_THRESHOLDS_FILE, json.dumps(thresholds))
     write_text(folder / KERAS_CONFIG, json.dumps(flat))
 
 

@@ -1,0 +1,31 @@
+"""The models used last, kept in a small file of the user's between two sessions."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.atomic import write_text
+from napari_nanoseg.io.places import state_folder
+
+MOST_RECENT = 8
+FILE = "recent_models.json"
+
+
+def recent_models() -> list[Path]:
+    """Models used before, the last one first; they may be gone by now."""
+    with suppress(OSError, ValueError):
+        names = json.loads((state_folder() / FILE).read_text(encoding="utf-8"))
+        if isinstance(names, list):
+            return [Path(name) for name in names if isinstance(name, str)][:MOST_RECENT]
+    return []
+
+
+def remember_model(path: Path) -> None:
+    """Put a model first in the list; where the list cannot be written, it is forgotten after this session."""
+    path = path.absolute()
+    names = [str(path), *(str(other) for other in recent_models() if other != path)]
+    with suppress(NanosegError):
+        write_text(state_folder() / FILE, json.dumps(names[:MOST_RECENT], ensure_ascii=False, indent=1))
