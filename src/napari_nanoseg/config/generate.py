@@ -369,5 +369,5 @@ class GenerateJob(Config):
     config: CutPasteConfig = Field(default_factory=CutPasteConfig, description="Parameters of the generator")
     source: Path = Field(description="Data set of annotated micrographs to cut the particles from")
     out: Path = Field(description="Folder of the new data set")
-    count: int = Field(100, ge=1, description="Number of images")
+    count: int = Field(100, ge=1, title="Images", description="Number of images")
     workers: int = Field(0, ge=0, le=1024, description="Number of parallel workers; 0 takes all cores")
