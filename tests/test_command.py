@@ -17,6 +17,7 @@ from napari_nanoseg.config.command import COMMANDS, Command, command
 from napari_nanoseg.config.generate import CutPasteConfig, GenerateJob
 from napari_nanoseg.config.jobs import AnyJob
 from napari_nanoseg.config.options import Option
+from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.config.segment import SegmentConfig, SegmentJob
 from napari_nanoseg.config.train import StarDistConfig, TrainConfig, TrainJob
 
@@ -95,7 +96,7 @@ def test_the_command_line_makes_the_same_job(kind: Command, monkeypatch: pytest.
     @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(jobs_of(kind))
     def check(job: AnyJob) -> None:
-        assert parsed(command(job), monkeypatch) == job
+        assert parsed(command(job), monkeypatch) == absolute(job)
 
     check()
 

@@ -18,6 +18,7 @@ import torch
 import yaml
 
 from napari_nanoseg.config.generate import CutPasteConfig, GenerateJob
+from napari_nanoseg.config.jobs import read_job
 from napari_nanoseg.config.train import StarDistConfig, TrainConfig, TrainJob
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.training import CHECKPOINT
@@ -33,7 +34,7 @@ from napari_nanoseg.jobs.train import split, train_job
 from napari_nanoseg.samples import Sample
 
 TINY = StarDistConfig(unet_n_filter_base=4, unet_n_depth=2, net_conv_after_unet=16, n_rays=16)
-FILES = {"checkpoint.pt", "history.csv", "model.yaml", "preview.png", "run.yaml", "weights.safetensors"}
+FILES = {"checkpoint.pt", "history.csv", "job.yaml", "model.yaml", "preview.png", "run.yaml", "weights.safetensors"}
 
 
 def tiny(**changes) -> TrainConfig:
@@ -184,6 +185,32 @@ def test_resuming_without_a_checkpoint_begins_anew(dataset, tmp_path):
     assert any(isinstance(event, Notice) and "no checkpoint" in event.message for event in events)
     assert steps_of(events) == [1, 2]
     assert result.figures["steps"] == 2
+
+
+def test_the_job_in_the_folder_resumes_the_training_from_anywhere(dataset, tmp_path, monkeypatch):
+    monkeypatch.chdir(dataset.parent)
+    job = train_job(TrainJob(config=tiny(), dataset=Path(dataset.name), out=Path("../m")))
+    assert any(isinstance(event, Progress) and event.unit == "steps" for event in job)
+    job.close()
+    monkeypatch.chdir(tmp_path)
+    saved = read_job(dataset.parent / "../m/job.yaml")
+    assert isinstance(saved, TrainJob)
+    assert not saved.resume
+    events, result = loop(train_job(saved.model_copy(update={"resume": True})))
+    assert steps_of(events)[0] > 1
+    assert result.figures["steps"] == 4
+
+
+def test_more_steps_train_longer(dataset, tmp_path):
+    job = TrainJob(config=tiny(steps=3), dataset=dataset, out=tmp_path / "m")
+    drain(train_job(job))
+    longer = job.model_copy(update={"resume": True, "config": tiny(steps=8)})
+    events, result = loop(train_job(longer))
+    assert steps_of(events) == [4, 5, 6, 7, 8]
+    assert result.figures["steps"] == 8
+    epochs = [event for event in events if isinstance(event, Epoch)]
+    assert [event.epoch for event in epochs] == [3, 4, 5]
+    assert all(np.isfinite(event.losses["loss"]) for event in epochs)
 
 
 def test_resuming_what_is_finished_changes_no_weight(dataset, tmp_path):

@@ -144,7 +144,6 @@ class JobPanel(QWidget):
         self._refresh()
         self._timer.start()
         worker.start()
-        self._activity = ActivityBar(self._session.viewer, title, self.cancel)
         return True
 
     def cancel(self) -> None:
@@ -208,6 +207,8 @@ class JobPanel(QWidget):
         over = worker.over
         self._ticking = True
         try:
+            if self._activity is None and not over:
+                self._activity = ActivityBar(self._session.viewer, worker.title, self.cancel)
             for event in worker.take():
                 if not worker.abort_requested:
                     self._show(event)

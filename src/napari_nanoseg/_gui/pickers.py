@@ -11,6 +11,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QSizePolicy, QToolButton, QWidget
 
 from napari_nanoseg._gui.follow import Following, follow
+from napari_nanoseg._gui.layers import KNOWN_REGION
 from napari_nanoseg._gui.session import Session
 
 Role = Literal["image", "particles", "prediction", "truth"]
@@ -80,6 +81,7 @@ class LayerPicker(QComboBox):
         active = self._session.viewer.layers.selection.active
         others = [getattr(self._session, role) for role in _KINDS if role != self._role]
         free = [layer for layer in self._named if not any(layer is other for other in others)] or self._named
+        free = [layer for layer in free if not layer.name.endswith(KNOWN_REGION)] or free
         told = [layer for layer in free if self._role in layer.metadata.get("nanoseg_roles", ())]
         told += [layer for layer in free if self._role in layer.name.lower()]
         if told:

@@ -19,6 +19,7 @@ from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.jobs import AnyJob, read_yaml
 from napari_nanoseg.config.measure import MeasureJob
 from napari_nanoseg.config.options import Option, option_at, options_of, values_of
+from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.train import TrainJob
 from napari_nanoseg.errors import NanosegError
@@ -86,6 +87,7 @@ def command(job: AnyJob) -> str:
         Quoted for a POSIX shell, with positional arguments first and then only the options that differ from their
         defaults. Paths are absolute, so that it does the same in any folder.
     """
+    job = absolute(job)
     kind = next(kind for kind in COMMANDS if kind.job is type(job))
     words = ["nanoseg", *kind.words.split()]
     for option in kind.options:
@@ -93,11 +95,5 @@ def command(job: AnyJob) -> str:
         for name in option.path:
             value = getattr(value, name)
         if option.required or value != option.default:
-            words += option.typed(_absolute(value))
+            words += option.typed(value)
     return shlex.join(words)
-
-
-def _absolute(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_absolute(item) for item in value)
-    return value.absolute() if isinstance(value, Path) else value

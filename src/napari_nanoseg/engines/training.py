@@ -27,9 +27,8 @@ from napari_nanoseg.engines.device import out_of_memory
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Event, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import atomic_path, write_text
+from napari_nanoseg.io.model_cards import CHECKPOINT, HISTORY
 
-CHECKPOINT = "checkpoint.pt"
-HISTORY = "history.csv"
 PLATEAU_PATIENCE = 40  # epochs, and
 PLATEAU_FACTOR = 0.5  # as in the original StarDist
 WARM_UP = 50  # steps
@@ -148,7 +147,7 @@ def fit(
 
 def _close_epoch(state: State, validation: dict[str, float], config: TrainConfig) -> dict[str, float]:
     """Put the epoch that is over into the history; return its mean losses."""
-    count = (state.step - 1) % config.steps_per_epoch + 1
+    count = state.step - (state.history[-1]["step"] if state.history else 0)
     losses = {name: value / count for name, value in state.sums.items()}
     state.sums = {}
     state.epoch += 1
@@ -235,8 +234,8 @@ def _judge(task: Trainable, state: State, loss: float, config: TrainConfig) -> N
 
 
 def _same_training(config: TrainConfig) -> dict[str, Any]:
-    """What must not change between the parts of a training."""
-    return config.model_dump(mode="json", exclude={"device", "workers", "mixed_precision", "patience"})
+    """What must not change between the parts of a training; with more steps, it goes on after its end."""
+    return config.model_dump(mode="json", exclude={"device", "workers", "mixed_precision", "patience", "steps"})
 
 
 def _save(

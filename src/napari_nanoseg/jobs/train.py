@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from napari_nanoseg.config.jobs import read_yaml
+from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Notice, Stage
-from napari_nanoseg.io.atomic import need_writable
+from napari_nanoseg.io.atomic import need_writable, write_text
 from napari_nanoseg.io.datasets import open_dataset
-from napari_nanoseg.io.model_cards import CARD
+from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, HISTORY, JOB, PREVIEW
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.samples import Sample
 
@@ -44,16 +45,19 @@ def train(config: TrainConfig, dataset: str | Path, out: str | Path) -> Job:
 
 
 def train_job(job: TrainJob) -> Job:
-    """Train as the job says; closing the generator keeps the best model and a checkpoint to resume from."""
+    """Train as the job says; closing the generator keeps the best model and a checkpoint to resume from.
+
+    The job is written into the model folder at the start: with ``resume: true``, it goes on.
+    """
     from napari_nanoseg.engines.device import choose_device
     from napari_nanoseg.engines.library import load_model
     from napari_nanoseg.engines.stardist.model import StarDistModel
-    from napari_nanoseg.engines.stardist.train import PREVIEW, train_stardist
-    from napari_nanoseg.engines.training import CHECKPOINT, HISTORY
+    from napari_nanoseg.engines.stardist.train import train_stardist
 
     config, started = job.config, datetime.now(UTC)
     device, reason = choose_device(config.device)
-    yield Stage("read", f"Reading {job.dataset}. {reason}")
+    yield Stage("device", reason)
+    yield Stage("read", f"Reading {job.dataset}.")
     resume = job.resume and (job.out / CHECKPOINT).is_file()
     if job.resume and not resume:
         yield Notice(f"There is no checkpoint in {job.out} yet; the training begins at the first step.")
@@ -68,7 +72,7 @@ def train_job(job: TrainJob) -> Job:
         samples, validation = split(samples, config)
     synthetic_per_real = config.synthetic_per_real
     if synthetic_per_real is None:
-        synthetic_per_real = 0 if _is_generated(job.dataset) else SYNTHETIC_PER_REAL
+        synthetic_per_real = 0 if is_generated(job.dataset) else SYNTHETIC_PER_REAL
     start_from = None
     if job.start_from is not None:
         loaded = load_model(job.start_from)
@@ -76,6 +80,7 @@ def train_job(job: TrainJob) -> Job:
             raise NanosegError(f"{job.start_from} is not a StarDist model; choose one to start from.")
         start_from = loaded
     need_writable(job.out)
+    write_text(job.out / JOB, absolute(job).model_copy(update={"resume": False}).to_yaml())
     yield Notice(
         f"Images for training: {len(samples)} with {sum(len(s.instances) for s in samples)} particles; "
         f"for validation: {len(validation)}."
@@ -92,7 +97,7 @@ def train_job(job: TrainJob) -> Job:
     return JobResult(figures, {name: str(path) for name, path in files.items()})
 
 
-def _is_generated(folder: Path) -> bool:
+def is_generated(folder: Path) -> bool:
     """Whether the run record in a dataset says that it was generated."""
     try:
         record = read_yaml(folder / "run.yaml")

@@ -33,10 +33,9 @@ from napari_nanoseg.engines.training import Trainable, fit, recalibrated
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import atomic_path
-from napari_nanoseg.io.model_cards import read_card
+from napari_nanoseg.io.model_cards import PREVIEW, read_card
 from napari_nanoseg.samples import Sample
 
-PREVIEW = "preview.png"
 VALIDATION_PATCHES = 16
 VALIDATION_SEED = 0x5EED  # added to the seed, so that validation never sees an image of the training
 BORDER = 16  # mirrored rim of our own models, px at working scale: gained 0.004 to 0.03 of F1

@@ -1,0 +1,75 @@
+"""Choosing the model that a training starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QComboBox, QFileDialog
+
+from napari_nanoseg._gui.pickers import narrow
+from napari_nanoseg._gui.settings import settings
+from napari_nanoseg.io.model_cards import list_models
+
+NEW = "a new network"
+FOLDER, FILE = "Choose a folder…", "Choose a zip file…"
+
+
+class StartFrom(QComboBox):
+    """A new network, the user's models, or any other."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        narrow(self)
+        self.setToolTip("With a model, its network and weights are taken over: fewer steps are enough then.")
+        self._paths: list[Path | None] = [None]
+        self._other: Path | None = None
+        self._chosen: Path | None = None
+        self.activated.connect(self._activate)
+        self.refresh()
+
+    @property
+    def path(self) -> Path | None:
+        """The model that is chosen; None for a new network."""
+        return self._chosen
+
+    def choose(self, path: Path | None) -> None:
+        """Choose a model, also one that is not in the list."""
+        self._chosen = path
+        if path is not None and path not in self._paths:
+            self._other = path
+        self.refresh()
+        self.changed.emit()
+
+    def refresh(self) -> None:
+        """Look at the folder of models again."""
+        models = [entry for entry in list_models(settings().models) if entry.problem is None]
+        known = {entry.path: entry.name for entry in models}
+        if self._other is not None:
+            known.setdefault(self._other, self._other.name)
+        if self._chosen is not None:
+            known.setdefault(self._chosen, self._chosen.name)
+        self._paths = [None, *known]
+        with QSignalBlocker(self):
+            self.clear()
+            self.addItems([NEW, *known.values(), FOLDER, FILE])
+            self.setCurrentIndex(self._paths.index(self._chosen))
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """There may be new models."""
+        super().showEvent(event)
+        self.refresh()
+
+    def _activate(self, index: int) -> None:
+        if index < len(self._paths):
+            self.choose(self._paths[index])
+            return
+        start = str(settings().models)
+        if self.itemText(index) == FOLDER:
+            name = QFileDialog.getExistingDirectory(self, "Start from the model in", start)
+        else:
+            name, _ = QFileDialog.getOpenFileName(self, "Start from the model", start, "StarDist models (*.zip)")
+        self.choose(Path(name) if name else self._chosen)

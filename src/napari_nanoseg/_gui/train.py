@@ -1,0 +1,265 @@
+"""The Train dock: from outlined particles, or a dataset, to a model."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from napari.components import ViewerModel
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLineEdit, QScrollArea
+
+from napari_nanoseg._gui.annotation_picker import AnnotationPicker
+from napari_nanoseg._gui.forms import ConfigForm
+from napari_nanoseg._gui.jobs import copy_command
+from napari_nanoseg._gui.layers import instances_of
+from napari_nanoseg._gui.pickers import PathPicker, narrow
+from napari_nanoseg._gui.settings import settings
+from napari_nanoseg._gui.start_from import StartFrom
+from napari_nanoseg._gui.step import Step
+from napari_nanoseg._gui.training import (
+    ANNOTATED,
+    Plan,
+    free_name,
+    has_model,
+    is_taken,
+    model_folder,
+    resumable,
+    steps_done,
+    summary,
+    train_steps,
+    write_annotation,
+)
+from napari_nanoseg._gui.training_view import TrainingView
+from napari_nanoseg.config.train import TrainConfig, TrainJob
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import JobResult
+
+LAYERS, DATASET = "outlined particles", "dataset folder"
+LARGEST_LOOK = 2**23
+"""Pixels of an annotation whose particles are measured while the user looks on: 0.1 s."""
+DEFAULT_NAME = "model"
+
+
+class Train(Step):
+    """Trains a network in a process of its own and shows how it goes."""
+
+    title = "Train"
+    start_text = "Train"
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer)
+        self.view = TrainingView()
+        self.source = QComboBox()
+        narrow(self.source)
+        self.source.addItems([LAYERS, DATASET])
+        self.annotation = AnnotationPicker(self.session)
+        self.dataset = PathPicker("folder", hint="folder with images and masks")
+        self.name, self.start_from = QLineEdit(), StartFrom()
+        self.form = ConfigForm(TrainConfig(device=settings().device))
+        self._named_by_user = False
+        self._folder: Path | None = None
+        """Of the training that runs or ran last."""
+        self._training = False
+        self._lay_out()
+        self.resume_button = self.panel.add_button("Resume", self._resume)
+        self.copy_button = self.panel.add_button("Copy as command", self._copy)
+        self.source.activated.connect(lambda _: self._refresh())
+        self.annotation.changed.connect(self._look_at_annotation)
+        self.dataset.changed.connect(lambda _: self._refresh())
+        self.name.textEdited.connect(self._name_edited)
+        self.form.valueChanged.connect(self._refresh)
+        self.session.changed.connect(self._session_changed)
+        self.panel.start_clicked.connect(self._start)
+        self.panel.said.connect(self.view.show_event)
+        self.panel.done.connect(self._done)
+        self.panel.failed.connect(lambda _: self._say_what_is_kept())
+        self.panel.cancelled.connect(lambda: self._say_what_is_kept("Cancelled. "))
+        self.panel.ended.connect(self._ended)
+        if self.session.dataset is not None:
+            self._session_changed("dataset")
+        self._suggest_name()
+        self._look_at_annotation()
+
+    def _lay_out(self) -> None:
+        self.body.addWidget(self.view)
+        head = QFormLayout()
+        head.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        head.addRow("Train on", self.source)
+        self.body.addLayout(head)
+        self.body.addWidget(self.annotation)
+        self.body.addWidget(self.dataset)
+        model = QFormLayout()
+        model.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        model.addRow("New model", self.name)
+        model.addRow("Start from", self.start_from)
+        self.body.addLayout(model)
+        self.body.addWidget(self.form)
+
+    @property
+    def on_layers(self) -> bool:
+        """Whether the annotation in the layers is trained on, not a dataset folder."""
+        return self.source.currentText() == LAYERS
+
+    def plan(self) -> Plan:
+        """What the dock shows, as a training.
+
+        Raises
+        ------
+        NanosegError
+            For the first thing that is missing or wrong.
+        """
+        chosen, config = settings(), self.form.value()
+        assert isinstance(config, TrainConfig)
+        sample = self.annotation.sample() if self.on_layers else None
+        if sample is not None and not len(sample.instances):
+            raise NanosegError("No particle is outlined; outline at least five, better ten, in the Annotate step.")
+        if sample is None and self.dataset.path is None:
+            raise NanosegError("No dataset folder is chosen; choose one, or train on the particles outlined here.")
+        out = model_folder(chosen.models, self.name.text())
+        dataset = out / ANNOTATED if self.dataset.path is None or sample is not None else self.dataset.path
+        job = TrainJob(config=config, dataset=dataset, out=out, start_from=self.start_from.path)
+        return Plan(job, sample, chosen.threads)
+
+    def _start(self) -> None:
+        try:
+            plan = self.plan()
+        except NanosegError as error:
+            self.panel.refuse(str(error))
+            return
+        self._run(plan)
+
+    def _run(self, plan: Plan) -> None:
+        if not self.panel.start(partial(train_steps, plan), f"Training of {plan.job.out.name}"):
+            return
+        self._folder, self._training = plan.job.out, True
+        self.offer()
+        self.view.begin(resume=plan.job.resume)
+        area = self.findChild(QScrollArea)
+        if area is not None and (bar := area.verticalScrollBar()) is not None:
+            bar.setValue(0)
+        self._refresh()
+
+    def _resume(self) -> None:
+        job = resumable(self._to_resume())
+        if job is None:
+            self.panel.refuse("The training to go on with is not there any more; start a new one.")
+            self._refresh()
+            return
+        try:
+            now = self.form.value()
+        except NanosegError as error:
+            self.panel.refuse(str(error))
+            return
+        assert isinstance(now, TrainConfig)
+        config = job.config.model_copy(update={"device": now.device})
+        if steps_done(job.out) >= config.steps:
+            config = config.model_copy(update={"steps": config.steps + now.steps})
+        self._run(Plan(job.model_copy(update={"config": config}), None, settings().threads))
+
+    def _copy(self) -> None:
+        """Copy the command; if the annotation comes from layers, write it first, for the command to read it."""
+        try:
+            plan = self.plan()
+        except NanosegError as error:
+            self.panel.refuse(str(error))
+            return
+        if plan.sample is None:
+            self._copied(plan)
+        else:
+            self.panel.start(partial(write_annotation, plan), "Writing the annotation")
+
+    def _copied(self, plan: Plan) -> None:
+        copy_command(plan.job)
+        where = "" if plan.sample is None else f" It reads the annotation written to {plan.job.dataset}."
+        self.panel.say(f"The command is on the clipboard.{where}")
+
+    def _done(self, result: JobResult | Plan) -> None:
+        if isinstance(result, Plan):
+            self._copied(result)
+            return
+        self.panel.say(summary(result))
+        self.session.put("model", self._folder)
+        self.offer("Segment")
+
+    def _say_what_is_kept(self, lead: str = "") -> None:
+        folder = self._folder
+        if folder is None or not self._training:
+            return
+        if not has_model(folder):
+            text = "No model was made yet." if folder.exists() else f"The folder {folder} is not there any more."
+            self.panel.say(lead + text)
+            return
+        go_on = " Resume goes on with the training." if resumable(folder) else ""
+        self.panel.say(f"{lead}The best model so far is kept in {folder}.{go_on}")
+        self.session.put("model", folder)
+        self.offer("Segment")
+
+    def _ended(self) -> None:
+        self._training = False
+        self._suggest_name()
+
+    def _to_resume(self) -> Path | None:
+        """The folder that Resume is about: the one of this name, or trained last, or chosen last."""
+        named = settings().models / self.name.text().strip() if self.name.text().strip() else None
+        return next((one for one in (named, self._folder, self.session.model) if resumable(one) is not None), None)
+
+    def _name_edited(self, text: str) -> None:
+        self._named_by_user = bool(text.strip())
+        self._refresh()
+
+    def _suggest_name(self) -> None:
+        """Give the new model a free name, made from the image's or the dataset's."""
+        models, text = settings().models, self.name.text().strip()
+        if not self._named_by_user or is_taken(models / text):
+            self._named_by_user = False
+            image, dataset = self.session.image, self.dataset.path
+            if self.on_layers:
+                wish = DEFAULT_NAME if image is None else image.name
+            else:
+                wish = DEFAULT_NAME if dataset is None else dataset.name
+            plain = "".join("_" if sign in '/\\:*?"<>|' else sign for sign in wish).strip(" .")
+            self.name.setText(free_name(models, plain or DEFAULT_NAME))
+        self.start_from.refresh()
+        self._refresh()
+
+    def _session_changed(self, name: str) -> None:
+        if name == "dataset" and self.session.dataset is not None:
+            self.dataset.choose(self.session.dataset)
+            self.source.setCurrentText(DATASET)
+        if name in ("image", "dataset") and not self.panel.running:
+            self._suggest_name()
+        elif name in ("image", "particles", "model"):
+            self._refresh()
+
+    def _look_at_annotation(self) -> None:
+        """Say what diameter the training will take from the annotation."""
+        text, particles = "from the annotation", self.session.particles
+        if self.on_layers and particles is not None and math.prod(particles.level_shapes[0]) <= LARGEST_LOOK:
+            with suppress(NanosegError):  # said when the user starts
+                text = f"{instances_of(particles).diameter():.0f} px, from the annotation"
+        self.form.placeholder("diameter", text)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Show what belongs to the choice, and what is missing."""
+        self.annotation.setVisible(self.on_layers)
+        self.dataset.setVisible(not self.on_layers)
+        missing = None
+        if self.on_layers and (self.session.image is None or self.session.particles is None):
+            missing = "Open an image and outline some particles in the Annotate step, or choose a dataset folder."
+        elif not self.on_layers and self.dataset.path is None:
+            missing = "Choose a dataset folder: the Generate step makes one."
+        self.hint(missing)
+        self.panel.block(self.form.problem())
+        folder = self._to_resume()
+        self.resume_button.setEnabled(folder is not None and not self.panel.running)
+        tip = "There is no training to go on with."
+        if folder is not None:
+            job = resumable(folder)
+            finished = job is not None and steps_done(folder) >= job.config.steps
+            tip = f"Go on with the training in {folder}"
+            tip += ", which is finished, for the number of steps above." if finished else ", with its own settings."
+        self.resume_button.setToolTip(tip)
+        self.copy_button.setEnabled(not self.panel.running)

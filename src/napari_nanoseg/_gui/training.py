@@ -1,0 +1,177 @@
+"""What the Train dock does apart from showing it: names of models, the steps of a training, going on with one."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+
+from napari_nanoseg.config.check import CheckJob
+from napari_nanoseg.config.jobs import read_job
+from napari_nanoseg.config.train import TrainJob
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.io.atomic import need_writable, writing
+from napari_nanoseg.io.datasets import write_sample
+from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, HISTORY, JOB
+from napari_nanoseg.jobs.child_process import run_in_child
+from napari_nanoseg.samples import Sample
+
+ANNOTATED = "annotated"
+"""Dataset in the folder of a model that was trained from layers."""
+MOST_FINDINGS = 3
+
+_TRAINED: set[Path] = set()
+"""Folders of the trainings that run, in all viewers."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training that the user asked for.
+
+    Parameters
+    ----------
+    job : TrainJob
+    sample : Sample, optional
+        An annotation from the layers, to be written as the job's dataset first.
+    threads : int
+        Cores it may use; 0: all.
+    """
+
+    job: TrainJob
+    sample: Sample | None = None
+    threads: int = 0
+
+
+def write_annotation(plan: Plan) -> Generator[Event, None, Plan]:
+    """Write the annotation of a plan, if it comes from layers, where the plan's job reads it; returns the plan."""
+    if plan.sample is not None:
+        folder = plan.job.dataset
+        yield Stage("write", f"Writing the annotation to {folder}.")
+        need_writable(plan.job.out)
+        with writing(folder):
+            if folder.is_dir():  # of an earlier attempt: there is no model yet
+                rmtree(folder)
+        write_sample(folder, plan.sample)
+    return plan
+
+
+def train_steps(plan: Plan) -> Job:
+    """Write and check the data, then train in a process of its own."""
+    folder = plan.job.out
+    if folder in _TRAINED:
+        raise NanosegError(f"A training in {folder} is running already; choose another name for the model.")
+    _TRAINED.add(folder)
+    try:
+        yield from write_annotation(plan)
+        if not plan.job.resume:
+            yield from _check(plan.job.dataset)
+        yield Stage("start", "Starting the training process.")
+        env = {"OMP_NUM_THREADS": str(plan.threads)} if plan.threads else {}
+        return (yield from run_in_child(plan.job, env=env))
+    finally:
+        _TRAINED.discard(folder)
+
+
+def _check(dataset: Path) -> Generator[Event, None, None]:
+    """Say what may spoil the training, the worst first."""
+    from napari_nanoseg.jobs.check import check_job
+    from napari_nanoseg.jobs.train import is_generated
+
+    if is_generated(dataset):
+        return
+    checking = check_job(CheckJob(dataset=dataset))
+    result = JobResult()
+    while True:
+        try:
+            event = next(checking)
+        except StopIteration as stop:
+            result = stop.value
+            break
+        if isinstance(event, Stage | Progress):
+            yield event
+    findings = [one for one in result.figures["findings"] if one["severity"] in ("problem", "warning")]
+    findings.sort(key=lambda one: one["severity"] != "problem")
+    for one in findings[:MOST_FINDINGS]:
+        where = f"{one['image']}: " if one["image"] and result.figures["images"] > 1 else ""
+        yield Notice(f"{where}{one['sentence']}")
+    if len(findings) > MOST_FINDINGS:
+        yield Notice(f"{len(findings) - MOST_FINDINGS} more findings about the annotation; see the Annotate step.")
+
+
+def is_taken(folder: Path) -> bool:
+    """Whether there is a model or the beginning of one."""
+    return (folder / CARD).exists() or (folder / CHECKPOINT).exists()
+
+
+def has_model(folder: Path) -> bool:
+    """Whether a training left a model there that can be used."""
+    return (folder / CARD).is_file()
+
+
+def free_name(models: Path, wish: str) -> str:
+    """A name for a new model: the wish, or the wish with the first free number."""
+    name, number = wish, 1
+    while is_taken(models / name):
+        number += 1
+        name = f"{wish} {number}"
+    return name
+
+
+def model_folder(models: Path, name: str) -> Path:
+    """Folder of a new model.
+
+    Raises
+    ------
+    NanosegError
+        When the name is none, or taken.
+    """
+    name = name.strip()
+    if not name:
+        raise NanosegError("The model has no name; give it one.")
+    if name.startswith(".") or any(sign in name for sign in '/\\:*?"<>|'):
+        raise NanosegError(
+            f"The model name '{name}' cannot be a folder; leave out a dot in front and the signs / \\ : * ? \" < > |."
+        )
+    if is_taken(models / name):
+        raise NanosegError(f"There is already a model '{name}'; choose another name, or resume its training.")
+    return models / name
+
+
+def resumable(folder: Path | None) -> TrainJob | None:
+    """The job that goes on with the training in a folder; None when there is nothing to go on with.
+
+    The folder may have been moved since, with the annotation in it.
+    """
+    if folder is None or not (folder / CHECKPOINT).is_file():
+        return None
+    try:
+        job = read_job(folder / JOB)
+    except NanosegError:
+        return None
+    if not isinstance(job, TrainJob):
+        return None
+    inside = job.dataset.is_relative_to(job.out)
+    dataset = folder / job.dataset.relative_to(job.out) if inside else job.dataset
+    return job.model_copy(update={"resume": True, "out": folder, "dataset": dataset})
+
+
+def steps_done(folder: Path) -> int:
+    """Steps at the last epoch of a training; 0 before its end."""
+    try:
+        with open(folder / HISTORY, encoding="utf-8", newline="") as file:
+            return max((int(row["step"]) for row in csv.DictReader(file)), default=0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def summary(result: JobResult) -> str:
+    """Say in a sentence how a training went."""
+    figures = result.figures
+    text = f"Trained {figures['steps']:.0f} steps in {figures['training_s']:.0f} s"
+    text += f"; validation loss {figures['validation_loss']:.3g}"
+    if "validation_accuracy" in figures:
+        text += f", accuracy {figures['validation_accuracy']:.2f}"
+    return f"{text}. The model is in {result.files['model']}."
