@@ -84,7 +84,7 @@ class Previews(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._maker = _Maker()
-        self._executor = executor = ThreadPoolExecutor(1, "nanoseg-preview")
+        self._executor = ThreadPoolExecutor(1, "nanoseg-preview")  # its thread ends when nobody holds it any more
         self._question: Question | None = None
         self._running: Future[Preview] | None = None
         self._dropped = False
@@ -95,7 +95,6 @@ class Previews(QObject):
         self._poll = QTimer(self)
         self._poll.setInterval(POLL_MS)
         self._poll.timeout.connect(self._look)
-        self.destroyed.connect(lambda: executor.shutdown(wait=False, cancel_futures=True))
 
     @property
     def busy(self) -> bool:
