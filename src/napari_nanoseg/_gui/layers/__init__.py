@@ -17,6 +17,7 @@ from napari_nanoseg._gui.layers.making import (
 )
 from napari_nanoseg._gui.layers.reading import (
     file_of,
+    file_stem,
     image_of,
     instances_of,
     labels_of,
@@ -35,6 +36,7 @@ __all__ = [
     "calibration_of",
     "error_layers",
     "file_of",
+    "file_stem",
     "image_layer",
     "image_of",
     "instances_of",

@@ -143,7 +143,7 @@ def sample_of(image_layer: Layer, labels_layer: Layer, region: Layer | None = No
             marked = labels_of(region)
             _same_pixels(image, image_layer, marked.shape, region)
             known |= marked > 0
-    return Sample(image, instances, known, _file_stem(image_layer.name))
+    return Sample(image, instances, known, file_stem(image_layer.name))
 
 
 def source_of(layer: Layer) -> Path | None:
@@ -227,6 +227,6 @@ def _by(shape: tuple[int, ...]) -> str:
     return " x ".join(str(size) for size in shape)
 
 
-def _file_stem(name: str) -> str:
+def file_stem(name: str) -> str:
     """A layer's name as the name of a file."""
     return re.sub(r'[\\/:*?"<>|\x00-\x1f]+', "_", name).strip(" .") or "image"
