@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from napari.components import ViewerModel
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtGui import QColor, QTextOption
-from qtpy.QtWidgets import QFrame, QSizePolicy, QTextEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QTextEdit, QVBoxLayout, QWidget
 
 Kind = Literal["info", "warning", "error"]
 
 MOST_WARNINGS = 4
+MOST_LINES = 11
 LEAST_CONTRAST = 3.0
 """As WCAG asks of graphics; the text itself has the theme's text colour."""
 _THEME_COLOURS: dict[Kind, str] = {"info": "current", "warning": "warning", "error": "error"}
+_ORDER: tuple[Kind, ...] = ("error", "info", "warning")
 _LEADS: dict[Kind, str] = {"info": "", "warning": "Note: ", "error": "Error: "}
 
 
@@ -69,18 +72,37 @@ class Message(QTextEdit):
             self.setFixedHeight(height)
 
 
-class Messages(QWidget):
-    """What a dock has to say: one information, one error, the latest warnings."""
+class _Column(QWidget):
+    """The sentences, below each other; says when they need another height."""
+
+    def __init__(self, fit: Callable[[], None]) -> None:
+        super().__init__()
+        self._fit = fit
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(0, 0, 0, 0)
+        self.column.setSpacing(3)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Wait for another layout."""
+        done = super().event(event)
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self._fit()
+        return done
+
+
+class Messages(QScrollArea):
+    """What a dock has to say: one error, one information, the latest warnings; it scrolls when that is much."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self._viewer = viewer
         self._theme = viewer.theme
         self._shown: list[tuple[Kind, str, Message]] = []
-        self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(3)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self._inside = _Column(self._fit)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(self._inside)
         self.setVisible(False)
 
     def add(self, kind: Kind, text: str) -> None:
@@ -95,7 +117,11 @@ class Messages(QWidget):
         if text:
             message = Message(_LEADS[kind] + text, readable(_THEME_COLOURS[kind], self._theme))
             self._shown.append((kind, text, message))
-            self._layout.addWidget(message)
+            self._shown.sort(key=lambda entry: _ORDER.index(entry[0]))
+            place = next(index for index, entry in enumerate(self._shown) if entry[2] is message)
+            self._inside.column.insertWidget(place, message)
+            if kind != "warning" and (bar := self.verticalScrollBar()) is not None:
+                bar.setValue(0)
         self.setVisible(bool(self._shown))
 
     def clear(self) -> None:
@@ -103,6 +129,10 @@ class Messages(QWidget):
         for entry in list(self._shown):
             self._remove(entry)
         self.setVisible(False)
+
+    def _fit(self) -> None:
+        """Be as high as the sentences, but leave room for the rest of the dock."""
+        self.setFixedHeight(min(self._inside.sizeHint().height(), MOST_LINES * self.fontMetrics().lineSpacing()))
 
     def texts(self, kind: Kind) -> list[str]:
         """The sentences of a kind that are shown."""
@@ -118,7 +148,7 @@ class Messages(QWidget):
 
     def _remove(self, entry: tuple[Kind, str, Message]) -> None:
         self._shown.remove(entry)
-        self._layout.removeWidget(entry[2])
+        self._inside.column.removeWidget(entry[2])
         entry[2].hide()
         entry[2].deleteLater()
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from napari.components import ViewerModel
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLineEdit, QScrollArea
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLayout, QLineEdit, QScrollArea
 
 from napari_nanoseg._gui.annotation_picker import AnnotationPicker
 from napari_nanoseg._gui.forms import ConfigForm
@@ -95,6 +95,7 @@ class Train(Step):
         model.addRow("New model", self.name)
         model.addRow("Start from", self.start_from)
         self.body.addLayout(model)
+        _align(head, self.annotation.layout(), model)
         self.body.addWidget(self.form)
 
     @property
@@ -263,3 +264,18 @@ class Train(Step):
             tip += ", which is finished, for the number of steps above." if finished else ", with its own settings."
         self.resume_button.setToolTip(tip)
         self.copy_button.setEnabled(not self.panel.running)
+
+
+def _align(*forms: QLayout | None) -> None:
+    """Let the fields of several forms begin at the same place."""
+    labels = [
+        item.widget()
+        for form in forms
+        if isinstance(form, QFormLayout)
+        for row in range(form.rowCount())
+        if (item := form.itemAt(row, QFormLayout.ItemRole.LabelRole)) is not None
+    ]
+    width = max(label.sizeHint().width() for label in labels if label is not None)
+    for label in labels:
+        if label is not None:
+            label.setMinimumWidth(width)
