@@ -242,7 +242,7 @@ def restore(leftover: Leftover) -> NDArray[Any]:
         if not paths:
             raise FileNotFoundError(leftover.folder)
         for path in paths:
-            with np.load(path, allow_pickle=False) as part:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as part:
                 start, region = part["start"], part["region"]
                 if part["base"]:
                     labels[:] = 0
