@@ -261,6 +261,14 @@ def test_paths(qtbot: QtBot, tmp_path: Path) -> None:
     assert (job.truth, job.prediction, job.out) == (tmp_path, Path.home() / "x", None)
 
 
+def test_that_a_home_of_nobody_is_a_path(qtbot: QtBot) -> None:
+    form = ConfigForm(EvaluateJob)
+    qtbot.addWidget(form)
+    for field in ("truth", "prediction"):
+        form.editor(field).findChild(QLineEdit).setText("~nobody at all/x")
+    assert form.value().truth == Path("~nobody at all/x")
+
+
 def test_that_the_wheel_scrolls_the_dock_and_changes_nothing(qtbot: QtBot) -> None:
     area = QScrollArea()
     form = ConfigForm(TrainConfig)

@@ -12,6 +12,7 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout
 
 from napari_nanoseg._gui.editors import UNSET, Editor, Number, Text
+from napari_nanoseg._gui.pickers import expanded
 from napari_nanoseg._gui.words import WordLabel
 
 
@@ -87,7 +88,7 @@ class Paths(Editor):
         self._lines.setPlainText("" if value is UNSET else "\n".join(str(path) for path in value))
 
     def _read(self) -> tuple[Path, ...]:
-        return tuple(Path(line.strip()).expanduser() for line in self._lines.toPlainText().splitlines() if line.strip())
+        return tuple(expanded(line.strip()) for line in self._lines.toPlainText().splitlines() if line.strip())
 
     def _ask(self) -> None:
         chosen, _ = QFileDialog.getOpenFileNames(self, "Add files", str(Path.home()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -152,7 +153,7 @@ class PathPicker(QWidget):
     def path(self) -> Path | None:
         """The path in the line, ``~`` expanded; None when the line is empty."""
         text = self._line.text().strip()
-        return Path(text).expanduser() if text else None
+        return expanded(text) if text else None
 
     def choose(self, path: Path | None) -> None:
         """Write a path into the line."""
@@ -172,6 +173,11 @@ class PathPicker(QWidget):
             chosen, _ = QFileDialog.getSaveFileName(self, "Save as", start, self._filter)
         if chosen:
             self.choose(Path(chosen))
+
+
+def expanded(text: str) -> Path:
+    """A typed path with ``~`` expanded, where there is such a user."""
+    return Path(os.path.expanduser(text))  # Path.expanduser raises RuntimeError for a user that is not known
 
 
 def narrow(box: QComboBox) -> None:
