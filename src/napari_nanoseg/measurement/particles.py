@@ -99,9 +99,9 @@ def measuring(
 
     tables = []
     if len(instances.shape) == 2:
+        pixels = None if pixels is None else np.asarray(pixels)
         for start in range(0, max(len(instances), 1), STEP):
-            part = instances[start : start + STEP]
-            tables.append(_table(part, nm_per_pixel, None if pixels is None else np.asarray(pixels)))
+            tables.append(_table(instances[start : start + STEP], nm_per_pixel, pixels))
             yield Progress(min(start + STEP, len(instances)), len(instances), "particles")
         return concat(tables, ignore_index=True)
     depth = instances.shape[0]

@@ -1,0 +1,295 @@
+"""The Measure dock: from a labels layer to a table that is linked with it, and its size distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Labels
+from napari.utils.events import Event as NapariEvent
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QPushButton, QVBoxLayout, QWidget
+
+from napari_nanoseg._gui.follow import follow
+from napari_nanoseg._gui.forms import ConfigForm
+from napari_nanoseg._gui.jobs import copy_command
+from napari_nanoseg._gui.layers import calibration_of
+from napari_nanoseg._gui.layers.calibrating import set_pixel_size
+from napari_nanoseg._gui.linking import Clicks, Spotlight, Watch, place_of
+from napari_nanoseg._gui.measuring import Measurement, Saved, find_job, measure_layers, save_figure, save_table
+from napari_nanoseg._gui.pickers import LayerPicker
+from napari_nanoseg._gui.plots import FigureView
+from napari_nanoseg._gui.step import Step
+from napari_nanoseg._gui.table import TableView, shown
+from napari_nanoseg._gui.words import WordLabel
+from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.measure import MeasureConfig, MeasureJob
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Event
+from napari_nanoseg.io.tables import TABLE_SUFFIXES
+
+ROWS = 12
+TABLE_FILES = "CSV (*.csv);;Excel (*.xlsx)"
+
+
+class Measure(Step):
+    """Measures the particles of a layer; table and layer show each other's choice.
+
+    Parameters
+    ----------
+    napari_viewer : ViewerModel
+    """
+
+    title = "Measure"
+    start_text = "Measure"
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer)
+        self.measurement: Measurement | None = None
+        self._changed = False
+        """Whether the labels became others since the measurement began."""
+        self._lay_out()
+        self.spotlight = Spotlight(self.viewer, self)
+        self.clicks = Clicks(self.viewer, self._measured_layers, self._clicked, self)
+        self._watch = Watch(self, self._labels_changed)
+        self._calibrated = Watch(self, self._refresh)
+        self.save_table_button = self.panel.add_button("Save table…", self._ask_table)
+        self.save_figure_button = self.panel.add_button("Save figure…", self.figure.ask)
+        self.copy_button = self.panel.add_button("Copy as command", self._copy)
+        self.labels.picked.connect(self._picked)
+        self.image.picked.connect(self._refresh)
+        self.intensities.toggled.connect(self._refresh)
+        self.form.valueChanged.connect(self._refresh)
+        self.use_button.clicked.connect(self._use_pixel_size)
+        self.outdated.again.connect(self.measure)
+        self.table.selected.connect(self._chosen)
+        self.figure.save_asked.connect(self._save_figure)
+        self.panel.start_clicked.connect(self.measure)
+        self.panel.done.connect(self._done)
+        self.panel.ended.connect(self._refresh)
+        follow(self, self.viewer.layers.events.removed, self._removed)
+        self._picked(self.labels.layer)
+
+    def _lay_out(self) -> None:
+        self.labels = LayerPicker(self.session, "prediction")
+        self.image = LayerPicker(self.session, "image")
+        self.intensities = QCheckBox("Intensities in")
+        self.intensities.setToolTip("Also give every particle its mean grey value in this image")
+        self.intensities.setChecked(True)
+        self.form = ConfigForm(MeasureConfig)
+        self.use_button = QPushButton("Use this pixel size for the layers")
+        self.use_button.setToolTip("Scale the layers that lie on the labels, so that the scale bar is right")
+        self.summary = WordLabel()
+        self.table, self.figure = TableView(), FigureView()
+        self.table.setMinimumHeight((ROWS + 3) * self.table.fontMetrics().height())
+        self.outdated = Outdated()
+        rows = QFormLayout()
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        rows.addRow("Particles", self.labels)
+        rows.addRow(self.intensities, self.image)
+        self.body.addLayout(rows)
+        for widget in (self.form, self.use_button, self.outdated, self.summary, self.table, self.figure):
+            self.body.addWidget(widget)
+
+    def measure(self) -> None:
+        """Measure what is chosen."""
+        try:
+            labels, image, config = self._request()
+        except NanosegError as error:
+            self.panel.refuse(str(error))
+            return
+        steps = partial(measure_layers, labels, image, config)
+        if self.panel.start(steps, f"Measuring of {labels.name}"):
+            self._changed = False
+            self._watch.watch(labels)
+            self.offer()
+            self._refresh()
+
+    def _request(self) -> tuple[Labels, Any, MeasureConfig]:
+        """What to measure.
+
+        Raises
+        ------
+        NanosegError
+            For the first thing that is missing or wrong.
+        """
+        labels, config = self.labels.layer, self.form.value()
+        assert isinstance(config, MeasureConfig)
+        if labels is None:
+            raise NanosegError("No labels layer is chosen; segment an image first, or open its labels.")
+        return labels, self.image.layer if self.intensities.isChecked() else None, config
+
+    def _done(self, result: Measurement | Saved | MeasureJob) -> None:
+        if isinstance(result, Saved):
+            self.panel.say(f"Written: {result.path}, with its run record beside it.")
+        elif isinstance(result, MeasureJob):
+            copy_command(result)
+            self.panel.say(f"The command is on the clipboard. It writes {result.out}.")
+        else:
+            self._show(result)
+
+    def _show(self, measurement: Measurement) -> None:
+        """Show the table, the figures and the distribution; the layer gets the table as its features."""
+        self.measurement = measurement
+        self.spotlight.clear()
+        self.table.set_table(measurement.table)
+        self.figure.show_figure(measurement.figure)
+        self.summary.setText(sentence(measurement))
+        if not measurement.calibration.known:
+            self.panel.warn("The pixel size is not known, so lengths are in pixels. Type it above to get nanometres.")
+        layer = measurement.labels
+        if layer in self.viewer.layers and measurement.table["label"].is_unique:
+            layer.features = measurement.table.rename(columns={"label": "index"})
+        self.offer("Compare")
+        self._refresh()
+
+    def _measured_layers(self) -> list[Labels]:
+        """The layer whose particles have rows."""
+        found = self.measurement
+        return [found.labels] if found is not None and found.labels in self.viewer.layers else []
+
+    def _chosen(self, label: int) -> None:
+        """Show the particle of the row that was chosen."""
+        found, row = self.measurement, self.table.row
+        if found is None or row is None:
+            return
+        place = place_of(found.instances, label, int(row["slice"]) if "slice" in row.index else None)
+        if found.labels not in self.viewer.layers:
+            self.panel.say(f"The layer '{found.labels.name}' is not open any more; the table is still complete.")
+        elif place is not None:
+            self.spotlight.show(found.labels, label, place)
+
+    def _clicked(self, layer: Labels, label: int, plane: int | None) -> None:
+        """Show the row of the particle that was clicked."""
+        found = self.measurement
+        place = None if found is None or not label else place_of(found.instances, label, plane)
+        if self.table.select(label, plane) and place is not None:
+            self.spotlight.show(layer, label, place, move=False)
+        else:
+            self.spotlight.clear()
+
+    def _labels_changed(self, _: NapariEvent | None = None) -> None:
+        self._changed = True
+        self._refresh()
+
+    def _picked(self, layer: Labels | None) -> None:
+        self._calibrated.watch(layer)
+        self._refresh()
+
+    def _removed(self, event: NapariEvent) -> None:
+        if self.measurement is not None and event.value is self.measurement.labels:
+            self.spotlight.clear()
+            self._watch.watch(None)
+        self._refresh()
+
+    def _use_pixel_size(self) -> None:
+        layer, size = self.labels.layer, self._typed_size()
+        if layer is not None and size is not None:
+            changed = set_pixel_size(self.viewer.layers, layer, size)
+            self.panel.say(f"{len(changed)} layers have {size:g} nm per pixel now.")
+            self.viewer.reset_view()
+            self._refresh()
+
+    def _typed_size(self) -> float | None:
+        config = None if self.form.problem() else self.form.value()
+        return config.pixel_size_nm if isinstance(config, MeasureConfig) else None
+
+    def _ask_table(self) -> None:
+        found = self.measurement
+        if found is None:
+            return
+        name, kind = QFileDialog.getSaveFileName(self, "Save the table", "particles.csv", TABLE_FILES)
+        if name:
+            path = Path(name)
+            if path.suffix.lower() not in TABLE_SUFFIXES:
+                path = Path(name + (".xlsx" if "xlsx" in kind else ".csv"))
+            self._run(partial(save_table, found, path), f"Saving of {path.name}")
+
+    def _save_figure(self, path: Path) -> None:
+        if self.measurement is not None:
+            self._run(partial(save_figure, self.measurement, path), f"Saving of {path.name}")
+
+    def _copy(self) -> None:
+        try:
+            request = self._request()
+        except NanosegError as error:
+            self.panel.refuse(str(error))
+            return
+        self._run(partial(find_job, *request), "Search for the files")
+
+    def _run(self, steps: Callable[[], Generator[Event, None, Any]], title: str) -> None:
+        if self.panel.start(steps, title):
+            self._refresh()
+
+    def _refresh(self, _: object = None) -> None:
+        """Show what belongs to what is chosen and measured."""
+        layer, found, busy = self.labels.layer, self.measurement, self.panel.running
+        self.hint("Segment an image first, or open a labels layer." if layer is None else None)
+        self.panel.block("There are no labels to measure." if layer is None else self.form.problem())
+        self.image.setEnabled(self.intensities.isChecked() and self.session.image is not None)
+        own = Calibration() if layer is None else self._calibration_of(layer)
+        self.form.placeholder("pixel_size_nm", _size_text(own))
+        typed = self._typed_size()
+        differs = not own.known or own.pixel_size_nm is None or abs(own.pixel_size_nm[-1] - (typed or 0)) > 1e-9
+        self.use_button.setVisible(layer is not None and typed is not None and differs)
+        self.outdated.setVisible(found is not None and self._changed and not busy)
+        for widget in (self.summary, self.table):
+            widget.setVisible(found is not None)
+        self.save_table_button.setEnabled(found is not None and not busy)
+        self.save_figure_button.setEnabled(found is not None and found.figure is not None and not busy)
+        self.copy_button.setEnabled(layer is not None and not busy)
+
+    def _calibration_of(self, layer: Labels) -> Calibration:
+        """Pixel size of the labels, else of the image; not known where a layer cannot be used."""
+        try:
+            own = calibration_of(layer)
+            image = self.image.layer if self.intensities.isChecked() else None
+            return own if own.known or image is None else calibration_of(image)
+        except NanosegError:
+            return Calibration()
+
+
+def sentence(measurement: Measurement) -> str:
+    """The figures of the size distribution for people."""
+    figures, unit = measurement.figures, "nm" if measurement.calibration.known else "px"
+    suffix = "_nm" if measurement.calibration.known else ""
+    rows, counted, border = len(measurement.table), figures["n"], figures["n_border"]
+    stack = "slice" in measurement.table
+    text = f"{rows} {'particle' if rows == 1 else 'particles'}{', counted in each slice' if stack else ''}"
+    if border:
+        text += f", {border} of them at the border"
+        text += " and left out below" if measurement.config.exclude_border else ""
+    if not counted:
+        return f"{text}."
+    d10, d50, d90 = (shown(figures[f"d{percent}{suffix}"]) for percent in (10, 50, 90))
+    v10, v50, v90 = (shown(figures[f"d{percent}_volume{suffix}"]) for percent in (10, 50, 90))
+    return (
+        f"{text}. Equivalent diameter of n = {counted}: D10 {d10}, D50 {d50}, D90 {d90} {unit} by number; "
+        f"D10 {v10}, D50 {v50}, D90 {v90} {unit} by volume."
+    )
+
+
+def _size_text(calibration: Calibration) -> str:
+    if calibration.pixel_size_nm is None:
+        return "unknown: lengths in pixels"
+    return f"{calibration.pixel_size_nm[-1]:g} nm, from the layer"
+
+
+class Outdated(QWidget):
+    """The line that says that the table is old."""
+
+    again = Signal()
+    """The user wants to measure again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(WordLabel("The labels have changed since they were measured: the table is outdated."))
+        button = QPushButton("Measure again")
+        button.clicked.connect(lambda: self.again.emit())
+        layout.addWidget(button)
+        self.setVisible(False)
