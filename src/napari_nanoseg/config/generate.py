@@ -46,112 +46,73 @@ class CutPasteConfig(Config):
 
     # The pool
     drop_border_particles: bool = Field(
-        True,
-        description="Leave out source particles cut by the border of their image",
-        title="Leave out cut particles",
-        json_schema_extra=extra(PARTICLES),
-    )
+        True, description="Leave out source particles cut by the border of their image",
+        title="Leave out cut particles", json_schema_extra=extra(PARTICLES),
+    )  # fmt: skip
     min_area_fraction: float = Field(
-        0.6,
-        ge=0,
-        le=1,
-        description="Leave out source particles smaller than this fraction of the mean area",
-        title="Smallest area",
-        json_schema_extra=extra(PARTICLES),
-    )
+        0.6, ge=0, le=1, description="Leave out source particles smaller than this fraction of the mean area",
+        title="Smallest area", json_schema_extra=extra(PARTICLES),
+    )  # fmt: skip
     solidity_tolerance: float = Field(
-        0.015,
-        ge=0,
-        le=1,
+        0.015, ge=0, le=1,
         description="Leave out source particles whose solidity is this much below the sources' 90th percentile: they "
-        "are partly hidden by others (1 keeps all)",
-        json_schema_extra=extra(PARTICLES, advanced=True),
-    )
+        "are partly hidden by others (1 keeps all)", json_schema_extra=extra(PARTICLES, advanced=True),
+    )  # fmt: skip
     drop_outliers: bool = Field(
-        True,
-        description="Leave out source particles of unusual area, brightness or saturation (robust z-score > 3.5)",
-        title="Leave out unusual ones",
-        json_schema_extra=extra(PARTICLES),
-    )
+        True, description="Leave out source particles of unusual area, brightness or saturation (robust z-score > 3.5)",
+        title="Leave out unusual ones", json_schema_extra=extra(PARTICLES),
+    )  # fmt: skip
     texture: Literal["real", "quilted", "mixed"] = Field(
-        "real",
-        description="Surface of the particles: as cut out, synthesised by image quilting, or half of each",
-        title="Surface",
-        json_schema_extra=extra(PARTICLES),
-    )
+        "real", description="Surface of the particles: as cut out, synthesised by image quilting, or half of each",
+        title="Surface", json_schema_extra=extra(PARTICLES),
+    )  # fmt: skip
     quilt_block: int = Field(
-        20,
-        ge=4,
-        le=128,
-        description="Block size of image quilting",
-        json_schema_extra=extra(PARTICLES, unit="px", advanced=True),
-        title="Quilting block",
-    )
+        20, ge=4, le=128, description="Block size of image quilting",
+        json_schema_extra=extra(PARTICLES, unit="px", advanced=True), title="Quilting block",
+    )  # fmt: skip
     quilt_overlap: float = Field(
-        1 / 6,
-        gt=0,
-        le=0.5,
-        description="Overlap of neighbouring blocks as a fraction of their size",
-        json_schema_extra=extra(PARTICLES, advanced=True),
-        title="Quilting overlap",
-    )
+        1 / 6, gt=0, le=0.5, description="Overlap of neighbouring blocks as a fraction of their size",
+        json_schema_extra=extra(PARTICLES, advanced=True), title="Quilting overlap",
+    )  # fmt: skip
 
     # The background
     backgrounds: tuple[Background, ...] = Field(
-        ("inpainted", "flat", "quilted"),
-        min_length=1,
+        ("inpainted", "flat", "quilted"), min_length=1,
         description="Backgrounds to choose from: the real one with particles taken out, its mean grey value, or "
-        "texture synthesised from its clean parts",
-        json_schema_extra=extra(BACKGROUND),
-    )
+        "texture synthesised from its clean parts", json_schema_extra=extra(BACKGROUND),
+    )  # fmt: skip
     background_margin: int = Field(
-        3,
-        ge=1,
-        le=50,
-        description="Distance from particles within which nothing is taken as background",
-        json_schema_extra=extra(BACKGROUND, unit="px", advanced=True),
-        title="Margin around particles",
-    )
+        3, ge=1, le=50, description="Distance from particles within which nothing is taken as background",
+        json_schema_extra=extra(BACKGROUND, unit="px", advanced=True), title="Margin around particles",
+    )  # fmt: skip
 
     # Number and size
     particles_per_image: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] | None = Field(
-        None,
-        description="Range of the number of particles; when given it replaces the coverage",
+        None, description="Range of the number of particles; when given it replaces the coverage",
         json_schema_extra=extra(SIZE, start=(20, 60)),
-    )
+    )  # fmt: skip
     coverage: tuple[Fraction, Annotated[float, Field(ge=0, le=10)]] | None = Field(
         (0.35, 1.1), description="Range of the image area covered by particles"
     )
     coverage_of_source: bool = Field(
-        True,
-        description="Coverage counts in multiples of that of fully annotated sources, not as an area fraction",
-        title="Relative to the source",
-        json_schema_extra=extra(SIZE),
-    )
+        True, description="Coverage counts in multiples of that of fully annotated sources, not as an area fraction",
+        title="Relative to the source", json_schema_extra=extra(SIZE),
+    )  # fmt: skip
     size_distribution: Literal["found", "lognormal"] = Field(
-        "found",
-        description="Sizes as found and rescaled at random, or a target log-normal distribution",
-        title="Sizes",
-        json_schema_extra=extra(SIZE),
-    )
+        "found", description="Sizes as found and rescaled at random, or a target log-normal distribution",
+        title="Sizes", json_schema_extra=extra(SIZE),
+    )  # fmt: skip
     scale: tuple[Positive, Positive] = Field(
         (0.7, 1.4), description="Range of the magnification of a particle as found", title="Magnification"
     )
     size_median_nm: float | None = Field(
-        None,
-        gt=0,
-        description="Median equivalent diameter of the log-normal distribution",
-        json_schema_extra=extra(SIZE, unit="nm", start=50.0),
-        title="Median diameter",
-    )
+        None, gt=0, description="Median equivalent diameter of the log-normal distribution",
+        json_schema_extra=extra(SIZE, unit="nm", start=50.0), title="Median diameter",
+    )  # fmt: skip
     size_geometric_sd: float = Field(
-        1.3,
-        ge=1,
-        le=5,
-        description="Geometric standard deviation of the log-normal distribution",
-        title="Geometric SD",
-        json_schema_extra=extra(SIZE),
-    )
+        1.3, ge=1, le=5, description="Geometric standard deviation of the log-normal distribution",
+        title="Geometric SD", json_schema_extra=extra(SIZE),
+    )  # fmt: skip
 
     # Shape
     rotation: tuple[Annotated[float, Field(ge=-360, le=360)], Annotated[float, Field(ge=-360, le=360)]] = Field(
@@ -161,193 +122,118 @@ class CutPasteConfig(Config):
         True, description="Mirror half of the particles", title="Mirror", json_schema_extra=extra(SHAPE)
     )
     elastic: float = Field(
-        0.02,
-        ge=0,
-        le=0.1,
-        description="Limit of the smooth deformation, as a fraction of the diameter",
-        title="Deformation",
-        json_schema_extra=extra(SHAPE),
-    )
+        0.02, ge=0, le=0.1, description="Limit of the smooth deformation, as a fraction of the diameter",
+        title="Deformation", json_schema_extra=extra(SHAPE),
+    )  # fmt: skip
 
     # Arrangement
     overlap: Literal["none", "touching", "free", "clustered"] = Field(
         "clustered",
         description="none: a gap of a pixel or more is guaranteed; touching: clusters without overlap; free: random "
         "positions up to the overlap limit; clustered: clusters up to the overlap limit",
-    )
+    )  # fmt: skip
     max_overlap: tuple[Fraction, ...] = Field(
-        (0.02, 0.1, 0.3),
-        min_length=1,
+        (0.02, 0.1, 0.3), min_length=1,
         description="Largest fraction of any particle that others may cover; one is drawn for each image",
-        title="Largest overlaps",
-        json_schema_extra=extra(ARRANGEMENT),
-    )
+        title="Largest overlaps", json_schema_extra=extra(ARRANGEMENT),
+    )  # fmt: skip
     clustered_fraction: float = Field(
-        0.75,
-        ge=0,
-        le=1,
-        description="Fraction of the particles put next to another one, where there are clusters",
-        title="In clusters",
-        json_schema_extra=extra(ARRANGEMENT),
-    )
+        0.75, ge=0, le=1, description="Fraction of the particles put next to another one, where there are clusters",
+        title="In clusters", json_schema_extra=extra(ARRANGEMENT),
+    )  # fmt: skip
     min_visible: float = Field(
-        0.2,
-        ge=0,
-        le=1,
-        description="A particle of which less than this fraction is visible is not annotated",
-        json_schema_extra=extra(ARRANGEMENT, advanced=True),
-        title="Least visible",
-    )
+        0.2, ge=0, le=1, description="A particle of which less than this fraction is visible is not annotated",
+        json_schema_extra=extra(ARRANGEMENT, advanced=True), title="Least visible",
+    )  # fmt: skip
     border_particles: bool = Field(
-        True,
-        description="Let the border of the image cut particles (they stay annotated)",
-        title="Cut by the border",
+        True, description="Let the border of the image cut particles (they stay annotated)", title="Cut by the border",
         json_schema_extra=extra(ARRANGEMENT),
-    )
+    )  # fmt: skip
     contrast_mode: Literal["occlusion", "transmission"] = Field(
         "occlusion",
         description="occlusion: the upper particle hides the lower, masks show what is visible; transmission: "
-        "absorption adds up, masks are whole and overlap",
-        title="Contrast of overlaps",
+        "absorption adds up, masks are whole and overlap", title="Contrast of overlaps",
         json_schema_extra=extra(ARRANGEMENT),
-    )
+    )  # fmt: skip
 
     # Edges
     blending: tuple[Blend, ...] = Field(
-        ("hard", "feathered", "poisson"),
-        min_length=1,
-        description="How edges are blended; one is drawn per particle",
+        ("hard", "feathered", "poisson"), min_length=1, description="How edges are blended; one is drawn per particle",
         json_schema_extra=extra(EDGES),
-    )
+    )  # fmt: skip
     feather: tuple[Positive, Annotated[float, Field(gt=0, le=20)]] = Field(
-        (0.7, 2.0),
-        description="Range of the half width of a feathered edge",
-        title="Feathered edge",
+        (0.7, 2.0), description="Range of the half width of a feathered edge", title="Feathered edge",
         json_schema_extra=extra(EDGES, unit="px", advanced=True),
-    )
+    )  # fmt: skip
     poisson_length: float = Field(
-        2.5,
-        gt=0,
-        le=20,
-        description="Distance from the edge over which Poisson blending adapts the grey values",
+        2.5, gt=0, le=20, description="Distance from the edge over which Poisson blending adapts the grey values",
         json_schema_extra=extra(EDGES, unit="px", advanced=True),
-    )
+    )  # fmt: skip
     shadow_probability: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Fraction of the images with contact shadows",
-        title="Images with shadows",
+        0.5, ge=0, le=1, description="Fraction of the images with contact shadows", title="Images with shadows",
         json_schema_extra=extra(EDGES),
-    )
+    )  # fmt: skip
     shadow: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Limit of the darkening by a contact shadow",
-        title="Shadow strength",
+        0.5, ge=0, le=1, description="Limit of the darkening by a contact shadow", title="Shadow strength",
         json_schema_extra=extra(EDGES),
-    )
+    )  # fmt: skip
 
     # Appearance
     dtype: Literal["uint8", "uint16", "float32"] = Field(
-        "uint8",
-        description="Type of the pixels; float32 runs from 0 (black) to 1 (white)",
-        title="Pixel type",
+        "uint8", description="Type of the pixels; float32 runs from 0 (black) to 1 (white)", title="Pixel type",
         json_schema_extra=extra(APPEARANCE),
-    )
+    )  # fmt: skip
     particle_brightness: float = Field(
-        0.1,
-        ge=0,
-        le=1,
-        description="Limit of the change of a particle's brightness",
+        0.1, ge=0, le=1, description="Limit of the change of a particle's brightness",
         json_schema_extra=extra(APPEARANCE),
-    )
+    )  # fmt: skip
     jitter_probability: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Fraction of the images whose contrast, brightness and gamma are changed",
-        title="Images changed",
-        json_schema_extra=extra(APPEARANCE),
-    )
+        0.5, ge=0, le=1, description="Fraction of the images whose contrast, brightness and gamma are changed",
+        title="Images changed", json_schema_extra=extra(APPEARANCE),
+    )  # fmt: skip
     contrast: tuple[Positive, Positive] = Field(
-        (0.5, 1.6),
-        description="Range of the contrast factor",
-        title="Contrast factor",
+        (0.5, 1.6), description="Range of the contrast factor", title="Contrast factor",
         json_schema_extra=extra(APPEARANCE),
-    )
+    )  # fmt: skip
     brightness: float = Field(
-        0.2,
-        ge=0,
-        le=1,
-        description="Limit of the change of brightness, as a fraction of white",
-        title="Brightness change",
-        json_schema_extra=extra(APPEARANCE),
-    )
+        0.2, ge=0, le=1, description="Limit of the change of brightness, as a fraction of white",
+        title="Brightness change", json_schema_extra=extra(APPEARANCE),
+    )  # fmt: skip
     gamma: tuple[Positive, Positive] = Field(
         (0.6, 1.6), description="Range of gamma", json_schema_extra=extra(APPEARANCE)
     )
     invert_probability: float = Field(
-        0.1,
-        ge=0,
-        le=1,
-        description="Fraction of the images with inverted grey values",
-        title="Images inverted",
+        0.1, ge=0, le=1, description="Fraction of the images with inverted grey values", title="Images inverted",
         json_schema_extra=extra(APPEARANCE),
-    )
+    )  # fmt: skip
     illumination: float = Field(
-        0.2,
-        ge=0,
-        le=1,
-        description="Limit of uneven illumination, from centre to edge",
-        title="Uneven illumination",
+        0.2, ge=0, le=1, description="Limit of uneven illumination, from centre to edge", title="Uneven illumination",
         json_schema_extra=extra(APPEARANCE),
-    )
+    )  # fmt: skip
     blur: float = Field(
-        1.0,
-        ge=0,
-        le=20,
-        description="Limit of the standard deviation of Gaussian blur",
+        1.0, ge=0, le=20, description="Limit of the standard deviation of Gaussian blur",
         json_schema_extra=extra(APPEARANCE, unit="px"),
-    )
+    )  # fmt: skip
     noise_probability: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Fraction of the images that have each of the following kinds of noise",
-        title="Images with noise",
-        json_schema_extra=extra(APPEARANCE),
-    )
+        0.5, ge=0, le=1, description="Fraction of the images that have each of the following kinds of noise",
+        title="Images with noise", json_schema_extra=extra(APPEARANCE),
+    )  # fmt: skip
     salt_pepper: float = Field(
-        0.01,
-        ge=0,
-        le=1,
-        description="Limit of the fraction of white and black pixels",
-        title="Salt and pepper",
+        0.01, ge=0, le=1, description="Limit of the fraction of white and black pixels", title="Salt and pepper",
         json_schema_extra=extra(APPEARANCE),
-    )
+    )  # fmt: skip
     gaussian_noise: float = Field(
-        0.04,
-        ge=0,
-        le=1,
-        description="Limit of the standard deviation of Gaussian noise, as a fraction of white",
+        0.04, ge=0, le=1, description="Limit of the standard deviation of Gaussian noise, as a fraction of white",
         json_schema_extra=extra(APPEARANCE),
-    )
+    )  # fmt: skip
     poisson_noise: float = Field(
-        0.06,
-        ge=0,
-        le=1,
-        description="Limit of the standard deviation of shot noise where the image is white",
+        0.06, ge=0, le=1, description="Limit of the standard deviation of shot noise where the image is white",
         json_schema_extra=extra(APPEARANCE),
-    )
+    )  # fmt: skip
     scan_noise: float = Field(
-        0.02,
-        ge=0,
-        le=1,
-        description="Limit of the standard deviation of the offset between scan lines",
+        0.02, ge=0, le=1, description="Limit of the standard deviation of the offset between scan lines",
         json_schema_extra=extra(APPEARANCE),
-    )
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
