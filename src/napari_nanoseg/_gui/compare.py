@@ -1,0 +1,201 @@
+"""The Compare dock: truth and prediction, and where they agree."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer
+from napari.utils.events import Event as NapariEvent
+from qtpy.QtWidgets import QFileDialog, QFormLayout
+
+from napari_nanoseg._gui.comparing import (
+    Compared,
+    SavedComparison,
+    compare_layers,
+    find_comparison_job,
+    image_fits,
+    save_comparison,
+)
+from napari_nanoseg._gui.error_view import (
+    KEY,
+    PIXELS,
+    Figures,
+    Legend,
+    comparison_layers,
+    explain_particle,
+    show_comparison,
+)
+from napari_nanoseg._gui.follow import follow
+from napari_nanoseg._gui.forms import ConfigForm
+from napari_nanoseg._gui.jobs import copy_command
+from napari_nanoseg._gui.linking import Clicks, Spotlight, place_of
+from napari_nanoseg._gui.pickers import LayerPicker
+from napari_nanoseg._gui.step import Step
+from napari_nanoseg._gui.words import WordLabel
+from napari_nanoseg.config.evaluate import EvaluateConfig, EvaluateJob
+from napari_nanoseg.errors import NanosegError
+
+ON_TOP = ("false_negatives", "true_positives", "false_positives")
+"""Layers in which a click looks for a particle, one after the other."""
+CLICK = "Click a particle in the image to see what became of it."
+
+
+class Compare(Step):
+    """Compares a prediction with the truth and shows which particles were found, are not there and were missed.
+
+    Parameters
+    ----------
+    napari_viewer : ViewerModel
+    """
+
+    title = "Compare"
+    start_text = "Compare"
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer)
+        self.compared: Compared | None = None
+        self._lay_out()
+        self.spotlight = Spotlight(self.viewer, self)
+        self.clicks = Clicks(self.viewer, self._error_layers, self._clicked, self)
+        self.save_button = self.panel.add_button("Save…", self._ask_folder)
+        self.copy_button = self.panel.add_button("Copy as command", self._copy)
+        for picker in (self.truth, self.prediction):
+            picker.picked.connect(self._refresh)
+        self.form.valueChanged.connect(self._refresh)
+        self.panel.start_clicked.connect(self.compare)
+        self.panel.done.connect(self._done)
+        self.panel.ended.connect(self._refresh)
+        follow(self, self.viewer.layers.events.removed, self._removed)
+        self._refresh()
+
+    def _lay_out(self) -> None:
+        self.truth = LayerPicker(self.session, "truth")
+        self.prediction = LayerPicker(self.session, "prediction")
+        self.form = ConfigForm(EvaluateConfig)
+        self.legend, self.figures, self.particle = Legend(), Figures(), WordLabel(CLICK)
+        rows = QFormLayout()
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        rows.addRow("Truth", self.truth)
+        rows.addRow("Prediction", self.prediction)
+        self.body.addLayout(rows)
+        for widget in (self.form, self.legend, self.particle, self.figures):
+            self.body.addWidget(widget)
+
+    def compare(self) -> None:
+        """Compare what is chosen."""
+        try:
+            request = self._request()
+        except NanosegError as error:
+            self.panel.refuse(str(error))
+            return
+        truth, prediction, _ = request
+        if self.panel.start(partial(compare_layers, *request), f"Comparison of {prediction.name} with {truth.name}"):
+            self._refresh()
+
+    def _request(self) -> tuple[Labels, Labels, EvaluateConfig]:
+        """What to compare.
+
+        Raises
+        ------
+        NanosegError
+            For the first thing that is missing or wrong.
+        """
+        truth, prediction, config = self.truth.layer, self.prediction.layer, self.form.value()
+        assert isinstance(config, EvaluateConfig)
+        if truth is None or prediction is None:
+            raise NanosegError("Two labels layers are needed: the truth, and a prediction to compare with it.")
+        if truth is prediction:
+            raise NanosegError(f"'{truth.name}' is chosen twice; choose the truth and the prediction.")
+        return truth, prediction, config
+
+    def _done(self, result: Compared | SavedComparison | EvaluateJob) -> None:
+        if isinstance(result, SavedComparison):
+            self.panel.say(f"Written to {result.folder}: table, figures, pictures and run record.")
+        elif isinstance(result, EvaluateJob):
+            copy_command(result)
+            self.panel.say(f"The command is on the clipboard. It writes to {result.out}.")
+        else:
+            self._show(result)
+
+    def _show(self, compared: Compared) -> None:
+        gone = [layer for layer in (compared.truth, compared.prediction) if layer not in self.viewer.layers]
+        if gone:
+            self.panel.refuse(f"The layer '{gone[0].name}' was removed meanwhile; choose another one.")
+            return
+        self.compared = compared
+        self.spotlight.clear()
+        self.particle.setText(CLICK)
+        show_comparison(self.viewer, compared)
+        figures = compared.comparison.evaluation.figures()
+        self.legend.show_counts(figures)
+        self.figures.show_figures(figures)
+        self._refresh()
+
+    def _error_layers(self) -> list[Labels]:
+        if self.compared is None:
+            return []
+        shown = comparison_layers(self.viewer)
+        return [shown[kind] for kind in ON_TOP if kind in shown]
+
+    def _clicked(self, layer: Labels, label: int, plane: int | None) -> None:
+        """Say what became of the particle that was clicked, and box it."""
+        found = self.compared
+        if found is None or not label:
+            self.particle.setText(CLICK)
+            self.spotlight.clear()
+            return
+        kind = str(layer.metadata[KEY])
+        text = explain_particle(found, kind, label, plane)
+        self.particle.setText(text)
+        self.viewer.status = text
+        side = found.comparison.truth if kind == "false_negatives" else found.comparison.prediction
+        place = place_of(side[plane or 0], label)
+        if place is not None:
+            self.spotlight.show(layer, label, place._replace(plane=plane), move=False)
+
+    def _removed(self, event: NapariEvent) -> None:
+        if event.value.metadata.get(KEY) not in (None, PIXELS):
+            self.spotlight.clear()
+        self._refresh()
+
+    def _ask_folder(self) -> None:
+        found = self.compared
+        if found is None:
+            return
+        name = QFileDialog.getExistingDirectory(self, "Folder for the comparison")
+        if name:
+            image = self._image(found.truth)
+            if self.panel.start(partial(save_comparison, found, image, Path(name)), "Saving of the comparison"):
+                self._refresh()
+
+    def _copy(self) -> None:
+        try:
+            truth, prediction, config = self._request()
+        except NanosegError as error:
+            self.panel.refuse(str(error))
+            return
+        steps = partial(find_comparison_job, truth, prediction, self._image(truth), config)
+        if self.panel.start(steps, "Search for the files"):
+            self._refresh()
+
+    def _image(self, truth: Labels) -> Layer | None:
+        """The micrograph behind the truth: that of the session where it fits, else any layer that does."""
+        images = [self.session.image, *self.viewer.layers]
+        return next((layer for layer in images if image_fits(layer, truth)), None)
+
+    def _refresh(self, _: object = None) -> None:
+        """Show what belongs to what is chosen and compared."""
+        truth, prediction, busy = self.truth.layer, self.prediction.layer, self.panel.running
+        missing = None
+        if truth is None or prediction is None:
+            missing = "Open or make two labels layers: the true particles, and a prediction from the Segment step."
+        elif truth is prediction:
+            missing = f"'{truth.name}' is chosen twice. Choose the layer with the true particles and the prediction."
+        self.hint(missing)
+        self.panel.block("Choose two different labels layers." if missing else self.form.problem())
+        for widget in (self.legend, self.particle, self.figures):
+            widget.setVisible(self.compared is not None)
+        self.save_button.setEnabled(self.compared is not None and not busy)
+        self.copy_button.setEnabled(missing is None and not busy)

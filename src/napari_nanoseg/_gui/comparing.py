@@ -1,0 +1,198 @@
+"""What the Compare dock lets its worker do: compare layers, save the comparison, find the files of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels, Layer
+from numpy.typing import NDArray
+
+from napari_nanoseg._gui.layers import calibration_of, image_of, instances_of, record_of, source_of
+from napari_nanoseg._gui.layers.files import labels_file_of
+from napari_nanoseg._gui.layers.space import apart
+from napari_nanoseg.config.evaluate import EvaluateConfig, EvaluateJob
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.evaluation.comparison import Comparison, comparing
+from napari_nanoseg.evaluation.error_map import ErrorMap, pixel_map
+from napari_nanoseg.events import Event, Stage
+from napari_nanoseg.io.run_record import run_record, write_run_record
+from napari_nanoseg.jobs.evaluate import write_figures, write_pictures
+from napari_nanoseg.samples import Image
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Two layers, compared.
+
+    Parameters
+    ----------
+    truth, prediction : Labels layer
+    config : EvaluateConfig
+    comparison : Comparison
+    errors : ErrorMap
+        Label images of what was found, is not there and was missed.
+    pixels : uint8 array
+        The map of pixels.
+    particles : pandas.DataFrame
+        What became of every particle.
+    started : datetime
+    """
+
+    truth: Labels
+    prediction: Labels
+    config: EvaluateConfig
+    comparison: Comparison
+    errors: ErrorMap
+    pixels: NDArray[np.uint8]
+    particles: DataFrame
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class SavedComparison:
+    """The folder that a comparison was written to."""
+
+    folder: Path
+
+
+def compare_layers(truth: Labels, prediction: Labels, config: EvaluateConfig) -> Generator[Event, None, Compared]:
+    """Compare the particles of two layers, in a stack slice by slice.
+
+    Raises
+    ------
+    NanosegError
+        When the layers do not belong to one image, or the truth is empty.
+    """
+    started = datetime.now(UTC)
+    yield Stage("evaluate", f"Comparing '{prediction.name}' with '{truth.name}'")
+    true, predicted = instances_of(truth), instances_of(prediction)
+    if true.shape != predicted.shape:
+        raise NanosegError(
+            f"'{truth.name}' has {_by(true.shape)} pixels but '{prediction.name}' {_by(predicted.shape)}; "
+            "choose two layers of the same image."
+        )
+    if not len(true):
+        raise NanosegError(f"The truth '{truth.name}' has no particles; choose the layer with the true ones.")
+    comparison = yield from comparing(true, predicted, config.iou_threshold)
+    yield Stage("layers", "Painting what was found, is not there and was missed")
+    return Compared(
+        truth,
+        prediction,
+        config,
+        comparison,
+        comparison.errors(),
+        pixel_map(true, predicted),
+        comparison.particles(),
+        started,
+    )
+
+
+def save_comparison(compared: Compared, image: Layer | None, folder: Path) -> Generator[Event, None, SavedComparison]:
+    """Write what :func:`~napari_nanoseg.jobs.evaluate.evaluate_job` writes: table, figures, pictures, run record.
+
+    Raises
+    ------
+    NanosegError
+        When a file cannot be written.
+    """
+    yield Stage("save", f"Writing to {folder}")
+    job = _job(compared.truth, compared.prediction, image, compared.config, folder)
+    name = job.truth.stem if isinstance(job, EvaluateJob) else file_stem(compared.truth.name)
+    micrograph = _image_for(image, compared.comparison.shape)
+    figures: dict[str, Any] = compared.comparison.evaluation.figures() | {"images": 1}
+    yield from write_pictures(folder, name, compared.comparison, micrograph, calibration_of(compared.truth))
+    write_figures(folder, {name: compared.comparison.evaluation}, figures)
+    if isinstance(job, EvaluateJob):
+        inputs = [job.truth, job.prediction, *job.images]
+        record = run_record(job, inputs, figures=figures, started=compared.started)
+    else:
+        record = run_record(compared.config, (), figures=figures, started=compared.started)
+        record["layers"] = {
+            "truth": compared.truth.name,
+            "prediction": compared.prediction.name,
+            "prediction_made_by": record_of(compared.prediction),
+        }
+    write_run_record(folder / "run.yaml", record)
+    return SavedComparison(folder)
+
+
+def find_comparison_job(
+    truth: Labels, prediction: Labels, image: Layer | None, config: EvaluateConfig
+) -> Generator[Event, None, EvaluateJob]:
+    """Describe the comparison of layers as the job that does the same with their files.
+
+    Raises
+    ------
+    NanosegError
+        When a layer shows something that no file holds.
+    """
+    yield Stage("files", "Comparing the layers with their files")
+    job = _job(truth, prediction, image, config, None)
+    if isinstance(job, Layer):
+        raise NanosegError(
+            f"The layer '{job.name}' is not in a file as it is shown, so no command can compare it; save it as TIFF "
+            "(File > Save Selected Layers), open that file and choose it here."
+        )
+    return job
+
+
+def file_stem(name: str) -> str:
+    """A layer's name as the name of a file."""
+    plain = "".join("_" if sign in '/\\:*?"<>|' or sign < " " else sign for sign in name).strip(" .")
+    return plain or "image"
+
+
+def image_fits(image: Layer | None, truth: Layer) -> bool:
+    """Whether an image layer lies on the pixels of the truth, so that pictures can show it."""
+    if image is None:
+        return False
+    try:
+        shape = image_of(image).data.shape
+        return shape[: len(labels_shape(truth))] == labels_shape(truth) and apart(image, truth) <= 0.5
+    except NanosegError:
+        return False
+
+
+def labels_shape(layer: Layer) -> tuple[int, ...]:
+    """Shape of a labels layer without axes of length 1 before rows and columns."""
+    shape: tuple[int, ...] = tuple((layer.data[0] if layer.multiscale else layer.data).shape)
+    return (*(size for size in shape[:-2] if size != 1), *shape[-2:])
+
+
+def _job(
+    truth: Labels, prediction: Labels, image: Layer | None, config: EvaluateConfig, out: Path | None
+) -> EvaluateJob | Layer:
+    """The job, or the layer that no file holds; an image without a file is left out."""
+    paths = []
+    for layer in (truth, prediction):
+        path = labels_file_of(layer)
+        if path is None:
+            return layer
+        paths.append(path)
+    micrograph = source_of(image) if image is not None and image_fits(image, truth) else None
+    images = () if micrograph is None else (micrograph,)
+    out = paths[1].with_name(f"{paths[1].stem}_comparison") if out is None else out
+    return EvaluateJob(config=config, truth=paths[0], prediction=paths[1], images=images, out=out)
+
+
+def _image_for(layer: Layer | None, shape: tuple[int, ...]) -> Image | None:
+    """The micrograph behind the pictures; None where the layer does not fit."""
+    if layer is None:
+        return None
+    try:
+        image = image_of(layer)
+    except NanosegError:
+        return None
+    return image if image.data.shape[: len(shape)] == shape and image.data.ndim <= len(shape) + 1 else None
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(size) for size in shape)

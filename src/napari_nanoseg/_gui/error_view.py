@@ -1,0 +1,163 @@
+"""The result of a comparison in the viewer and in the dock: layers, legend, figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer
+from napari.utils.colormaps import DirectLabelColormap
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor, QPixmap
+from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
+
+from napari_nanoseg._gui.comparing import Compared
+from napari_nanoseg._gui.layers import LayerData, labels_layer
+from napari_nanoseg.evaluation.error_map import BOTH, COLOURS, ONLY_PREDICTED, ONLY_TRUE, TITLES
+from napari_nanoseg.evaluation.figures import FIGURES
+
+KINDS = {"true_positives": "TP", "false_positives": "FP", "false_negatives": "FN"}
+PIXELS = "pixels"
+KEY = "nanoseg_comparison"
+"""Metadata of the layers of a comparison: which of them it is."""
+OUTLINE = 2
+PIXEL_COLOURS = {
+    BOTH: COLOURS["true_positives"],
+    ONLY_PREDICTED: COLOURS["false_positives"],
+    ONLY_TRUE: COLOURS["false_negatives"],
+}
+SHOWN = (
+    "precision",
+    "recall",
+    "f1",
+    "accuracy",
+    "panoptic_quality",
+    "mean_matched_iou",
+    "foreground_accuracy",
+    "recall_complete",
+    "recall_border",
+)
+
+
+def show_comparison(viewer: ViewerModel, compared: Compared) -> dict[str, Labels]:
+    """Add the layers of a comparison, or put it in place of the one that is shown.
+
+    Returns
+    -------
+    dict of str to Labels layer
+        ``true_positives``, ``false_positives``, ``false_negatives`` and ``pixels`` (not visible at first).
+    """
+    active = viewer.layers.selection.active
+    before = comparison_layers(viewer)
+    shown = {}
+    for kind, (data, options, layer_type) in _layers(compared).items():
+        made = Layer.create(data, options, layer_type)
+        assert isinstance(made, Labels)
+        if kind != PIXELS:
+            made.contour, made.opacity = OUTLINE, 1.0
+        old = before.get(kind)
+        if old is not None:
+            made.visible, made.contour, made.opacity = old.visible, old.contour, old.opacity
+            place = viewer.layers.index(old)
+            viewer.layers.remove(old)
+            viewer.layers.insert(place, made)
+        else:
+            viewer.add_layer(made)
+        made.name = options["name"]
+        shown[kind] = made
+    if active is not None and active in viewer.layers:
+        viewer.layers.selection.active = active
+    return shown
+
+
+def comparison_layers(viewer: ViewerModel) -> dict[str, Labels]:
+    """Layers of the comparison that is shown, by kind."""
+    return {layer.metadata[KEY]: layer for layer in viewer.layers if KEY in layer.metadata}
+
+
+def _layers(compared: Compared) -> dict[str, LayerData]:
+    """Layers from the bottom up."""
+    figures, particles = compared.comparison.evaluation.figures(), compared.particles
+    found = {PIXELS: labels_layer(compared.pixels, compared.truth, "pixels: right and wrong", visible=False)}
+    colours: dict[Any, str] = {None: "transparent", 0: "transparent", **PIXEL_COLOURS}
+    found[PIXELS][1]["colormap"] = DirectLabelColormap(color_dict=colours)
+    for kind, labels in compared.errors._asdict().items():
+        rows = particles[particles["outcome"] == KINDS[kind]][["label", "outcome", "iou", "partner"]]
+        table = rows if rows["label"].is_unique else None
+        name = TITLES[kind].format(figures[kind])
+        found[kind] = labels_layer(labels, compared.truth, name, table=table, colour=COLOURS[kind])
+    for kind, (_, options, _) in found.items():
+        options["metadata"][KEY] = kind
+    return found
+
+
+def explain_particle(compared: Compared, kind: str, label: int, plane: int | None) -> str:
+    """Say in one sentence what became of a particle."""
+    if kind == "false_negatives":
+        return f"True particle {label} was missed: no predicted particle reaches the IoU threshold with it."
+    if kind == "false_positives":
+        return f"Predicted particle {label} is not there: no true particle reaches the IoU threshold with it."
+    rows = compared.particles
+    row = rows[(rows["outcome"] == "TP") & (rows["label"] == label) & (rows["slice"] == (plane or 0))].iloc[0]
+    return f"Predicted particle {label} is true particle {row['partner']}: IoU {row['iou']:.3f}."
+
+
+class Legend(QWidget):
+    """Three colours and how many particles have each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        self._texts: dict[str, QLabel] = {}
+        for row, kind in enumerate(KINDS):
+            square = QPixmap(12, 12)
+            square.fill(QColor(COLOURS[kind]))
+            mark, text = QLabel(), QLabel()
+            mark.setPixmap(square)
+            mark.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+            text.setToolTip(tip(kind))
+            grid.addWidget(mark, row, 0)
+            grid.addWidget(text, row, 1)
+            self._texts[kind] = text
+
+    def show_counts(self, figures: dict[str, Any]) -> None:
+        """Show the numbers of a comparison."""
+        for kind, text in self._texts.items():
+            text.setText(TITLES[kind].format(figures[kind]))
+
+
+class Figures(QWidget):
+    """The figures of a comparison; their tooltips define them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setVerticalSpacing(2)
+        grid.setColumnStretch(1, 1)
+        self._values: dict[str, QLabel] = {}
+        for row, name in enumerate(SHOWN):
+            title, value = QLabel(FIGURES[name].title), QLabel()
+            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            for label in (title, value):
+                label.setToolTip(tip(name))
+            grid.addWidget(title, row, 0)
+            grid.addWidget(value, row, 1)
+            self._values[name] = value
+
+    def show_figures(self, figures: dict[str, Any]) -> None:
+        """Show the figures of a comparison."""
+        for name, label in self._values.items():
+            value = figures[name]
+            label.setText("no such particle" if value is None else f"{value:.3f}")
+
+    def text_of(self, name: str) -> str:
+        """What is shown of a figure."""
+        return self._values[name].text()
+
+
+def tip(name: str) -> str:
+    """Tooltip that defines a figure."""
+    meaning = FIGURES[name].meaning
+    return f"<p>{meaning[:1].upper()}{meaning[1:]}.</p>"

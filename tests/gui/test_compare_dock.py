@@ -1,0 +1,279 @@
+"""The Compare dock: layers of what was found and missed, figures, saved as the command saves them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+napari = pytest.importorskip("napari")
+
+from napari.components import ViewerModel  # noqa: E402
+from napari.layers import Layer  # noqa: E402
+from qtpy.QtWidgets import QApplication, QFileDialog, QLabel  # noqa: E402
+
+from napari_nanoseg import Calibration, Image, evaluate, read_image, read_labels  # noqa: E402
+from napari_nanoseg._gui.compare import CLICK, Compare  # noqa: E402
+from napari_nanoseg._gui.error_view import SHOWN, comparison_layers  # noqa: E402
+from napari_nanoseg._gui.layers import image_layer, labels_layer  # noqa: E402
+from napari_nanoseg.cli import app  # noqa: E402
+from napari_nanoseg.evaluation.error_map import error_map, pixel_map  # noqa: E402
+from napari_nanoseg.evaluation.matching import pool  # noqa: E402
+from napari_nanoseg.io.images import write_image, write_labels  # noqa: E402
+
+SIZE = Calibration.of(2.0)
+
+
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    """Truth 3 and 8 and prediction 11 (of 3, IoU 0.9) and 12 (of nothing)."""
+    truth, prediction = np.zeros((40, 60), np.int32), np.zeros((40, 60), np.int32)
+    truth[5:15, 5:15], truth[20:30, 20:30] = 3, 8
+    prediction[5:15, 6:15], prediction[25:35, 45:55] = 11, 12
+    return truth, prediction
+
+
+def micrograph() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (40, 60)).astype(np.uint8)
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    viewer = ViewerModel()
+    viewer.add_layer(Layer.create(*image_layer(Image(micrograph(), "YX", SIZE), "grey")))
+    truth, prediction = pair()
+    viewer.add_layer(Layer.create(*labels_layer(prediction, SIZE, "found by the model")))
+    viewer.add_layer(Layer.create(*labels_layer(truth, SIZE, "ground truth")))
+    return viewer
+
+
+@pytest.fixture
+def dock(qtbot, viewer) -> Compare:
+    dock = Compare(viewer)
+    qtbot.addWidget(dock)
+    dock.resize(300, 700)
+    dock.show()
+    return dock
+
+
+def finish(qtbot, dock: Compare) -> None:
+    qtbot.waitUntil(lambda: not dock.running, timeout=20_000)
+
+
+def compared(qtbot, dock: Compare) -> Compare:
+    dock.panel.start_button.click()
+    assert dock.running
+    finish(qtbot, dock)
+    return dock
+
+
+def said(dock: Compare, kind: str = "error") -> str:
+    return " ".join(dock.panel.messages.texts(kind))
+
+
+def test_the_truth_is_guessed_and_every_particle_gets_a_layer(qtbot, dock, viewer) -> None:
+    assert (dock.truth.layer.name, dock.prediction.layer.name) == ("ground truth", "found by the model")
+    active = viewer.layers.selection.active
+    compared(qtbot, dock)
+    truth, prediction = pair()
+    layers, evaluation = comparison_layers(viewer), evaluate(truth, prediction)
+    for kind, expected in error_map(truth, prediction, evaluation)._asdict().items():
+        assert np.array_equal(layers[kind].data, expected)
+        assert layers[kind].scale.tolist() == [2, 2]
+        assert layers[kind].visible
+    assert np.array_equal(layers["pixels"].data, pixel_map(truth, prediction))
+    assert not layers["pixels"].visible
+    colours = {tuple(layers[kind].get_color(int(layers[kind].data.max()))) for kind in layers}
+    assert len(colours) == 3
+    assert layers["true_positives"].features.to_dict("list") == {
+        "index": [11], "outcome": ["TP"], "iou": [0.9], "partner": [3],
+    }  # fmt: skip
+    assert viewer.layers.selection.active is active
+    assert {name: dock.figures.text_of(name) for name in ("precision", "recall", "f1", "recall_border")} == {
+        "precision": "0.500", "recall": "0.500", "f1": "0.500", "recall_border": "no such particle",
+    }  # fmt: skip
+    texts = [label.text() for label in dock.legend.findChildren(QLabel)]
+    assert {"found: 1 TP", "not there: 1 FP", "missed: 1 FN"} <= set(texts)
+    assert all(label.toolTip() for label in dock.figures.findChildren(QLabel))
+    assert len(dock.figures.findChildren(QLabel)) == 2 * len(SHOWN)
+
+
+def test_the_next_comparison_takes_the_place_of_the_first(qtbot, dock, viewer) -> None:
+    compared(qtbot, dock)
+    first = comparison_layers(viewer)
+    first["true_positives"].visible = False
+    count, places = len(viewer.layers), {kind: viewer.layers.index(layer) for kind, layer in first.items()}
+    dock.form.setValue(dock.form.value().model_copy(update={"iou_threshold": 0.95}))
+    compared(qtbot, dock)
+    assert len(viewer.layers) == count
+    second = comparison_layers(viewer)
+    assert {kind: viewer.layers.index(layer) for kind, layer in second.items()} == places
+    assert sorted(layer.name for layer in second.values()) == [
+        "found: 0 TP", "missed: 2 FN", "not there: 2 FP", "pixels: right and wrong",
+    ]  # fmt: skip
+    assert not second["true_positives"].visible
+    viewer.layers.remove(second["false_negatives"])
+    compared(qtbot, dock)
+    assert len(viewer.layers) == count
+
+
+def test_a_click_says_what_became_of_a_particle(qtbot, dock, viewer) -> None:
+    compared(qtbot, dock)
+    layers = comparison_layers(viewer)
+    for (row, column), sentence, kind in (
+        ((10, 10), "Predicted particle 11 is true particle 3: IoU 0.900.", "true_positives"),
+        ((30, 50), "Predicted particle 12 is not there", "false_positives"),
+        ((25, 25), "True particle 8 was missed", "false_negatives"),
+    ):
+        dock.clicks.at(np.array([2.0 * row, 2.0 * column]))
+        assert dock.particle.text().startswith(sentence)
+        assert viewer.status == dock.particle.text()
+        assert [name for name, layer in layers.items() if layer._overlays["selection_box"].visible] == [kind]
+    dock.clicks.at(np.array([0.0, 0.0]))
+    assert dock.particle.text() == CLICK
+    assert not any(layer._overlays["selection_box"].visible for layer in layers.values())
+
+
+def test_a_stack_is_compared_slice_by_slice(qtbot) -> None:
+    truth, prediction = (np.stack([labels, np.zeros_like(labels), labels]) for labels in pair())
+    viewer, place = ViewerModel(), Calibration((5.0, 2.0, 2.0))
+    viewer.add_layer(Layer.create(*labels_layer(prediction, place, "prediction")))
+    viewer.add_layer(Layer.create(*labels_layer(truth, place, "truth")))
+    dock = Compare(viewer)
+    qtbot.addWidget(dock)
+    compared(qtbot, dock)
+    expected = pool([evaluate(*planes) for planes in zip(truth, prediction, strict=True)])
+    assert dock.figures.text_of("f1") == f"{expected.f1:.3f}"
+    layers = comparison_layers(viewer)
+    assert layers["false_negatives"].data.shape == truth.shape
+    viewer.dims.set_current_step(0, 2)
+    dock.clicks.at(np.array([10.0, 20.0, 20.0]))
+    assert "IoU 0.900" in dock.particle.text()
+    assert layers["true_positives"]._overlays["selection_box"].visible
+    viewer.dims.set_current_step(0, 0)
+    assert not layers["true_positives"]._overlays["selection_box"].visible
+
+
+def from_files(folder: Path) -> ViewerModel:
+    truth, prediction = pair()
+    write_image(folder / "grey.tif", Image(micrograph(), "YX", SIZE))
+    viewer = ViewerModel()
+    viewer.add_layer(Layer.create(*image_layer(read_image(folder / "grey.tif"), "grey")))
+    for name, labels in (("prediction", prediction), ("truth", truth)):
+        write_labels(folder / f"{name}.tif", labels, SIZE)
+        data, options, kind = labels_layer(read_labels(folder / f"{name}.tif"), SIZE, name)
+        options["metadata"]["source"] = str(folder / f"{name}.tif")
+        viewer.add_layer(Layer.create(data, options, kind))
+    return viewer
+
+
+def test_what_is_saved_is_what_the_command_writes(qtbot, tmp_path, monkeypatch) -> None:
+    dock = Compare(from_files(tmp_path))
+    qtbot.addWidget(dock)
+    compared(qtbot, dock)
+    out = tmp_path / "Größe"
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(out))
+    dock.save_button.click()
+    finish(qtbot, dock)
+    assert str(out) in said(dock, "info")
+    dock.copy_button.click()
+    finish(qtbot, dock)
+    command = shlex.split(QApplication.clipboard().text())
+    assert command[:2] == ["nanoseg", "evaluate"]
+    result = CliRunner().invoke(app, command[1:])
+    assert result.exit_code == 0, result.output
+    typed = tmp_path / "prediction_comparison"
+    files = sorted(path.relative_to(typed) for path in typed.rglob("*") if path.is_file())
+    assert sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file()) == files
+    assert {str(path) for path in files} >= {"overlays/truth.png", "pixels/truth.tif", "metrics.json", "run.yaml"}
+    for file in files:
+        if file.name != "run.yaml":
+            assert (out / file).read_bytes() == (typed / file).read_bytes(), file
+    assert yaml.safe_load((out / "run.yaml").read_text("utf-8"))["config"]["job"] == "evaluate"
+
+
+def test_layers_without_a_file_are_recorded_by_name(qtbot, dock, tmp_path, monkeypatch) -> None:
+    compared(qtbot, dock)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "out"))
+    dock.save_button.click()
+    finish(qtbot, dock)
+    record = yaml.safe_load((tmp_path / "out" / "run.yaml").read_text("utf-8"))
+    assert record["layers"]["truth"] == "ground truth"
+    assert record["config"] == {"iou_threshold": 0.5}
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text("utf-8"))
+    assert figures == evaluate(*pair()).figures() | {"images": 1}
+    dock.copy_button.click()
+    finish(qtbot, dock)
+    assert "is not in a file" in said(dock)
+
+
+def test_bad_input_is_one_sentence(qtbot, tmp_path, monkeypatch) -> None:
+    viewer = ViewerModel()
+    dock = Compare(viewer)
+    qtbot.addWidget(dock)
+    dock.show()
+    assert not dock.panel.start_button.isEnabled()
+    dock.compare()
+    assert "Two labels layers" in said(dock)
+    one = viewer.add_labels(np.ones((5, 5), int), name="truth")
+    assert not dock.panel.start_button.isEnabled()
+    dock.compare()
+    assert "'truth' is chosen twice" in said(dock)
+    other = viewer.add_labels(np.ones((6, 7), int), name="prediction")
+    dock.truth.choose(one)
+    dock.prediction.choose(other)
+    compared(qtbot, dock)
+    assert "'truth' has 5 x 5 pixels but 'prediction' 6 x 7" in said(dock)
+    one.data = np.zeros((6, 7), int)
+    compared(qtbot, dock)
+    assert "'truth' has no particles" in said(dock)
+    one.data, other.data = np.ones((6, 7), int), np.zeros((6, 7), int)
+    compared(qtbot, dock)
+    assert dock.figures.text_of("recall") == "0.000"
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "file"))
+    dock.save_button.click()
+    finish(qtbot, dock)
+    assert "Cannot write" in said(dock)
+
+
+def test_a_layer_removed_meanwhile_is_named(qtbot, dock, viewer) -> None:
+    dock.panel.start_button.click()
+    viewer.layers.remove("ground truth")
+    finish(qtbot, dock)
+    assert "'ground truth' was removed" in said(dock)
+    assert comparison_layers(viewer) == {}
+
+
+@pytest.mark.gui
+def test_clicks_in_a_real_window(qtbot) -> None:
+    from robot import Robot
+
+    viewer = napari.Viewer()
+    try:
+        robot = Robot(viewer)
+        truth, prediction = pair()
+        viewer.add_layer(Layer.create(*labels_layer(prediction, SIZE, "prediction")))
+        viewer.add_layer(Layer.create(*labels_layer(truth, SIZE, "truth")))
+        dock = Compare(viewer)
+        viewer.window.add_dock_widget(dock, name="Compare")
+        robot.settle(0.3)
+        viewer.reset_view()
+        robot.click(dock, "Compare")
+        robot.wait(lambda: not dock.running and dock.compared is not None, 20)
+        viewer.layers["truth"].visible = viewer.layers["prediction"].visible = False
+        robot.settle(0.3)
+        layer = comparison_layers(viewer)["true_positives"]
+        robot.click_at(layer, 10, 10)
+        assert "IoU 0.900" in dock.particle.text()
+        robot.click_at(layer, 25, 25)
+        assert "missed" in dock.particle.text()
+        shot = viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
+        for colour in ((0x56, 0xB4, 0xE9), (0xE6, 0x9F, 0x00), (0xCC, 0x79, 0xA7)):
+            assert (np.abs(shot - colour).max(axis=2) < 12).sum() > 100
+    finally:
+        viewer.close()
