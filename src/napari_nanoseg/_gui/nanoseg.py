@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from napari.components import ViewerModel
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QButtonGroup, QGridLayout, QSizePolicy, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QButtonGroup, QGridLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_nanoseg._gui.annotate import Annotate
 from napari_nanoseg._gui.compare import Compare
@@ -35,16 +34,13 @@ class NanoSeg(QWidget):
         self._viewer = session_of(napari_viewer).viewer
         self._pages: dict[str, Step] = {}
         self._stack = QStackedWidget()
-        self._buttons: dict[str, QToolButton] = {}
+        self._buttons: dict[str, QPushButton] = {}
         group, grid = QButtonGroup(self), QGridLayout()
         grid.setContentsMargins(MARGIN, MARGIN, MARGIN, 0)
         grid.setSpacing(2)
         for index, kind in enumerate(STEPS):
-            button = QToolButton()
-            button.setText(f"{index + 1} {kind.title}")
+            button = QPushButton(f"{index + 1} {kind.title}")
             button.setCheckable(True)
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
-            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             button.clicked.connect(lambda _=False, title=kind.title: self.show_step(title))
             group.addButton(button)
             grid.addWidget(button, index // PER_ROW, index % PER_ROW)

@@ -12,6 +12,8 @@ from napari_nanoseg._gui.jobs import JobPanel
 from napari_nanoseg._gui.session import session_of
 
 MARGIN = 6
+NARROWEST = 290
+"""Width, px, down to which no dock may be made: that of the longest label beside its editor and a scroll bar."""
 
 
 class Step(QWidget):
@@ -46,6 +48,7 @@ class Step(QWidget):
         self.session = session_of(napari_viewer)
         self.viewer = self.session.viewer
         self.setObjectName(f"nanoseg_{self.title.lower()}")
+        self.setMinimumWidth(NARROWEST)
         self._hint = QLabel()
         self._hint.setWordWrap(True)
         self._hint.setVisible(False)
