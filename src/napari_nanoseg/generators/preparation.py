@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from napari_nanoseg.config.generate import CutPasteConfig
-from napari_nanoseg.generators.backgrounds import Backgrounds, Clean, find_clean
+from napari_nanoseg.generators.backgrounds import Backgrounds, Clean, Parts, find_clean
 from napari_nanoseg.generators.particles import Pool, make_pool
 from napari_nanoseg.generators.sources import prepare_sources
 from napari_nanoseg.samples import Sample
@@ -17,6 +17,8 @@ Made = TypeVar("Made")
 
 CLEAN = ("background_margin",)
 """Fields of the config on which the clean background depends."""
+PARTS = (*CLEAN, "quilt_block")
+"""Fields on which the division of a source into smooth background and detail depends."""
 POOL = (
     *CLEAN,
     "seed",
@@ -67,7 +69,11 @@ class Preparation:
 
     def backgrounds(self, config: CutPasteConfig) -> Backgrounds:
         """The backgrounds of the config, each made when it is asked for first."""
-        return self._kept(BACKGROUNDS, config, lambda: Backgrounds(self._clean(config), config))
+
+        def make() -> Backgrounds:
+            return Backgrounds(self._clean(config), config, self._kept(PARTS, config, Parts))
+
+        return self._kept(BACKGROUNDS, config, make)
 
     def _clean(self, config: CutPasteConfig) -> list[Clean]:
         return self._kept(CLEAN, config, lambda: [find_clean(one, config.background_margin) for one in self._sources])
