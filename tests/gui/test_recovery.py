@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def idle(recovery: Recovery) -> bool:
 
 def end(viewer: ViewerModel, qtbot: Any) -> None:
     """The window is closed: its layers go."""
-    qtbot.waitUntil(lambda: idle(recovery_of(session_of(viewer))))
+    until(qtbot, lambda: idle(recovery_of(session_of(viewer))))
     viewer.layers.clear()
 
 
@@ -94,6 +95,11 @@ def offers_of(viewer: ViewerModel, qtbot: Any) -> Offers:
     qtbot.addWidget(offers)
     offers.look()
     return offers
+
+
+def until(qtbot: Any, condition: Callable[[], object]) -> None:
+    """Wait, also on a busy computer."""
+    qtbot.waitUntil(condition, timeout=30_000)
 
 
 def press(offers: Offers, text: str) -> None:
@@ -109,10 +115,10 @@ def test_a_killed_process_loses_nothing(tmp_path: Path, qtbot: Any) -> None:
     (text,) = [label.text() for label in offers.findChildren(QLabel)]
     assert text.startswith("The annotation 'drawn ü' from ")
     assert text.endswith("(3 particles) was not saved.")
-    with qtbot.waitSignal(offers.said) as said:
+    with qtbot.waitSignal(offers.said, timeout=30_000) as said:
         press(offers, "Restore")
     assert "Open the image 'wires'" in said.args[0]
-    qtbot.waitUntil(lambda: "drawn ü" in viewer.layers)
+    until(qtbot, lambda: "drawn ü" in viewer.layers)
     layer = viewer.layers["drawn ü"]
     np.testing.assert_array_equal(layer.data, np.load(truth))
     assert layer.data.dtype == np.int32
@@ -134,8 +140,9 @@ def test_the_image_comes_back_with_its_annotation(viewer: ViewerModel, qtbot: An
     square(viewer.layers["drawn"], 1, 10, 10)
     end(viewer, qtbot)
     other = ViewerModel()
-    press(offers_of(other, qtbot), "Restore")
-    qtbot.waitUntil(lambda: len(other.layers) == 2)
+    offers = offers_of(other, qtbot)
+    press(offers, "Restore")
+    until(qtbot, lambda: len(other.layers) == 2)
     assert isinstance(other.layers["wires"], Image)
     np.testing.assert_array_equal(other.layers["wires"].data, pixels)
     assert session_of(other).image is other.layers["wires"]
@@ -150,7 +157,7 @@ def test_nothing_is_written_of_a_layer_that_nobody_draws_in(viewer: ViewerModel,
     layer.visible = True
     assert idle(recovery)
     square(layer, 1, 5, 5)
-    qtbot.waitUntil(lambda: len(written(home)) == 1)
+    until(qtbot, lambda: len(written(home)) == 1)
     end(viewer, qtbot)
 
 
@@ -158,11 +165,11 @@ def test_undo_is_written_too(viewer: ViewerModel, qtbot: Any, home: Path) -> Non
     recovery_of(session_of(viewer))
     layer = viewer.layers["drawn"]
     square(layer, 1, 5, 5)
-    qtbot.waitUntil(lambda: len(written(home)) == 1)
+    until(qtbot, lambda: len(written(home)) == 1)
     square(layer, 2, 30, 30)
-    qtbot.waitUntil(lambda: len(written(home)) == 2)
+    until(qtbot, lambda: len(written(home)) == 2)
     layer.undo()
-    qtbot.waitUntil(lambda: len(written(home)) == 3)
+    until(qtbot, lambda: len(written(home)) == 3)
     end(viewer, qtbot)
     (leftover,), _ = leftovers()
     assert leftover.about.particles == 1
@@ -172,14 +179,14 @@ def test_what_was_saved_is_not_kept(viewer: ViewerModel, qtbot: Any, home: Path)
     recovery = recovery_of(session_of(viewer))
     layer = viewer.layers["drawn"]
     square(layer, 1, 5, 5)
-    qtbot.waitUntil(lambda: len(written(home)) == 1)
+    until(qtbot, lambda: len(written(home)) == 1)
     recovery.saved(layer, layer.data * 0)
-    qtbot.waitUntil(lambda: idle(recovery))
+    until(qtbot, lambda: idle(recovery))
     assert len(written(home)) == 1, "something else was saved"
     recovery.saved(layer, layer.data.copy())
-    qtbot.waitUntil(lambda: not written(home))
+    until(qtbot, lambda: not written(home))
     square(layer, 2, 30, 30)
-    qtbot.waitUntil(lambda: len(written(home)) == 1)
+    until(qtbot, lambda: len(written(home)) == 1)
     end(viewer, qtbot)
 
 
@@ -198,7 +205,7 @@ def test_what_was_just_drawn_is_written_when_the_application_ends(
 def test_discarding_removes_it_for_good(viewer: ViewerModel, qtbot: Any, home: Path) -> None:
     recovery_of(session_of(viewer))
     square(viewer.layers["drawn"], 1, 5, 5)
-    qtbot.waitUntil(lambda: len(written(home)) == 1)
+    until(qtbot, lambda: len(written(home)) == 1)
     end(viewer, qtbot)
     other = ViewerModel()
     offers = offers_of(other, qtbot)
@@ -211,12 +218,12 @@ def test_discarding_removes_it_for_good(viewer: ViewerModel, qtbot: Any, home: P
 def test_a_damaged_file_is_one_sentence_and_stays(viewer: ViewerModel, qtbot: Any, home: Path) -> None:
     recovery_of(session_of(viewer))
     square(viewer.layers["drawn"], 1, 5, 5)
-    qtbot.waitUntil(lambda: len(written(home)) == 1)
+    until(qtbot, lambda: len(written(home)) == 1)
     end(viewer, qtbot)
     written(home)[0].write_bytes(b"PK damaged")
     other = ViewerModel()
     offers = offers_of(other, qtbot)
-    with qtbot.waitSignal(offers.said) as said:
+    with qtbot.waitSignal(offers.said, timeout=30_000) as said:
         press(offers, "Restore")
     assert "damaged and cannot be restored" in said.args[0]
     assert written(home)
@@ -229,7 +236,7 @@ def test_a_full_disk_is_told(viewer: ViewerModel, qtbot: Any, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("napari_nanoseg.io.recovery.np.savez_compressed", full)
-    with qtbot.waitSignal(recovery.failed) as failed:
+    with qtbot.waitSignal(recovery.failed, timeout=30_000) as failed:
         square(viewer.layers["drawn"], 1, 5, 5)
     assert "disk is full" in failed.args[0]
     end(viewer, qtbot)

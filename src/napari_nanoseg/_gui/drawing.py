@@ -45,11 +45,17 @@ class Drawing(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.automatic = True
-        self._session = session
         self._layer: Labels | None = None
         self._strokes = Following(self)
         session.changed.connect(self._chosen)
         self._follow(session.particles)
+
+    @property
+    def _session(self) -> Session:
+        """Its parent; a reference of its own would be a cycle, whose end by Python's collector Qt does not survive."""
+        session = self.parent()
+        assert isinstance(session, Session)
+        return session
 
     def set_automatic(self, on: bool) -> None:
         """Let labels advance by themselves, or not."""

@@ -42,7 +42,6 @@ class Recovery(QObject):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._session = session
         self._journals: dict[Labels, Journal] = {}
         self._edited: set[Labels] = set()
         self._dirty: set[Labels] = set()
@@ -61,6 +60,13 @@ class Recovery(QObject):
         if application is not None:
             application.aboutToQuit.connect(self.write_now)
         self._chosen("particles")
+
+    @property
+    def _session(self) -> Session:
+        """Its parent; a reference of its own would be a cycle, whose end by Python's collector Qt does not survive."""
+        session = self.parent()
+        assert isinstance(session, Session)
+        return session
 
     def write_now(self) -> None:
         """Write what was drawn since the last time, without waiting for a pause."""
