@@ -35,6 +35,7 @@ class AnnotationPicker(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
+        first = session.particles is None
         self._image, self._particles = LayerPicker(session, "image"), LayerPicker(session, "particles")
         self._known = QComboBox()
         narrow(self._known)
@@ -59,6 +60,9 @@ class AnnotationPicker(QWidget):
         follow(self, events.removed, self._list_regions)
         session.changed.connect(self._chosen)
         self._known.activated.connect(self._choose_region)
+        if first:  # later, "every particle" may be the user's choice
+            for layer in session.viewer.layers:
+                self._take_region(layer)
         self._list_regions()
         self._watch()
 
@@ -78,11 +82,13 @@ class AnnotationPicker(QWidget):
         return sample_of(session.image, session.particles, session.region, session.whole)
 
     def _inserted(self, event: Event) -> None:
-        layer = event.value
+        self._take_region(event.value)
+        self._list_regions()
+
+    def _take_region(self, layer: Layer) -> None:
         if isinstance(layer, Labels | Shapes) and layer.name.endswith(KNOWN_REGION) and self._session.region is None:
             self._session.put("region", layer)
             self._session.put("whole", False)
-        self._list_regions()
 
     def _list_regions(self, _: Event | None = None) -> None:
         layers = [layer for layer in self._session.viewer.layers if isinstance(layer, Labels | Shapes)]

@@ -91,10 +91,10 @@ class Drawing(QObject):
         viewer.status = f"Label {label} is removed; Ctrl+Z brings it back."
 
     def _painted(self, event: Event) -> None:
-        """Go on to the next label when a polygon was filled."""
+        """Go on to the next label when a polygon is filled; napari says so before it paints the pixels."""
         layer = self._layer
         if self.automatic and layer is not None and str(layer.mode) == "polygon" and layer.selected_label:
-            next_label(layer)
+            next_label(layer, layer.selected_label)
 
     def _press(self, layer: Labels, event: Any) -> Iterator[None] | None:
         """Go on to the next label when something begins away from the selected one."""
@@ -120,9 +120,9 @@ def drawing_of(session: Session) -> Drawing:
     return found or Drawing(session)
 
 
-def next_label(layer: Labels) -> None:
-    """Select a label that is not used yet."""
-    largest = int(np.max(layer.data))
+def next_label(layer: Labels, used: int = 0) -> None:
+    """Select a label above all in the layer and above `used`."""
+    largest = max(int(np.max(layer.data)), used)
     if largest < np.iinfo(layer.data.dtype).max:
         layer.selected_label = largest + 1
 
