@@ -314,6 +314,23 @@ def test_the_bar_counts_and_guesses_the_time() -> None:
     assert [duration(seconds) for seconds in (0.2, 59, 61, 3900)] == ["1 s", "59 s", "1 min", "1 h 05 min"]
 
 
+def test_steps_and_what_lies_between_them_are_timed_apart(
+    panel: JobPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: clock[0])
+    texts = []
+    steps = [(number * 10.0, Progress(number, 10, "steps")) for number in (1, 2, 3)]
+    patches = [(30.0 + 5 * number, Progress(number, 4, "patches")) for number in (1, 2, 3)]
+    for clock[0], progress in [*steps, *patches, (60.0, Progress(4, 10, "steps")), (65.0, Progress(1, 4, "patches"))]:
+        panel._show(progress)
+        texts.append(panel.bar.format())
+    assert texts[2] == "3 of 10 steps, 1 min left"
+    assert texts[5] == "3 of 4 patches, 5 s left"
+    assert texts[6] == "4 of 10 steps, 2 min left", "50 s for three steps and what was between them"
+    assert texts[7] == "1 of 4 patches"
+
+
 def test_the_command_goes_to_the_clipboard(panel: JobPanel, tmp_path: Path) -> None:
     text = copy_command(ConvertJob(model=tmp_path / "a model", out=tmp_path / "out"))
     assert text == f"nanoseg convert '{tmp_path}/a model' --out {tmp_path}/out"

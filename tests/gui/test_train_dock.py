@@ -60,7 +60,8 @@ class Child:
         self.error: Exception | None = None
         self.saves = True
 
-    def __call__(self, job: TrainJob, *, env: dict[str, str]) -> Job:
+    def __call__(self, job: TrainJob, *, env: dict[str, str], gently: bool) -> Job:
+        assert gently
         self.jobs.append(job)
         self.environments.append(env)
         yield Stage("device", "Using the CPU: no NVIDIA GPU or driver was found.")
@@ -246,7 +247,7 @@ def test_a_killed_child_is_a_sentence_and_can_be_resumed(
         """)
     )
 
-    def killed(job: TrainJob, *, env: dict[str, str]) -> Job:
+    def killed(job: TrainJob, *, env: dict[str, str], gently: bool) -> Job:
         Child().save(job, 100)
         return (yield from follow_child([sys.executable, str(script)], env=env))
 

@@ -299,6 +299,15 @@ def test_the_environment_reaches_the_child(tmp_path: Path, monkeypatch: pytest.M
     assert figures == {"COLOUR": "blau", "MALLOC_TRIM_THRESHOLD_": "12345", "MALLOC_MMAP_THRESHOLD_": kept}
 
 
+@posix
+def test_a_gentle_child_gives_way(tmp_path: Path) -> None:
+    body = "yield Stage('one', 'One'); return JobResult({'nice': os.nice(0)})"
+    command = child(body, tmp_path)
+    normal = os.nice(0)
+    assert drain(follow_child(command)).figures == {"nice": normal}
+    assert drain(follow_child(command, gently=True)).figures == {"nice": max(normal, child_process.NICENESS)}
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working and temporary folder with a difficult name, and a file in it that is called like a library."""

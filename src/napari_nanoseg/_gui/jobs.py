@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_nanoseg._gui.activity import ActivityBar
 from napari_nanoseg._gui.closing import ask_before_closing
+from napari_nanoseg._gui.follow import at_end
 from napari_nanoseg._gui.messages import Messages
 from napari_nanoseg._gui.session import Session
 from napari_nanoseg._gui.worker import JobWorker, Returned, make_worker
@@ -39,6 +40,13 @@ LEAST_S = 3.0
 
 _RUNNING: weakref.WeakKeyDictionary[Session, dict[str, JobWorker]] = weakref.WeakKeyDictionary()
 """The latest worker of every step of every viewer."""
+
+
+class Count:
+    """When something began to be counted in a stage, such as steps or, in between, validation patches."""
+
+    def __init__(self, began: float, first: int) -> None:
+        self.began, self.first, self.last = began, first, first
 
 
 class JobPanel(QWidget):
@@ -71,7 +79,7 @@ class JobPanel(QWidget):
         self._worker: JobWorker | None = None
         self._activity: ActivityBar | None = None
         self._why: str | None = None
-        self._stage = (0.0, 0)
+        self._counts: dict[tuple[str, int], Count] = {}
         self._ticking = False
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
@@ -92,7 +100,7 @@ class JobPanel(QWidget):
         # what is called when the panel is gone must not hold it
         latest: list[JobWorker] = []
         self._latest = latest
-        self.destroyed.connect(lambda: [worker.quit() for worker in latest])
+        at_end(self, lambda: [worker.quit() for worker in latest])
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -224,18 +232,19 @@ class JobPanel(QWidget):
         elif isinstance(event, Notice):
             self.warn(event.message)
         elif isinstance(event, Progress):
-            began, first = self._stage
-            if event.done < first or first < 0:
-                first = event.done
-                self._stage = (time.monotonic(), first)
+            now, kind = time.monotonic(), (event.unit, event.total)
+            if kind not in self._counts or event.done < self._counts[kind].last:
+                self._counts[kind] = Count(now, event.done)
+            count = self._counts[kind]
+            count.last = event.done
             self.bar.setRange(0, max(event.total, 1))
             self.bar.setValue(event.done)
-            self.bar.setFormat(counted(event, time.monotonic() - began, event.done - first))
+            self.bar.setFormat(counted(event, now - count.began, event.done - count.first))
             if self._activity is not None:
                 self._activity.show(event.done, event.total)
 
     def _begin_stage(self, text: str) -> None:
-        self._stage = (time.monotonic(), -1)
+        self._counts = {}
         self.status.setText(text)
         self.bar.setRange(0, 0)
         self.bar.setFormat("")

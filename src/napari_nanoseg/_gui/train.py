@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from napari.components import ViewerModel
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLayout, QLineEdit, QScrollArea
 
 from napari_nanoseg._gui.annotation_picker import AnnotationPicker
@@ -95,7 +96,7 @@ class Train(Step):
         model.addRow("New model", self.name)
         model.addRow("Start from", self.start_from)
         self.body.addLayout(model)
-        _align(head, self.annotation.layout(), model)
+        self._forms = head, self.annotation.layout(), model
         self.body.addWidget(self.form)
 
     @property
@@ -122,6 +123,11 @@ class Train(Step):
         dataset = out / ANNOTATED if self.dataset.path is None or sample is not None else self.dataset.path
         job = TrainJob(config=config, dataset=dataset, out=out, start_from=self.start_from.path)
         return Plan(job, sample, chosen.threads)
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """The font is known now."""
+        super().showEvent(event)
+        _align(*self._forms)
 
     def _start(self) -> None:
         try:

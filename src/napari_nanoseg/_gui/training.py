@@ -70,7 +70,7 @@ def train_steps(plan: Plan) -> Job:
             yield from _check(plan.job.dataset)
         yield Stage("start", "Starting the training process.")
         env = {"OMP_NUM_THREADS": str(plan.threads)} if plan.threads else {}
-        return (yield from run_in_child(plan.job, env=env))
+        return (yield from run_in_child(plan.job, env=env, gently=True))
     finally:
         _TRAINED.discard(folder)
 

@@ -15,6 +15,7 @@ import pickle
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,11 +139,22 @@ def fit(
     except (GeneratorExit, KeyboardInterrupt, RuntimeError, ConnectionError, EOFError):
         # The last three come when a worker is killed.
         if state.step != saved:
-            _save(folder, task.network, optimizer, state, config)
+            _insist(partial(_save, folder, task.network, optimizer, state, config), config.workers + 1)
             if not state.history:
-                task.save()
+                _insist(task.save, config.workers + 1)
         raise
     return state
+
+
+def _insist(save: Callable[[], None], attempts: int) -> None:
+    """Save, although for each worker that is killed torch raises a RuntimeError wherever this thread is then."""
+    for left in reversed(range(attempts)):
+        try:
+            save()
+            break
+        except RuntimeError:
+            if not left:
+                raise
 
 
 def _close_epoch(state: State, validation: dict[str, float], config: TrainConfig) -> dict[str, float]:
@@ -276,24 +288,3 @@ def _load(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, co
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise NanosegError(f"{path} is damaged ({error}); delete it and start the training again.") from error
     return state
-
-
-def recalibrated(network: nn.Module, images: Iterator[Tensor], batches: int) -> Generator[Event, None, None]:
-    """Recompute the statistics of batch normalisation as plain means over some batches.
-
-    Running means lag behind the weights in short trainings; this alone took F1 from 0.47 to 0.79 in a study.
-    """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-    network.train()
-    try:
-        with torch.no_grad():
-            for done in range(1, batches + 1):
-                network(next(images))
-                yield Progress(done, batches, "batches")
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum

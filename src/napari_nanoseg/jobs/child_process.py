@@ -31,6 +31,9 @@ TERMINATE_S = 1.0
 POLL_S = 0.2
 """How often a silent child's job says that it waits, and can be closed."""
 
+NICENESS = 5
+"""Of a child that gives way: a third of the processor's time beside a busy program, all of it beside an idle one."""
+
 # glibc hands every freed buffer above 32 MiB back to the system and gets it again page by page: with these thresholds
 # five training-like steps of convolutions (64 MiB buffers, 2 cores) had 12 times fewer page faults and took 6.4 s
 # instead of 9.5 s
@@ -43,7 +46,7 @@ PERFORMANCE = {
 }
 
 
-def run_in_child(job: AnyJob, *, env: Mapping[str, str] | None = None) -> Job:
+def run_in_child(job: AnyJob, *, env: Mapping[str, str] | None = None, gently: bool = False) -> Job:
     """Run a job in a child process.
 
     Parameters
@@ -52,6 +55,8 @@ def run_in_child(job: AnyJob, *, env: Mapping[str, str] | None = None) -> Job:
         The complete description of the job.
     env : mapping of str to str, optional
         Environment variables of the child, on top of those of this process.
+    gently : bool
+        Give way to other programs, such as the window that shows the job's progress.
 
     Returns
     -------
@@ -71,10 +76,10 @@ def run_in_child(job: AnyJob, *, env: Mapping[str, str] | None = None) -> Job:
         write_text(path, job.to_yaml())
         # -P: a file of the user called random.py in the working directory must not replace the library
         command = [sys.executable, "-P", "-X", "faulthandler", "-m", "napari_nanoseg", "run", str(path), "--events"]
-        return (yield from follow_child(command, env=env))
+        return (yield from follow_child(command, env=env, gently=gently))
 
 
-def follow_child(command: Sequence[str], *, env: Mapping[str, str] | None = None) -> Job:
+def follow_child(command: Sequence[str], *, env: Mapping[str, str] | None = None, gently: bool = False) -> Job:
     """Start a command that speaks as :func:`napari_nanoseg.jobs.child_events.speak` does, and be the job it runs."""
     performance = PERFORMANCE if sys.platform == "linux" else {}
     with tempfile.TemporaryFile() as words:
@@ -87,6 +92,8 @@ def follow_child(command: Sequence[str], *, env: Mapping[str, str] | None = None
             start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # on Windows, no black window
         )
+        if gently:
+            _give_way(process)
         lines: queue.Queue[bytes | None] = queue.Queue()
         reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
         reader.start()
@@ -118,6 +125,14 @@ def follow_child(command: Sequence[str], *, env: Mapping[str, str] | None = None
             reader.join(TERMINATE_S)
         words.seek(0)
         raise _death(process.returncode, words.read().decode("utf-8", "replace"))
+
+
+def _give_way(process: subprocess.Popen[bytes]) -> None:
+    """Lower the priority of a child and of all it will start."""
+    import psutil
+
+    with suppress(psutil.Error, OSError):
+        psutil.Process(process.pid).nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else NICENESS)
 
 
 def _read(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) -> None:

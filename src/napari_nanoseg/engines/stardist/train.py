@@ -24,12 +24,13 @@ from napari_nanoseg.engines.patches import (
     to_source,
     to_working_image,
 )
+from napari_nanoseg.engines.recalibration import recalibrated
 from napari_nanoseg.engines.stardist.losses import stardist_losses
 from napari_nanoseg.engines.stardist.model import StarDistModel
 from napari_nanoseg.engines.stardist.predict import run_network
 from napari_nanoseg.engines.stardist.targets import make_targets
 from napari_nanoseg.engines.stardist.thresholds import optimise_thresholds
-from napari_nanoseg.engines.training import Trainable, fit, recalibrated
+from napari_nanoseg.engines.training import Trainable, fit
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import atomic_path
