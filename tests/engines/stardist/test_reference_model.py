@@ -14,6 +14,7 @@ from napari_nanoseg.engines.stardist.candidates import outlines, paint
 from napari_nanoseg.engines.stardist.losses import stardist_losses
 from napari_nanoseg.engines.stardist.model import StarDistModel
 from napari_nanoseg.engines.stardist.predict import find_candidates, run_network
+from napari_nanoseg.engines.stardist.suppression import suppressed
 from napari_nanoseg.events import drain
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
@@ -61,7 +62,7 @@ def test_points_and_labels_are_the_originals_however_the_image_is_tiled(model, r
             device=CPU,
         )
     )
-    kept = candidates.suppressed(float(reference["nms_thresh"]))
+    kept = suppressed(candidates, float(reference["nms_thresh"]))
     np.testing.assert_array_equal(kept.points, reference[f"{prefix}points"])
     np.testing.assert_array_equal(paint(kept, view).to_labels(), reference[f"{prefix}labels"])
     if prefix == "":
@@ -85,7 +86,7 @@ def test_segment_with_the_models_own_thresholds_gives_the_originals_labels(model
             device=CPU,
         )
     )
-    assert len(instances) == len(direct.suppressed(model.card.thresholds["nms"]))
+    assert len(instances) == len(suppressed(direct, model.card.thresholds["nms"]))
     assert (instances.to_labels() > 0).mean() == pytest.approx((reference["labels"] > 0).mean(), abs=0.01)
 
 

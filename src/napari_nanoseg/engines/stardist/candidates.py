@@ -1,4 +1,4 @@
-"""From candidates to star-convex objects: one non-maximum suppression for the whole image, outlines, masks."""
+"""Candidates for star-convex objects, their outlines and masks."""
 
 from __future__ import annotations
 
@@ -41,6 +41,10 @@ class Candidates:
         """Some of the candidates."""
         return type(self)(self.points[keep], self.prob[keep], self.dist[keep], self.classes[keep])
 
+    def at(self, index: NDArray[np.int64]) -> Self:
+        """Some of the candidates, in another order."""
+        return type(self)(self.points[index], self.prob[index], self.dist[index], self.classes[index])
+
     def at_least(self, probability: float) -> Self:
         """Only candidates above a probability."""
         return self.where(self.prob > probability)
@@ -48,23 +52,6 @@ class Candidates:
     def most_probable(self, most: int) -> Self:
         """The `most` most probable ones, and all that are as probable as the last of these."""
         return self.where(self.prob >= np.partition(self.prob, -most)[-most]) if len(self) > most else self
-
-    def suppressed(self, overlap: float) -> Self:
-        """The candidates left by non-maximum suppression, most probable first.
-
-        Parameters
-        ----------
-        overlap : float
-            Largest allowed intersection over the smaller area of two objects.
-        """
-        from stardist.nms import non_maximum_suppression_sparse
-
-        if len(self) == 0:
-            return self
-        points, prob, dist, index = non_maximum_suppression_sparse(
-            self.dist, self.prob, self.points, nms_thresh=overlap
-        )
-        return type(self)(points, prob, dist, self.classes[index])
 
 
 def joined(parts: Sequence[Candidates]) -> Candidates:

@@ -9,6 +9,7 @@ import numpy as np
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.base import Found
 from napari_nanoseg.engines.stardist.candidates import Candidates, paint
+from napari_nanoseg.engines.stardist.suppression import Suppression
 from napari_nanoseg.events import Event, Waiting
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.scaling import ScaledView
@@ -38,17 +39,19 @@ class StarDistFound(Found):
         self, planes: Sequence[Candidates], view: ScaledView, stack: bool, config: SegmentConfig, floor: float
     ):
         self._planes, self._view, self._stack = planes, view, stack
+        self._suppressions: tuple[float, list[Suppression]] | None = None
         self.config, self.floor = config, floor
 
     def instances_steps(self, config: SegmentConfig | None = None) -> Generator[Event, None, Instances]:
         """Choose among the candidates; see the base class."""
         probability, overlap, min_area = self.thresholds(config or self.config)
+        if self._suppressions is None or self._suppressions[0] != overlap:
+            self._suppressions = overlap, [Suppression(plane, overlap) for plane in self._planes]
         slices = []
-        for candidates in self._planes:
+        for plane in self._suppressions[1]:
+            survivors = yield from plane.steps(probability)
             yield Waiting()
-            above = candidates.at_least(probability).suppressed(overlap)
-            yield Waiting()
-            instances = paint(above, self._view)
+            instances = paint(survivors, self._view)
             slices.append(instances[instances.areas >= min_area] if min_area else instances)
         return _stacked(slices) if self._stack else slices[0]
 

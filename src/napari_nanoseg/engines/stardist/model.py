@@ -21,6 +21,7 @@ from napari_nanoseg.engines.stardist.found import Collector, StarDistFound
 from napari_nanoseg.engines.stardist.keras_files import read_keras, write_keras
 from napari_nanoseg.engines.stardist.network import StarDistNet
 from napari_nanoseg.engines.stardist.predict import all_candidates, find_candidates, network_steps
+from napari_nanoseg.engines.stardist.suppression import suppressed
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Progress, Stage
 from napari_nanoseg.samples import Image
@@ -198,7 +199,7 @@ class StarDistModel(Model):
         for offset, factor in (normalisation, _inverted(normalisation)):
             maps = yield from network_steps(network, (pixels - offset) * factor, device)
             found = all_candidates(maps, network.config.grid, PROBE_PROBABILITY)
-            kept = found.suppressed(self.card.thresholds["nms"]).prob
+            kept = suppressed(found, self.card.thresholds["nms"]).prob
             means.append(float(kept.mean()) if len(kept) else 0.0)
         return "yes" if means[1] > means[0] + BENEFIT_OF_DOUBT else "no"
 
