@@ -53,6 +53,7 @@ def labels_layer(
     *,
     table: DataFrame | None = None,
     record: Mapping[str, Any] | None = None,
+    painted: NDArray[np.int32] | None = None,
     role: str | None = None,
     colour: str | None = None,
     visible: bool = True,
@@ -73,6 +74,8 @@ def labels_layer(
         features.
     record : mapping, optional
         Run record of what made the labels; kept in the layer's metadata.
+    painted : int32 array, optional
+        The instances as a label image, where that was made already (in a thread).
     role : str, optional
         What the docks take the layer for: ``particles``, ``prediction`` or ``truth``.
     colour : str, optional
@@ -80,7 +83,7 @@ def labels_layer(
     visible : bool
         Whether the layer is shown at first.
     """
-    data = labels.to_labels() if isinstance(labels, Instances) else labels
+    data = painted if painted is not None else _painted(labels)
     if isinstance(place, Layer):
         data, space = on(place, data)
     else:
@@ -96,7 +99,11 @@ def labels_layer(
 
 
 def update_labels(
-    layer: Labels, labels: Instances, table: DataFrame | None = None, record: Mapping[str, Any] | None = None
+    layer: Labels,
+    labels: Instances,
+    table: DataFrame | None = None,
+    record: Mapping[str, Any] | None = None,
+    painted: NDArray[np.int32] | None = None,
 ) -> None:
     """Show other particles of the same image in a layer made by :func:`labels_layer`, in place of those it shows.
 
@@ -104,10 +111,11 @@ def update_labels(
     ----------
     layer : Labels layer
     labels : Instances
-    table, record
+    table, record, painted
         As in :func:`labels_layer`.
     """
-    layer.data = labels.to_labels().reshape(layer.data.shape)
+    data = painted if painted is not None else _painted(labels)
+    layer.data = data.reshape(layer.data.shape)
     layer.features = {} if table is None else _features(table)
     layer.metadata = {**layer.metadata, **_metadata(labels, record)}
 
@@ -151,6 +159,10 @@ def error_layers(
         labels_layer(labels, place, TITLES[kind].format(figures[kind]), colour=COLOURS[kind])
         for kind, labels in errors._asdict().items()
     ]
+
+
+def _painted(labels: Instances | NDArray[Any]) -> NDArray[Any]:
+    return labels.to_labels() if isinstance(labels, Instances) else labels
 
 
 def _features(table: DataFrame) -> DataFrame:

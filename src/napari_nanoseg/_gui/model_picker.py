@@ -1,0 +1,111 @@
+"""Choosing a model to segment with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QComboBox, QFileDialog
+
+from napari_nanoseg._gui.pickers import narrow
+from napari_nanoseg._gui.session import Session
+from napari_nanoseg._gui.settings import settings
+from napari_nanoseg.io.model_cards import ModelEntry, describe_model, list_models
+from napari_nanoseg.io.recent_models import recent_models
+
+FOLDER, FILE = "Choose a folder…", "Choose a file…"
+NOTHING = "No model yet"
+
+
+class ModelPicker(QComboBox):
+    """The models of the library and those used last, or any other folder or zip; shared by the docks of a viewer.
+
+    Parameters
+    ----------
+    session : Session
+        Its `model` is what is chosen here.
+    """
+
+    changed = Signal()
+    """Another model is chosen, or the chosen one was looked at again."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        narrow(self)
+        self._session = session
+        self._entries: list[ModelEntry] = []
+        self.activated.connect(self._activate)
+        session.changed.connect(self._follow)
+        if session.model is None:
+            session.put("model", self._first())
+        self.refresh()
+
+    @property
+    def entry(self) -> ModelEntry | None:
+        """The model that is chosen, as it was when the list was made; None when there is none."""
+        return next((entry for entry in self._entries if entry.path == self._session.model), None)
+
+    def choose(self, path: Path | None) -> None:
+        """Choose a model for all docks, also one that is not in the list."""
+        self._session.put("model", path)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look at the models again."""
+        entries = {entry.path: entry for entry in list_models(settings().models)}
+        chosen = self._session.model
+        others = [*([chosen] if chosen is not None else []), *(path for path in recent_models() if path.exists())]
+        for path in others:
+            entries.setdefault(path, describe_model(path))
+        self._entries = list(entries.values())
+        with QSignalBlocker(self):
+            self.clear()
+            self.addItems([_title(entry, self._entries) for entry in self._entries] or [NOTHING])
+            self.insertSeparator(self.count())
+            self.addItems([FOLDER, FILE])
+            index = next((i for i, entry in enumerate(self._entries) if entry.path == chosen), -1)
+            self.setCurrentIndex(index if self._entries else 0)
+        self.setToolTip("" if chosen is None else str(chosen))
+        self.changed.emit()
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """There may be new models, or old ones may be gone."""
+        super().showEvent(event)
+        self.refresh()
+
+    def _first(self) -> Path | None:
+        """The model used last that is still there, else the first of the library that can be used."""
+        used = (path for path in recent_models() if path.exists())
+        usable = (entry.path for entry in list_models(settings().models) if entry.problem is None)
+        return next(used, None) or next(usable, None)
+
+    def _activate(self, index: int) -> None:
+        text = self.itemText(index)
+        if index < len(self._entries):
+            self.choose(self._entries[index].path)
+            return
+        chosen = self._session.model
+        start = str(settings().models if chosen is None else chosen.parent)
+        name = ""
+        if text == FOLDER:
+            name = QFileDialog.getExistingDirectory(self, "Segment with the model in", start)
+        elif text == FILE:
+            name, _ = QFileDialog.getOpenFileName(
+                self, "Segment with the model", start, "Models (*.zip model.yaml config.json *.safetensors *.h5)"
+            )
+        path = Path(name) if name else chosen
+        if path is not None and path.is_file() and path.suffix.lower() != ".zip":
+            path = path.parent  # a file of a model stands for its folder
+        self.choose(path)
+
+    def _follow(self, name: str) -> None:
+        if name == "model":
+            self.refresh()
+
+
+def _title(entry: ModelEntry, entries: list[ModelEntry]) -> str:
+    """Name of a model in the list, with its folder where two have the same name."""
+    same = sum(other.name == entry.name for other in entries) > 1
+    name = f"{entry.name} ({entry.path.parent.name})" if same else entry.name
+    return name if entry.problem is None else f"{name} (cannot be used)"

@@ -1,0 +1,297 @@
+"""The Segment dock: from an image and a model to particles, and to other ones with other thresholds."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from napari.components import ViewerModel
+from napari.layers import Image as ImageLayer
+from napari.layers import Layer
+from qtpy.QtWidgets import QFileDialog, QFormLayout
+
+from napari_nanoseg._gui.follow import Following
+from napari_nanoseg._gui.forms import ConfigForm
+from napari_nanoseg._gui.jobs import copy_command
+from napari_nanoseg._gui.latest import Latest
+from napari_nanoseg._gui.layers import image_of, labels_of, origins_of
+from napari_nanoseg._gui.model_picker import ModelPicker
+from napari_nanoseg._gui.particle_layer import ParticleLayer
+from napari_nanoseg._gui.pickers import LayerPicker
+from napari_nanoseg._gui.segmenting import (
+    FileOfImage,
+    Request,
+    SavedLabels,
+    Segmentation,
+    find_file,
+    job_of,
+    save_image,
+    save_labels,
+    segment,
+    with_thresholds,
+)
+from napari_nanoseg._gui.settings import settings
+from napari_nanoseg._gui.step import Step
+from napari_nanoseg._gui.thresholds import Thresholds
+from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.segment import SegmentConfig
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.samples import Image
+
+NO_IMAGE = "Open an image with File > Open, or take one from File > Open Sample."
+NO_MODEL = "There is no model yet: train one in the Train step, or choose the folder or zip of one above."
+THRESHOLDS = ("probability", "overlap", "min_area")
+
+
+class Segment(Step):
+    """Finds the particles of an image in a thread, tile by tile."""
+
+    title = "Segment"
+    start_text = "Segment"
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer)
+        self.models, self.image = ModelPicker(self.session), LayerPicker(self.session, "image")
+        self.form = ConfigForm(SegmentConfig(device=settings().device), hide=THRESHOLDS)
+        self.thresholds = Thresholds()
+        self.result: Segmentation | None = None
+        """The segmentation whose particles are shown."""
+        self._shown = ParticleLayer(self)
+        self._offers_training = False
+        self._source: tuple[ImageLayer, object] | None = None
+        self._rethreshold = Latest("Thresholds", self)
+        self._image_events = Following(self)
+        head = QFormLayout()
+        head.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        head.addRow("Model", self.models)
+        head.addRow("Image", self.image)
+        self.body.addLayout(head)
+        self.body.addWidget(self.form)
+        self.body.addWidget(self.thresholds)
+        self.body.addStretch(1)
+        self.copy_button = self.panel.add_button("Copy as command", self._copy)
+        self.save_button = self.panel.add_button("Save labels…", self._save_labels)
+        self.save_image_button = self.panel.add_button("Save image…", self._save_image)
+        self.save_image_button.setVisible(False)
+        self.models.changed.connect(self._refresh)
+        self.image.picked.connect(lambda _: self._image_picked())
+        self.form.valueChanged.connect(self._refresh)
+        self.thresholds.changed.connect(self._thresholds_changed)
+        self._rethreshold.done.connect(self._rethresholded)
+        self._rethreshold.failed.connect(self.panel.refuse)
+        self._shown.gone.connect(self._refresh)
+        self.panel.start_clicked.connect(self._start)
+        self.panel.done.connect(self._done)
+        self.panel.ended.connect(self._refresh)
+        self._image_picked()
+
+    def request(self) -> Request:
+        """What the dock shows, as a segmentation.
+
+        Raises
+        ------
+        NanosegError
+            For the first thing that is missing or wrong.
+        """
+        entry, layer = self.models.entry, self.session.image
+        if layer is None:
+            raise NanosegError(NO_IMAGE)
+        if entry is None:
+            raise NanosegError(NO_MODEL)
+        if entry.problem is not None:
+            raise NanosegError(entry.problem)
+        config = self.form.value()
+        assert isinstance(config, SegmentConfig)
+        config = config.model_copy(update=self.thresholds.values())
+        return Request(image_of(layer), origins_of(layer), entry.path, config, settings().threads)
+
+    def _start(self) -> None:
+        self.models.refresh()  # the model may be gone by now
+        try:
+            request = self.request()
+        except NanosegError as error:
+            self.panel.refuse(str(error))
+            return
+        layer = self.session.image
+        assert layer is not None
+        if self.panel.start(partial(segment, request), f"Segmentation of {layer.name}"):
+            self._source = layer, layer.data
+            self._rethreshold.stop()
+            self.offer()
+            self._refresh()
+
+    def _done(self, result: object) -> None:
+        if isinstance(result, Segmentation):
+            self._show(result)
+        elif isinstance(result, FileOfImage):
+            self._copied(result)
+        elif isinstance(result, SavedLabels):
+            self.panel.say(f"The labels are in {result.path}, how they were made in the .run.yaml beside it.")
+
+    def _show(self, result: Segmentation) -> None:
+        """Put the particles into the viewer, on the image they were found in."""
+        assert self._source is not None
+        layer, data = self._source
+        self._source = None
+        place: Layer | Calibration = layer
+        if layer not in self.viewer.layers:
+            self.panel.warn(f"The image '{layer.name}' was removed meanwhile; its particles are shown all the same.")
+        if layer.data is not data:
+            self.panel.warn(
+                f"The image '{layer.name}' was changed meanwhile; the particles are those of the image as it was."
+            )
+            place = result.request.image.calibration
+        same = self.result is not None and self.result.request.model == result.request.model
+        self._shown.show(result, place, layer, again=same)
+        self.result = result
+        self.session.put("prediction", self._shown.layer)
+        self._tell(result)
+        self.offer("Measure", "Compare")
+        if self._other_thresholds():  # they were changed while the network ran
+            self._thresholds_changed()
+
+    def _tell(self, result: Segmentation) -> None:
+        count = len(result.instances)
+        if count:
+            self.panel.say(f"{count} particle{'s' if count > 1 else ''} found. {result.device}")
+        else:
+            self.panel.say(
+                "No particle was found. Lower the probability, check the particle diameter, or choose another model."
+            )
+
+    def _other_thresholds(self) -> bool:
+        wanted = self.thresholds.values()
+        return self.result is not None and self.result.request.config.model_dump(include=set(wanted)) != wanted
+
+    def _thresholds_changed(self) -> None:
+        if self.result is None or self._shown.layer is None:
+            return
+        config = self.result.request.config.model_copy(update=self.thresholds.values())
+        self._rethreshold.ask(partial(with_thresholds, self.result, config))
+
+    def _rethresholded(self, result: Segmentation) -> None:
+        if self.result is None or result.found is not self.result.found or self._shown.layer is None:
+            return
+        painted = self._shown.layer if self._shown.edited else None
+        self._shown.replace(result)
+        self.result = result
+        self._tell(result)
+        if painted is not None:
+            self.session.put("prediction", self._shown.layer)
+            self.panel.warn(
+                f"The layer '{painted.name}' was edited and stays as it is; the particles of the other thresholds are "
+                "in a new layer."
+            )
+
+    def _copy(self) -> None:
+        try:
+            request = self.request()
+        except NanosegError as error:
+            self.panel.refuse(str(error))
+            return
+        self.panel.start(partial(find_file, request), "Looking for the file of the image")
+
+    def _copied(self, found: FileOfImage) -> None:
+        if found.path is None:
+            self.panel.refuse(
+                f"No file holds just the image '{found.request.image.source}' with its pixel size, so that a command "
+                "would not give the same labels; save it with 'Save image…' first."
+            )
+            self.save_image_button.setVisible(True)
+            return
+        copy_command(job_of(found.request, found.path))
+        layer = self.session.image
+        if layer is not None and found.path not in origins_of(layer):
+            layer.metadata = {**layer.metadata, "source": str(found.path)}
+        self.save_image_button.setVisible(False)
+        self.panel.say("The command is on the clipboard.")
+
+    def _save_image(self) -> None:
+        try:
+            request = self.request()
+        except NanosegError as error:
+            self.panel.refuse(str(error))
+            return
+        path = self._ask_path("Save the image", f"{request.image.source}.tif")
+        if path is not None:
+            self.panel.start(partial(save_image, request, path), "Saving the image")
+
+    def _save_labels(self) -> None:
+        layer, result = self._shown.layer, self.result
+        if layer is None or result is None:
+            return
+        origins = result.request.origins
+        name = origins[0].stem if origins else result.request.image.source
+        path = self._ask_path("Save the labels", f"{name}.tif")
+        if path is None:
+            return
+        if any(path.exists() and origin.exists() and path.samefile(origin) for origin in origins):
+            self.panel.refuse(f"The labels would replace the image {path}; choose another folder or name.")
+            return
+        labels = labels_of(layer).copy()  # the user may go on painting
+        self.panel.start(partial(save_labels, path, labels, result, self._shown.edited), "Saving the labels")
+
+    def _ask_path(self, title: str, name: str) -> Path | None:
+        start = str(Path.home() / name.replace("/", "_"))
+        chosen, _ = QFileDialog.getSaveFileName(self, title, start, "TIFF (*.tif *.tiff)")
+        if not chosen:
+            return None
+        path = Path(chosen)
+        return path if path.suffix.lower() in (".tif", ".tiff") else path.with_name(f"{path.name}.tif")
+
+    def _image_picked(self) -> None:
+        layer = self.session.image
+        if layer is None:
+            self._image_events.replace()
+        else:
+            events = (layer.events.scale, layer.events.units, layer.events.data, layer.events.axis_labels)
+            self._image_events.replace(*((emitter, self._refresh) for emitter in events))
+        self._refresh()
+
+    def _refresh(self, _: object = None) -> None:
+        """Show what empty fields mean now, and what is missing."""
+        entry, layer = self.models.entry, self.session.image
+        image, problem = _image(layer)
+        if entry is not None and entry.problem is not None:
+            problem = entry.problem
+        self.hint(NO_IMAGE if layer is None else NO_MODEL if entry is None else None)
+        if (entry is None) != self._offers_training and not self.panel.running:
+            self._offers_training = entry is None
+            self.offer(*(["Train"] if entry is None else []))
+        if problem is None and (layer is None or entry is None):
+            problem = NO_IMAGE if layer is None else NO_MODEL
+        self.panel.block(problem or self.form.problem())
+        ready = problem is None and not self.panel.running
+        self.copy_button.setEnabled(ready)
+        self.save_button.setEnabled(self._shown.layer is not None and not self.panel.running)
+        if entry is None or entry.thresholds is None:
+            return
+        self.thresholds.set_own(entry.thresholds)
+        card = entry.card
+        self.form.placeholder("diameter", "not rescaled" if card is None else self._diameter(image))
+        self.form.placeholder("invert", "no" if card is None or card.invert == "no" else "auto, as in the training")
+        self.form.placeholder("border", "0 px" if card is None else f"{card.border} px, the model's own")
+
+    def _diameter(self, image: Image | None) -> str:
+        """What an empty particle diameter means for the chosen model and image."""
+        entry = self.models.entry
+        card = None if entry is None else entry.card
+        if card is None or card.training_diameter is None or card.working_diameter is None:
+            return "not rescaled"
+        calibration = Calibration() if image is None else image.calibration
+        try:
+            diameter = card.diameter_in(calibration)
+        except NanosegError:  # said when the user starts
+            return "from the pixel sizes"
+        known = calibration.known and card.training_pixel_size_nm is not None
+        return f"{diameter:.0f} px, {'from the pixel sizes' if known else 'as in the training'}"
+
+
+def _image(layer: ImageLayer | None) -> tuple[Image | None, str | None]:
+    """The image of a layer, or why it cannot be used."""
+    if layer is None:
+        return None, None
+    try:
+        return image_of(layer), None
+    except NanosegError as error:
+        return None, str(error)

@@ -1,0 +1,222 @@
+"""What the Segment dock does in a thread: nothing here touches layers or widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_nanoseg._gui.layers import file_of
+from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.segment import LEAST_PROBABILITY, SegmentConfig, SegmentJob
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Event, Notice, Stage, Waiting
+from napari_nanoseg.instances import Instances
+from napari_nanoseg.io.images import write_image
+from napari_nanoseg.io.recent_models import remember_model
+from napari_nanoseg.io.run_record import run_record
+from napari_nanoseg.io.sample_data import sample_data
+from napari_nanoseg.jobs.segment import write_result
+from napari_nanoseg.measurement.particles import measuring
+from napari_nanoseg.samples import Image
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from napari_nanoseg.engines.base import Found, Model
+
+LABELS_FOLDER = "labels"
+"""Beside an image, where the copied command writes its labels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What is to be segmented, and how.
+
+    Parameters
+    ----------
+    image : Image
+    origins : tuple of Path
+        Files that the image may have come from.
+    model : Path
+    config : SegmentConfig
+    threads : int
+        Cores that the network may use; 0: all.
+    """
+
+    image: Image
+    origins: tuple[Path, ...]
+    model: Path
+    config: SegmentConfig
+    threads: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """A result.
+
+    Parameters
+    ----------
+    request : Request
+    found : Found
+        From which other thresholds choose.
+    instances : Instances
+    labels : int32 array
+        Their label image.
+    table : pandas.DataFrame
+        Their measurements.
+    record : dict
+        Its run record.
+    device : str
+        The device and why, in one sentence.
+    """
+
+    request: Request
+    found: Found
+    instances: Instances
+    labels: NDArray[np.int32]
+    table: DataFrame
+    record: dict[str, Any]
+    device: str
+
+
+def segment(request: Request) -> Generator[Event, None, Segmentation]:
+    """Segment an image with a model, as the job does, and keep what other thresholds need."""
+    started = datetime.now(UTC)
+    yield Stage("load", f"Loading the model {request.model.name}.")
+    model = yield from _loaded(request.model)
+    from napari_nanoseg.engines.device import choose_device, use_threads
+
+    use_threads(request.threads)
+    device, reason = choose_device(request.config.device)
+    found = yield from model.detect_steps(request.image, request.config, LEAST_PROBABILITY)
+    yield Stage("outline", "Outlining and measuring the particles.")
+    instances = yield from found.instances_steps()
+    table = yield from _measured(instances, request.image.calibration)
+    yield Waiting()
+    record = _record(request, len(instances), str(device), started)
+    remember_model(request.model)
+    return Segmentation(request, found, instances, instances.to_labels(), table, record, reason)
+
+
+def with_thresholds(result: Segmentation, config: SegmentConfig) -> Generator[Event, None, Segmentation]:
+    """Choose the particles of a result anew, with other thresholds."""
+    instances = yield from result.found.instances_steps(config)
+    table = yield from _measured(instances, result.request.image.calibration)
+    request = replace(result.request, config=config)
+    described = dict(result.record["config"])
+    described.update({"config": config.model_dump(mode="json")} if "config" in described else config.model_dump())
+    record = result.record | {"config": described, "figures": {"particles": len(instances)}}
+    labels = instances.to_labels()
+    return replace(result, request=request, instances=instances, labels=labels, table=table, record=record)
+
+
+@dataclass(frozen=True)
+class FileOfImage:
+    """The file that holds just the image of a request; None when there is none."""
+
+    request: Request
+    path: Path | None
+
+
+@dataclass(frozen=True)
+class SavedLabels:
+    """Where labels were written."""
+
+    path: Path
+
+
+def find_file(request: Request) -> Generator[Event, None, FileOfImage]:
+    """Find the file from which a command would read the image."""
+    yield Stage("file", "Comparing the image with its file.")
+    return FileOfImage(request, file_of(request.image, request.origins))
+
+
+def save_image(request: Request, path: Path) -> Generator[Event, None, FileOfImage]:
+    """Write the image with its pixel size, and see that a command would read just this image."""
+    yield Stage("write", f"Writing {path}.")
+    write_image(path, request.image.loaded())
+    return (yield from find_file(replace(request, origins=(path,))))
+
+
+def save_labels(
+    path: Path, labels: NDArray[Any], result: Segmentation, edited: bool
+) -> Generator[Event, None, SavedLabels]:
+    """Write labels and run record as the job does.
+
+    Parameters
+    ----------
+    path : Path
+    labels : array
+        What the layer shows now.
+    result : Segmentation
+        What it was made of.
+    edited : bool
+        Whether somebody painted in the layer since; the record says so then.
+    """
+    yield Stage("write", f"Writing {path}.")
+    record = result.record
+    if edited:
+        record = record | {"edited": True, "figures": {"particles": len(Instances.from_labels(labels))}}
+    write_result(path, labels, result.request.image.calibration, record)
+    return SavedLabels(path)
+
+
+def job_of(request: Request, file: Path) -> SegmentJob:
+    """The job that gives the same labels of a file; of a sample image, into the folder where the command is typed."""
+    folder = Path.cwd() if file.parent == sample_data() else file.parent
+    return SegmentJob(config=request.config, model=request.model, images=(file,), out=folder / LABELS_FOLDER)
+
+
+_LAST: dict[tuple[Any, ...], Model] = {}
+"""The model used last, by its path and the times of its files: loading one takes up to a second."""
+
+
+def _loaded(path: Path) -> Generator[Event, None, Model]:
+    from napari_nanoseg.engines.preload import preload
+
+    preload()
+    yield Waiting()
+    from napari_nanoseg.engines.library import load_model
+
+    yield Waiting()
+    key: tuple[Any, ...] = (path, *_state(path))
+    model = _LAST.get(key)
+    if model is None:
+        model = load_model(path)
+        _LAST.clear()
+        _LAST[key] = model
+    return model
+
+
+def _state(path: Path) -> list[tuple[str, int, int]]:
+    """Names, sizes and times of a model's files."""
+    with suppress(OSError):
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        return [(file.name, stat.st_size, stat.st_mtime_ns) for file in files for stat in [file.stat()]]
+    return []
+
+
+def _measured(instances: Instances, calibration: Calibration) -> Generator[Event, None, DataFrame]:
+    try:
+        return (yield from measuring(instances, calibration))
+    except NanosegError as error:  # pixels that are not square have no lengths
+        yield Notice(f"The particles are measured in pixels only. {error}")
+        return (yield from measuring(instances))
+
+
+def _record(request: Request, particles: int, device: str, started: datetime) -> dict[str, Any]:
+    """Run record of a segmentation: that of the job where the image is a file's."""
+    file = file_of(request.image, request.origins)
+    figures = {"particles": particles}
+    if file is not None:
+        job = job_of(request, file)
+        return run_record(job, [file, request.model], device=device, figures=figures, started=started)
+    record = run_record(request.config, [request.model], device=device, figures=figures, started=started)
+    return record | {"image": request.image.source}
