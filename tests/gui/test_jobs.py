@@ -24,7 +24,8 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QMessageBox, QVBoxLayout, QWidget
 
 from napari_nanoseg._gui import jobs
-from napari_nanoseg._gui.jobs import JobPanel, copy_command, counted, duration
+from napari_nanoseg._gui.counting import counted, duration
+from napari_nanoseg._gui.jobs import JobPanel, copy_command
 from napari_nanoseg._gui.messages import Messages, readable
 from napari_nanoseg._gui.session import session_of
 from napari_nanoseg.config.convert import ConvertJob

@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_nanoseg._gui.activity import ActivityBar
 from napari_nanoseg._gui.closing import ask_before_closing
+from napari_nanoseg._gui.counting import Count, counted
 from napari_nanoseg._gui.follow import at_end
 from napari_nanoseg._gui.messages import Messages
 from napari_nanoseg._gui.session import Session
@@ -35,18 +36,9 @@ T = TypeVar("T")
 
 TICK_MS = 50
 """How often the events of a job are taken: a job that says thousands in a second shows twenty of them."""
-LEAST_S = 3.0
-"""Time left is a guess after that much of a stage."""
 
 _RUNNING: weakref.WeakKeyDictionary[Session, dict[str, JobWorker]] = weakref.WeakKeyDictionary()
 """The latest worker of every step of every viewer."""
-
-
-class Count:
-    """When something began to be counted in a stage, such as steps or, in between, validation patches."""
-
-    def __init__(self, began: float, first: int) -> None:
-        self.began, self.first, self.last = began, first, first
 
 
 class JobPanel(QWidget):
@@ -279,22 +271,6 @@ class JobPanel(QWidget):
         self.cancel_button.setEnabled(self._worker is not None and not self._worker.abort_requested)
         self.status.setVisible(running)
         self.bar.setVisible(running)
-
-
-def counted(progress: Progress, elapsed_s: float, done_since: int) -> str:
-    """Say how far a stage is, as "12 of 40 tiles, 3 min left"; without the time while it is too early to tell."""
-    text = f"{progress.done} of {progress.total} {progress.unit}"
-    if elapsed_s < LEAST_S or done_since < 1 or progress.done >= progress.total:
-        return text
-    return f"{text}, {duration(elapsed_s / done_since * (progress.total - progress.done))} left"
-
-
-def duration(seconds: float) -> str:
-    """Say a time as people do: "40 s", "3 min", "1 h 05 min"."""
-    if seconds < 60:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def copy_command(job: AnyJob) -> str:
