@@ -8,7 +8,7 @@ from pathlib import Path
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from napari.utils.events import Event as NapariEvent
-from qtpy.QtWidgets import QFileDialog, QFormLayout
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QSizePolicy
 
 from napari_nanoseg._gui.comparing import (
     Compared,
@@ -74,6 +74,7 @@ class Compare(Step):
         self.truth = LayerPicker(self.session, "truth")
         self.prediction = LayerPicker(self.session, "prediction")
         self.form = ConfigForm(EvaluateConfig)
+        self.form.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.legend, self.figures, self.particle = Legend(), Figures(), WordLabel(CLICK)
         rows = QFormLayout()
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
@@ -82,6 +83,7 @@ class Compare(Step):
         self.body.addLayout(rows)
         for widget in (self.form, self.legend, self.particle, self.figures):
             self.body.addWidget(widget)
+        self.body.addStretch(1)
 
     def compare(self) -> None:
         """Compare what is chosen."""

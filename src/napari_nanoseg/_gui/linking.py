@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 from napari.components import ViewerModel
@@ -11,6 +12,7 @@ from napari.layers import Labels, Layer
 from napari.utils.events import Event
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QWidget
 
 from napari_nanoseg._gui.follow import Following, follow
 from napari_nanoseg._gui.layers.space import axes_of, same_unit
@@ -27,6 +29,10 @@ STILL = 4
 """Pixels of the canvas that a click may move."""
 LOOKING = ("pan_zoom", "pick")
 """Modes of a layer in which a click does not draw."""
+
+
+_LATEST: WeakValueDictionary[int, Spotlight] = WeakValueDictionary()
+"""The spotlight that showed a particle last, by the identity of its viewer."""
 
 
 class Place(NamedTuple):
@@ -59,7 +65,7 @@ def place_of(instances: Instances, label: int, plane: int | None = None) -> Plac
 class Spotlight(QObject):
     """Shows one particle: goes to its slice, brings it into view and draws napari's selection box around it.
 
-    Neither the layer list nor the colours of the layer change.
+    Neither the layer list nor the colours of the layer change. Only one particle of a viewer is shown so.
 
     Parameters
     ----------
@@ -90,6 +96,10 @@ class Spotlight(QObject):
             Whether to bring it into view; without, only the box is drawn.
         """
         self.clear()
+        other = _LATEST.get(id(self._viewer))
+        if other is not None:
+            other.clear()
+        _LATEST[id(self._viewer)] = self
         layer.visible = True
         layer.selected_label = label
         if move:
@@ -141,8 +151,8 @@ class Clicks(QObject):
         Gives the layers that count, the upper ones first.
     clicked : callable
         Takes the layer, the label (0: background of all of them) and the slice (None in an image).
-    parent : QObject
-        The widget that owns it; it hears nothing after that.
+    parent : QWidget
+        The dock that owns it; clicks do not count while it is hidden.
     """
 
     def __init__(
@@ -150,10 +160,10 @@ class Clicks(QObject):
         viewer: ViewerModel,
         layers: Callable[[], list[Labels]],
         clicked: Callable[[Labels, int, int | None], None],
-        parent: QObject,
+        parent: QWidget,
     ) -> None:
         super().__init__(parent)
-        self._viewer, self._layers, self._clicked = viewer, layers, clicked
+        self._viewer, self._layers, self._clicked, self._owner = viewer, layers, clicked, parent
         callback, callbacks = self._press, viewer.mouse_drag_callbacks
         callbacks.append(callback)
         self.destroyed.connect(lambda: callbacks.remove(callback))
@@ -169,7 +179,7 @@ class Clicks(QObject):
             return
         active = self._viewer.layers.selection.active
         drawing = str(getattr(active, "mode", LOOKING[0])) not in LOOKING
-        if button != 1 or event.modifiers or drawing or self._viewer.dims.ndisplay != 2:
+        if button != 1 or event.modifiers or drawing or self._viewer.dims.ndisplay != 2 or not self._owner.isVisible():
             return
         self.at(np.asarray(event.position, dtype=float))
 

@@ -11,7 +11,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 from napari.utils.events import Event as NapariEvent
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_nanoseg._gui.follow import follow
 from napari_nanoseg._gui.forms import ConfigForm
@@ -80,6 +80,7 @@ class Measure(Step):
         self.intensities.setToolTip("Also give every particle its mean grey value in this image")
         self.intensities.setChecked(True)
         self.form = ConfigForm(MeasureConfig)
+        self.form.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.use_button = QPushButton("Use this pixel size for the layers")
         self.use_button.setToolTip("Scale the layers that lie on the labels, so that the scale bar is right")
         self.summary = WordLabel()
@@ -93,6 +94,7 @@ class Measure(Step):
         self.body.addLayout(rows)
         for widget in (self.form, self.use_button, self.outdated, self.summary, self.table, self.figure):
             self.body.addWidget(widget)
+        self.body.addStretch(1)
 
     def measure(self) -> None:
         """Measure what is chosen."""
@@ -264,12 +266,11 @@ def sentence(measurement: Measurement) -> str:
         text += " and left out below" if measurement.config.exclude_border else ""
     if not counted:
         return f"{text}."
-    d10, d50, d90 = (shown(figures[f"d{percent}{suffix}"]) for percent in (10, 50, 90))
-    v10, v50, v90 = (shown(figures[f"d{percent}_volume{suffix}"]) for percent in (10, 50, 90))
-    return (
-        f"{text}. Equivalent diameter of n = {counted}: D10 {d10}, D50 {d50}, D90 {d90} {unit} by number; "
-        f"D10 {v10}, D50 {v50}, D90 {v90} {unit} by volume."
-    )
+    lines = [f"{text}.", f"Equivalent diameter of {counted} in {unit}:"]
+    for ending, by in (("", "number"), ("_volume", "volume")):
+        values = (shown(figures[f"d{percent}{ending}{suffix}"]) for percent in (10, 50, 90))
+        lines.append("D10 {}, D50 {}, D90 {} by {}".format(*values, by))
+    return "\n".join(lines)
 
 
 def _size_text(calibration: Calibration) -> str:

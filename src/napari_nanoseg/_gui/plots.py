@@ -268,9 +268,13 @@ class FigureView(QWidget):
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        size = self._shown_size()
-        place = QRectF((self.width() - size.width()) / 2, 0, size.width(), size.height())
-        painter.drawPixmap(place, self._picture, QRectF(self._picture.rect()))
+        size, own = self._shown_size(), self._picture.deviceIndependentSize()
+        left = (self.width() - size.width()) // 2
+        if abs(own.width() - size.width()) <= 1:  # stretched by less than a pixel, text would be blurred
+            painter.drawPixmap(left, 0, self._picture)
+        else:
+            place = QRectF(left, 0, size.width(), size.height())
+            painter.drawPixmap(place, self._picture, QRectF(self._picture.rect()))
 
     def _ratio(self) -> float:
         if self._figure is None:
@@ -305,6 +309,7 @@ class FigureView(QWidget):
         finally:
             self._figure.set_dpi(dpi)
         image = QImage(pixels, columns, rows, 4 * columns, QImage.Format.Format_RGBA8888)
+        image.setDevicePixelRatio(self.devicePixelRatioF())
         self._picture = QPixmap.fromImage(image)
         self.update()
 

@@ -15,6 +15,7 @@ class EvaluateConfig(Config):
 
     iou_threshold: float = Field(
         default=0.5,
+        title="IoU threshold",
         gt=0,
         lt=1,
         description="A prediction is right when it overlaps a true particle with at least this intersection over union",

@@ -15,6 +15,7 @@ class MeasureConfig(Config):
 
     pixel_size_nm: float | None = Field(
         default=None,
+        title="Pixel size",
         gt=0,
         allow_inf_nan=False,
         description="Pixel size; empty: the one stored in the label image, else in the micrograph",
@@ -22,6 +23,7 @@ class MeasureConfig(Config):
     )
     exclude_border: bool = Field(
         default=True,
+        title="Leave out the border",
         description="Leave particles that touch the image border out of the size distribution (they stay in the table)",
     )
 
