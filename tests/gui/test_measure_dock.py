@@ -316,6 +316,20 @@ def test_a_layer_removed_while_it_is_measured(qtbot, dock, viewer) -> None:
     assert said(dock) == ""
 
 
+def test_a_dock_that_is_gone_leaves_nothing_behind(qtbot, viewer) -> None:
+    dock = Measure(viewer)
+    layer, count = viewer.layers["found"], len(viewer.mouse_drag_callbacks)
+    measured(qtbot, dock)
+    click(dock, 15, 65)
+    assert box(layer) is not None
+    with qtbot.waitSignal(dock.destroyed):
+        dock.deleteLater()
+    assert box(layer) is None
+    assert len(viewer.mouse_drag_callbacks) == count - 1
+    layer.paint((100, 20), 8)
+    viewer.layers.remove(layer)
+
+
 @pytest.mark.gui
 def test_rows_and_particles_in_a_real_window(qtbot, tmp_path: Path) -> None:
     from qtpy.QtCore import Qt

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
-from weakref import WeakValueDictionary
 
 import numpy as np
 from napari.components import ViewerModel
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
-from napari_nanoseg._gui.follow import Following, follow
+from napari_nanoseg._gui.follow import Following, at_end, follow
 from napari_nanoseg._gui.layers.space import axes_of, same_unit
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
@@ -31,7 +31,7 @@ LOOKING = ("pan_zoom", "pick")
 """Modes of a layer in which a click does not draw."""
 
 
-_LATEST: WeakValueDictionary[int, Spotlight] = WeakValueDictionary()
+_LATEST: weakref.WeakValueDictionary[int, Spotlight] = weakref.WeakValueDictionary()
 """The spotlight that showed a particle last, by the identity of its viewer."""
 
 
@@ -81,7 +81,7 @@ class Spotlight(QObject):
         self._box: Any = None
         follow(self, viewer.dims.events.current_step, self._follow_slice)
         kept = self._kept = [self._box]
-        self.destroyed.connect(lambda: _hide(kept[0]))
+        at_end(self, lambda: _hide(kept[0]))
 
     def show(self, layer: Labels, label: int, place: Place, *, move: bool = True) -> None:
         """Show a particle.
@@ -164,11 +164,17 @@ class Clicks(QObject):
     ) -> None:
         super().__init__(parent)
         self._viewer, self._layers, self._clicked, self._owner = viewer, layers, clicked, parent
-        callback, callbacks = self._press, viewer.mouse_drag_callbacks
-        callbacks.append(callback)
-        self.destroyed.connect(lambda: callbacks.remove(callback))
+        callbacks, this = viewer.mouse_drag_callbacks, weakref.ref(self)
 
-    def _press(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
+        def press(_: ViewerModel, event: Any) -> Generator[None, None, None]:
+            clicks = this()
+            if clicks is not None:
+                yield from clicks._press(event)
+
+        callbacks.append(press)
+        at_end(self, lambda: callbacks.remove(press))
+
+    def _press(self, event: Any) -> Generator[None, None, None]:
         start, button = np.asarray(event.pos), event.button
         yield
         moved = 0.0
