@@ -13,7 +13,8 @@ from qtpy.QtGui import QColor, QImage
 from qtpy.QtWidgets import QFileDialog
 
 from napari_nanoseg import measure
-from napari_nanoseg._gui.plots import ON_DARK, ON_LIGHT, FigureView, LossPlot, prepare
+from napari_nanoseg._gui.figure_view import FigureView, prepare
+from napari_nanoseg._gui.plots import ON_DARK, ON_LIGHT, LossPlot
 from napari_nanoseg._gui.ticks import linear_ticks, log_ticks
 from napari_nanoseg.events import Epoch
 from napari_nanoseg.measurement.distributions import distribution_figure

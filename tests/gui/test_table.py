@@ -14,7 +14,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_nanoseg import measure
-from napari_nanoseg._gui.table import TableView, shown
+from napari_nanoseg._gui.frame_model import shown
+from napari_nanoseg._gui.table import TableView
 from napari_nanoseg.measurement.columns import heading
 
 UP, DOWN = Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder

@@ -13,17 +13,18 @@ from napari.utils.events import Event as NapariEvent
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_nanoseg._gui.figure_view import FigureView
 from napari_nanoseg._gui.follow import follow
 from napari_nanoseg._gui.forms import ConfigForm
+from napari_nanoseg._gui.frame_model import shown
 from napari_nanoseg._gui.jobs import copy_command
 from napari_nanoseg._gui.layers import calibration_of
 from napari_nanoseg._gui.layers.calibrating import set_pixel_size
 from napari_nanoseg._gui.linking import Clicks, Spotlight, Watch, place_of
 from napari_nanoseg._gui.measuring import Measurement, Saved, find_job, measure_layers, save_figure, save_table
 from napari_nanoseg._gui.pickers import LayerPicker
-from napari_nanoseg._gui.plots import FigureView
 from napari_nanoseg._gui.step import Step
-from napari_nanoseg._gui.table import TableView, shown
+from napari_nanoseg._gui.table import TableView
 from napari_nanoseg._gui.words import WordLabel
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.measure import MeasureConfig, MeasureJob

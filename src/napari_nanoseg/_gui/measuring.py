@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels, Layer
 
+from napari_nanoseg._gui.figure_view import prepare
 from napari_nanoseg._gui.layers import calibration_of, image_of, instances_of, record_of, source_of
 from napari_nanoseg._gui.layers.files import labels_file_of
-from napari_nanoseg._gui.plots import prepare
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.measure import MeasureConfig, MeasureJob
 from napari_nanoseg.errors import NanosegError
