@@ -13,7 +13,6 @@ from napari_nanoseg._gui.show import OUTLINE_WIDTH
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg.calibration import Calibration
 
-
 LARGEST_LOOK = 2**22
 """Pixels of a layer that are compared with what we put there: 15 ms."""
 
