@@ -82,15 +82,14 @@ def paint(candidates: Candidates, view: ScaledView) -> Instances:
     Where two outlines overlap, the more probable object owns the pixels, as in the original; an object that is
     covered wholly vanishes.
     """
-    from stardist.geometry.geom2d import polygons_to_label_coord
+    from napari_nanoseg.engines.stardist.painting import painted
 
     shape = (view.source.shape[0], view.source.shape[1])
     if len(candidates) == 0:
         return Instances.empty(shape)
     coordinates = outlines(candidates, view)
     ascending = np.argsort(candidates.prob, kind="stable")
-    labels = polygons_to_label_coord(coordinates[ascending], shape=shape, labels=ascending)
-    instances = Instances.from_labels(labels)
+    instances = Instances.from_labels(painted(coordinates[ascending], ascending + 1, shape))
     index = instances.ids - 1
     classes = candidates.classes.argmax(axis=1) if candidates.classes.shape[1] else np.zeros(len(candidates))
     return replace(instances, scores=candidates.prob[index], classes=classes[index].astype(np.int32))
