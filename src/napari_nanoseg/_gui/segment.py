@@ -269,7 +269,7 @@ class Segment(Step):
         self.thresholds.set_own(entry.thresholds)
         card = entry.card
         self.form.placeholder("diameter", "not rescaled" if card is None else self._diameter(image))
-        self.form.placeholder("invert", "no" if card is None or card.invert == "no" else "auto, as in the training")
+        self.form.placeholder("invert", "no" if card is None or card.invert == "no" else "auto")
         self.form.placeholder("border", "0 px" if card is None else f"{card.border} px, the model's own")
 
     def _diameter(self, image: Image | None) -> str:
