@@ -82,14 +82,14 @@ class Robot:
     def click(self, parent: QWidget, text: str) -> None:
         """Click the button with this text."""
         button = self.find(parent, QAbstractButton, text)
-        self._reveal(button)
+        self.reveal(button)
         assert button.isEnabled(), f"the button '{text}' is disabled: {button.toolTip()}"
         QTest.mouseClick(button, Qt.MouseButton.LeftButton)
         self.settle()
 
     def type_into(self, widget: QWidget, text: str) -> None:
         """Replace what stands in an input line."""
-        self._reveal(widget)
+        self.reveal(widget)
         QTest.mouseClick(widget, Qt.MouseButton.LeftButton)
         widget.setFocus()
         QTest.keyClick(widget, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
@@ -162,7 +162,7 @@ class Robot:
         get_qapp().sendEvent(self.canvas, event)
         get_qapp().processEvents()
 
-    def _reveal(self, widget: QWidget) -> None:
+    def reveal(self, widget: QWidget) -> None:
         """Scroll until the widget can be seen."""
         parent = widget.parentWidget()
         while parent is not None:

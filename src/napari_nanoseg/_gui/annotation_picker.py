@@ -16,8 +16,8 @@ from napari_nanoseg.samples import Sample
 
 SETTLED_MS = 300
 """An edited annotation is looked at again when nothing was drawn for so long."""
-WHOLE = "every particle of the image"
-UNMARKED = "some; the rest is not known"
+WHOLE = "every particle"
+UNMARKED = "some; rest unknown"
 
 
 class AnnotationPicker(QWidget):

@@ -34,8 +34,8 @@ from napari_nanoseg.events import Event, Notice, Progress, Stage
 
 T = TypeVar("T")
 
-TICK_MS = 50
-"""How often the events of a job are taken: a job that says thousands in a second shows twenty of them."""
+TICK_MS = 200
+"""How often the events of a job are taken: a job that says thousands in a second shows five of them."""
 
 _RUNNING: weakref.WeakKeyDictionary[Session, dict[str, JobWorker]] = weakref.WeakKeyDictionary()
 """The latest worker of every step of every viewer."""
@@ -55,7 +55,7 @@ class JobPanel(QWidget):
     """
 
     said = Signal(object)
-    """Every event of the job; of Progress, at most twenty in a second."""
+    """Every event of the job; of Progress, at most five in a second."""
     done = Signal(object)
     """What the job's generator returned."""
     failed = Signal(str)
@@ -152,7 +152,6 @@ class JobPanel(QWidget):
             return
         self._worker.quit()
         self.status.setText("Stopping…")
-        self.bar.setRange(0, 0)
         self._refresh()
 
     def say(self, text: str) -> None:
@@ -229,6 +228,7 @@ class JobPanel(QWidget):
                 self._counts[kind] = Count(now, event.done)
             count = self._counts[kind]
             count.last = event.done
+            self.bar.setVisible(True)
             self.bar.setRange(0, max(event.total, 1))
             self.bar.setValue(event.done)
             self.bar.setFormat(counted(event, now - count.began, event.done - count.first))
@@ -238,8 +238,9 @@ class JobPanel(QWidget):
     def _begin_stage(self, text: str) -> None:
         self._counts = {}
         self.status.setText(text)
-        self.bar.setRange(0, 0)
-        self.bar.setFormat("")
+        # no moving bar while nothing can be counted: each of its frames composes the whole window anew, which took more
+        # than half of a core without a graphics card, beside a training that needs it
+        self.bar.setVisible(False)
 
     def _finish(self, worker: JobWorker) -> None:
         """The one end: first the panel is ready for the next job, then the dock hears of this one."""
@@ -270,7 +271,8 @@ class JobPanel(QWidget):
         self.cancel_button.setVisible(running)
         self.cancel_button.setEnabled(self._worker is not None and not self._worker.abort_requested)
         self.status.setVisible(running)
-        self.bar.setVisible(running)
+        if not running:
+            self.bar.setVisible(False)
 
 
 def copy_command(job: AnyJob) -> str:
