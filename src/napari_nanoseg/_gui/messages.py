@@ -8,7 +8,7 @@ from typing import Literal
 from napari.components import ViewerModel
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtGui import QColor, QTextOption
+from qtpy.QtGui import QColor, QResizeEvent, QTextOption
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QTextEdit, QVBoxLayout, QWidget
 
 Kind = Literal["info", "warning", "error"]
@@ -61,6 +61,11 @@ class Message(QTextEdit):
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         """Any width will do."""
         return QSize(40, self.minimumHeight())
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Fit again: the padding that the style sheet asks for comes later than the text."""
+        super().resizeEvent(event)
+        self._fit()
 
     def _fit(self) -> None:
         """Take the height that the text needs at this width."""
@@ -131,8 +136,18 @@ class Messages(QScrollArea):
         self.setVisible(False)
 
     def _fit(self) -> None:
-        """Be as high as the sentences, but leave room for the rest of the dock."""
-        self.setFixedHeight(min(self._inside.sizeHint().height(), MOST_LINES * self.fontMetrics().lineSpacing()))
+        """Be as high as the sentences and the padding of napari's style, but leave room for the rest of the dock."""
+        viewport = self.viewport()
+        if viewport is None:  # while it is being made or deleted
+            return
+        padding = self.height() - viewport.height()
+        most = MOST_LINES * self.fontMetrics().lineSpacing()
+        self.setFixedHeight(min(self._inside.sizeHint().height() + padding, most))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Fit again: the padding comes when the first sentence is shown."""
+        super().resizeEvent(event)
+        self._fit()
 
     def texts(self, kind: Kind) -> list[str]:
         """The sentences of a kind that are shown."""

@@ -79,6 +79,7 @@ class Step(QWidget):
         while (item := self._next.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
+                widget.hide()  # deleted only later: until then it would lie over the new ones and take clicks
                 widget.deleteLater()
         for title in titles:
             button = QPushButton(f"Next: {title}")
