@@ -1,61 +1,53 @@
-"""Each step as a dock of its own; the button that offers the next step opens the next dock."""
+"""Each step as a dock of its own; the button that offers the next step opens the next dock.
+
+Classes, since napari gives the viewer to a contributed class, but not to a function that makes a widget.
+"""
 
 from __future__ import annotations
 
 from napari.components import ViewerModel
 
+from napari_nanoseg._gui.annotate import Annotate
+from napari_nanoseg._gui.compare import Compare
+from napari_nanoseg._gui.generate import Generate
+from napari_nanoseg._gui.measure import Measure
+from napari_nanoseg._gui.segment import Segment
 from napari_nanoseg._gui.step import Step
+from napari_nanoseg._gui.train import Train
 
 
-def annotate(napari_viewer: ViewerModel) -> Step:
-    """The Annotate dock."""
-    from napari_nanoseg._gui.annotate import Annotate
+class _Alone(Step):
+    """A step that opens the next one as a dock beside it."""
 
-    return _alone(Annotate(napari_viewer))
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer)
+        self.go_to.connect(self._open)
 
-
-def generate(napari_viewer: ViewerModel) -> Step:
-    """The Generate dock."""
-    from napari_nanoseg._gui.generate import Generate
-
-    return _alone(Generate(napari_viewer))
-
-
-def train(napari_viewer: ViewerModel) -> Step:
-    """The Train dock."""
-    from napari_nanoseg._gui.train import Train
-
-    return _alone(Train(napari_viewer))
-
-
-def segment(napari_viewer: ViewerModel) -> Step:
-    """The Segment dock."""
-    from napari_nanoseg._gui.segment import Segment
-
-    return _alone(Segment(napari_viewer))
-
-
-def measure(napari_viewer: ViewerModel) -> Step:
-    """The Measure dock."""
-    from napari_nanoseg._gui.measure import Measure
-
-    return _alone(Measure(napari_viewer))
-
-
-def compare(napari_viewer: ViewerModel) -> Step:
-    """The Compare dock."""
-    from napari_nanoseg._gui.compare import Compare
-
-    return _alone(Compare(napari_viewer))
-
-
-def _alone(step: Step) -> Step:
-    """Let a step open the next one as a dock beside it."""
-
-    def open_dock(title: str) -> None:
-        dock, _ = step.viewer.window.add_plugin_dock_widget("napari-nanoseg", title, tabify=True)
+    def _open(self, title: str) -> None:
+        dock, _ = self.viewer.window.add_plugin_dock_widget("napari-nanoseg", title, tabify=True)
         dock.show()
         dock.raise_()
 
-    step.go_to.connect(open_dock)
-    return step
+
+class AnnotateDock(_Alone, Annotate):
+    """The Annotate dock."""
+
+
+class GenerateDock(_Alone, Generate):
+    """The Generate dock."""
+
+
+class TrainDock(_Alone, Train):
+    """The Train dock."""
+
+
+class SegmentDock(_Alone, Segment):
+    """The Segment dock."""
+
+
+class MeasureDock(_Alone, Measure):
+    """The Measure dock."""
+
+
+class CompareDock(_Alone, Compare):
+    """The Compare dock."""
