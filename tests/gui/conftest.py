@@ -22,7 +22,7 @@ def _screen(request: pytest.FixtureRequest) -> None:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's folders (models, recovered annotations, settings) of this test's own."""
     folder = tmp_path / "home"
-    for kind in ("DATA", "STATE", "CONFIG", "CACHE"):
+    for kind in ("DATA", "STATE", "CONFIG"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(folder / kind.lower()))
     return folder
 

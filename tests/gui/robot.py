@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,12 +25,10 @@ class Robot:
     Parameters
     ----------
     viewer : Viewer
-    pictures : Path, optional
-        Folder for pictures of the window.
     """
 
-    def __init__(self, viewer: Viewer, pictures: Path | None = None) -> None:
-        self.viewer, self.pictures = viewer, pictures
+    def __init__(self, viewer: Viewer) -> None:
+        self.viewer = viewer
         self.window: QWidget = viewer.window._qt_window
         self.window.resize(*SCREEN)
         self.settle()
@@ -142,11 +139,8 @@ class Robot:
             self.click_at(layer, row, column)
         self.key(Qt.Key.Key_Return)
 
-    def picture(self, name: str, widget: QWidget | None = None) -> None:
-        """Write a picture of the window or of a widget, when pictures are wanted."""
-        if self.pictures is not None:
-            self.settle(0.3)
-            (widget or self.window).grab().save(str(self.pictures / f"{name}.png"))
+    def picture(self, name: str) -> None:
+        """Where tools/take_pictures.py takes a picture of the window."""
 
     def sentences(self, step: QWidget) -> str:
         """All that a dock says at the moment."""

@@ -176,7 +176,7 @@ def test_what_is_saved_is_what_the_command_writes(qtbot, tmp_path, monkeypatch) 
     qtbot.addWidget(dock)
     compared(qtbot, dock)
     out = tmp_path / "Größe"
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(out))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(out), ""))
     dock.save_button.click()
     finish(qtbot, dock)
     assert str(out) in said(dock, "info")
@@ -198,7 +198,7 @@ def test_what_is_saved_is_what_the_command_writes(qtbot, tmp_path, monkeypatch) 
 
 def test_layers_without_a_file_are_recorded_by_name(qtbot, dock, tmp_path, monkeypatch) -> None:
     compared(qtbot, dock)
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "out"))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "out"), ""))
     dock.save_button.click()
     finish(qtbot, dock)
     record = yaml.safe_load((tmp_path / "out" / "run.yaml").read_text("utf-8"))
@@ -235,7 +235,7 @@ def test_bad_input_is_one_sentence(qtbot, tmp_path, monkeypatch) -> None:
     compared(qtbot, dock)
     assert dock.figures.text_of("recall") == "0.000"
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "file"))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "file"), ""))
     dock.save_button.click()
     finish(qtbot, dock)
     assert "Cannot write" in said(dock)

@@ -19,6 +19,7 @@ from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.generate import Generate
 from napari_nanoseg._gui.measure import Measure
 from napari_nanoseg._gui.nanoseg import NanoSeg
+from napari_nanoseg._gui.segment import Segment
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.train import Train
 from napari_nanoseg.events import Epoch
@@ -45,6 +46,24 @@ class Tour:
     def __init__(self, robot: Robot, results: Path) -> None:
         self.robot, self.results = robot, results
         self.viewer = robot.viewer
+
+    def all(self, steps: int, images: int = 20) -> None:
+        """Go through everything.
+
+        Parameters
+        ----------
+        steps : int
+            Of the training.
+        images : int
+            Number of synthetic images.
+        """
+        self.open_sample()
+        self.annotate()
+        self.generate(images)
+        self.train("spheres", steps)
+        self.segment()
+        self.measure()
+        self.compare()
 
     def page(self, title: str) -> Step:
         """The page of a step, opened with its button."""
@@ -92,19 +111,20 @@ class Tour:
         robot.type_into(editor(page.form, "seed"), "7")
         robot.wait(lambda: robot.sentences(page) != before, 10, "the preview of another seed")
         robot.type_into(editor(page.amount, "count"), str(count))
-        page.out.choose(self.results / "synthetic")
+        robot.type_into(page.out.findChild(QLineEdit), str(self.results / "synthetic"))
         robot.picture("generate")
         robot.click(page, "Write dataset")
         self.finish(page, 60)
         assert len(list((self.results / "synthetic" / "images").iterdir())) == count
 
-    def train(self, name: str, steps: int, source: str) -> None:
-        """Train and watch the curves."""
+    def train(self, name: str, steps: int) -> None:
+        """Train on the outlined particles and watch the curves."""
         page = self.page("Train")
         assert isinstance(page, Train)
         robot = self.robot
-        page.source.setCurrentText(source)
-        page.source.activated.emit(page.source.currentIndex())
+        robot.reveal(page.source)
+        QTest.keyClick(page.source, Qt.Key.Key_Home)  # from the dataset just written back to the layers
+        robot.settle()
         robot.type_into(page.name, name)
         robot.type_into(editor(page.form, "steps"), str(steps))
         robot.click(page, "Train")
@@ -115,16 +135,26 @@ class Tour:
         self.finish(page, 240)
 
     def segment(self) -> Labels:
-        """Find all particles, and move a threshold."""
+        """Find all particles, and move a threshold there and back."""
         page = self.page("Segment")
-        self.robot.click(page, "Segment")
+        assert isinstance(page, Segment)
+        robot = self.robot
+        robot.click(page, "Segment")
         self.finish(page, 90)
         prediction = page.session.prediction
         assert isinstance(prediction, Labels)
-        self.robot.picture("segment")
+        found = number_of(prediction)
+        slider = page.thresholds.probability.slider
+        robot.reveal(slider)
+        slider.setFocus()
+        QTest.keyClick(slider, Qt.Key.Key_End)  # nothing is as probable as that
+        robot.wait(lambda: number_of(prediction) < found / 2, 20, "fewer particles")
+        QTest.mouseClick(page.thresholds.probability.reset, Qt.MouseButton.LeftButton)
+        robot.wait(lambda: number_of(prediction) == found, 20, "the particles of the model's own threshold")
+        robot.picture("segment")
         return prediction
 
-    def measure(self, prediction: Labels) -> Measure:
+    def measure(self) -> Measure:
         """Measure; click a row, click a particle, save the table."""
         page = self.page("Measure")
         assert isinstance(page, Measure)
@@ -132,18 +162,35 @@ class Tour:
         robot.click(page, "Measure")
         self.finish(page, 60)
         model = page.table.model()
+        viewport = page.table.viewport()
         assert model is not None
-        row = page.table.visualRect(model.index(2, 1))
+        assert viewport is not None
         robot.reveal(page.table)
-        QTest.mouseClick(page.table.viewport(), Qt.MouseButton.LeftButton, pos=row.center())
+        before = self.viewer.scene.camera.zoom
+        QTest.mouseClick(viewport, Qt.MouseButton.LeftButton, pos=page.table.visualRect(model.index(2, 1)).center())
         robot.settle(0.3)
+        row = page.table.row
+        assert row is not None
+        assert self.viewer.scene.camera.zoom > 1.5 * before
         robot.picture("measure")
         self.viewer.reset_view()
+        robot.settle(0.3)
+        table, labels = page.table.table, page.session.prediction
+        assert table is not None
+        assert labels is not None
+        other = table[table["label"] != row["label"]].sort_values("area").iloc[-1]
+        self.viewer.layers.selection.active = labels
+        robot.click_at(labels, other["centroid_row"], other["centroid_column"])
+        robot.settle(0.3)
+        chosen = page.table.row
+        assert chosen is not None
+        assert chosen["label"] == other["label"]
         self.save(page, "Save table", self.results / "particles.csv")
+        self.save(page, "Save table", self.results / "particles.xlsx")
         return page
 
     def compare(self) -> Compare:
-        """Open the truth, compare, and save what comes out."""
+        """Open the truth, compare, click a particle, and save what comes out."""
         robot = self.robot
         robot.open_menu("File", "Open Sample", "NanoSeg", "SEM micrograph with ground truth")
         robot.wait(lambda: TRUTH in self.viewer.layers, what="the truth")
@@ -151,7 +198,14 @@ class Tour:
         assert isinstance(page, Compare)
         robot.click(page, "Compare")
         self.finish(page, 60)
+        robot.settle(0.3)
+        truth = read_labels(sample_data() / "particles_truth.tif")
+        rows, columns = np.nonzero(truth == OUTLINED[2])
+        robot.click_at(self.image, rows.mean(), columns.mean())
+        robot.settle(0.3)
         robot.picture("compare")
+        folder = self.results / "comparison"
+        self.save(page, "Save…", folder, folder / "metrics.json")
         return page
 
     def finish(self, page: Step, seconds: float) -> None:
@@ -161,11 +215,12 @@ class Tour:
         self.robot.wait(lambda: not page.running, seconds, f"the end of {page.title}")
         assert not failures
 
-    def save(self, step: Step, button: str, path: Path) -> None:
-        """Click a button that asks for a file, and type the file's name."""
+    def save(self, step: Step, button: str, path: Path, written: Path | None = None) -> None:
+        """Click a button that asks for a file or folder, and type its name."""
         QTimer.singleShot(100, lambda: _type_path(path))
         self.robot.click(step, button)
-        self.robot.wait(path.exists, 20, f"{path}")
+        self.robot.wait((written or path).exists, 20, f"{written or path}")
+        self.finish(step, 20)
 
     def _buttons(self) -> Iterator[str]:
         yield from (button.text() for button in self.dock._buttons.values())
@@ -175,6 +230,11 @@ def editor(form: ConfigForm, field: str) -> QWidget:
     """The line of a form into which a value is typed."""
     widget = form.editor(field)
     return widget if isinstance(widget, QLineEdit) else widget.findChild(QLineEdit)
+
+
+def number_of(labels: Labels) -> int:
+    """Count the particles of a layer."""
+    return len(np.unique(labels.data)) - 1
 
 
 def outline(labels: NDArray[np.int32], label: int) -> list[tuple[float, float]]:
@@ -190,17 +250,15 @@ def _type_path(path: Path) -> None:
     if line is None:
         QTimer.singleShot(100, lambda: _type_path(path))
         return
+    line.setCompleter(None)  # it pops up when it has read the folder, at any time, and takes Enter for itself
     line.setFocus()
     QTest.keyClick(line, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
     QTest.keyClicks(line, str(path))
-    QTimer.singleShot(300, lambda: _accept(dialogs[0]))
+    QTimer.singleShot(200, lambda: _accept(dialogs[0], line))
 
 
-def _accept(dialog: QFileDialog) -> None:
-    """Press Enter until the dialog has gone: a completer that pops up takes it for itself."""
-    popup = QApplication.activePopupWidget()
-    if popup is not None:
-        popup.hide()
-    QTest.keyClick(dialog.findChild(QLineEdit), Qt.Key.Key_Return)
+def _accept(dialog: QFileDialog, line: QLineEdit) -> None:
+    """Press Enter until the dialog has gone: it does not heed the key while it reads a folder."""
+    QTest.keyClick(line, Qt.Key.Key_Return)
     if dialog.isVisible():
-        QTimer.singleShot(300, lambda: _accept(dialog))
+        QTimer.singleShot(300, lambda: _accept(dialog, line))

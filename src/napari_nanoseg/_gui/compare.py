@@ -166,7 +166,8 @@ class Compare(Step):
         found = self.compared
         if found is None:
             return
-        name = QFileDialog.getExistingDirectory(self, "Folder for the comparison")
+        # not a dialog for folders: Qt's own takes "/" for a path that is typed quickly, and a new folder is usual here
+        name, _ = QFileDialog.getSaveFileName(self, "Folder for the comparison", "comparison")
         if name:
             image = self._image(found.truth)
             if self.panel.start(partial(save_comparison, found, image, Path(name)), "Saving of the comparison"):

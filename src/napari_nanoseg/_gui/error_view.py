@@ -42,6 +42,8 @@ SHOWN = (
 def show_comparison(viewer: ViewerModel, compared: Compared) -> dict[str, Labels]:
     """Add the layers of a comparison, or put it in place of the one that is shown.
 
+    The first time, the two layers that were compared are hidden: their colours would cover those of the comparison.
+
     Returns
     -------
     dict of str to Labels layer
@@ -49,6 +51,8 @@ def show_comparison(viewer: ViewerModel, compared: Compared) -> dict[str, Labels
     """
     active = viewer.layers.selection.active
     before = comparison_layers(viewer)
+    if not before:
+        compared.truth.visible = compared.prediction.visible = False
     shown = {}
     for kind, (data, options, layer_type) in _layers(compared).items():
         made = Layer.create(data, options, layer_type)
