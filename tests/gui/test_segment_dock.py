@@ -20,12 +20,14 @@ from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels, Layer
 from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QPushButton
 from typer.testing import CliRunner
 
 import napari_nanoseg as ns
 from napari_nanoseg._gui import segment as segment_module
+from napari_nanoseg._gui.diameter_hint import empty_diameter
 from napari_nanoseg._gui.layers import image_layer, instances_of, record_of
 from napari_nanoseg._gui.model_picker import NOTHING
 from napari_nanoseg._gui.segment import NO_IMAGE, NO_MODEL, Segment
@@ -389,11 +391,12 @@ def test_empty_fields_say_what_they_mean(model: Path, viewer: ViewerModel, image
     assert entry is not None
     assert entry.card is not None
     assert entry.card.training_diameter is not None
-    assert dock._diameter(image) == f"{entry.card.training_diameter:.0f} px, from the pixel sizes"
+    card, trained = entry.card, entry.card.training_diameter
+    assert empty_diameter(card, image) == (f"{trained:.0f} px, from the pixel sizes", None)
     layer.scale = (1, 1)
     half = Image(image.data, "YX", ns.Calibration((1.0, 1.0)))
-    assert dock._diameter(half) == f"{2 * entry.card.training_diameter:.0f} px, from the pixel sizes"
-    assert dock._diameter(Image(image.data)) == f"{entry.card.training_diameter:.0f} px, as in the training"
+    assert empty_diameter(card, half) == (f"{2 * trained:.0f} px, from the pixel sizes", None)
+    assert empty_diameter(card, Image(image.data)) == (f"{trained:.0f} px, as in the training", trained)
     assert dock.thresholds.probability.spin.value() == pytest.approx(entry.card.thresholds["prob"], abs=0.005)
 
 
@@ -460,3 +463,133 @@ def test_labels_are_saved_as_the_job_does_and_painted_ones_are_recorded_so(
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(blocked / "x.tif"), ""))
     run(dock, qtbot, dock.save_button)
     assert "Cannot write" in texts(dock)
+
+
+def uncalibrated(viewer: ViewerModel, image: Image, enlarged: int) -> ImageLayer:
+    """Show an image without pixel size, whose particles are some times as large as in the training."""
+    return viewer.add_image(np.kron(image.data, np.ones((enlarged, enlarged), image.data.dtype)), name="a")
+
+
+def looked(dock: Segment, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not dock.diameter.busy, timeout=20_000)
+
+
+def test_another_particle_size_than_the_models_is_said_and_used_on_one_click(
+    model: Path, viewer: ViewerModel, image: Image, dock: Segment, qtbot: QtBot
+) -> None:
+    uncalibrated(viewer, image, 3)
+    dock.models.choose(model)
+    dock.show()
+    looked(dock, qtbot)
+    assert dock.diameter.sentence.isVisible()
+    assert "px large and brighter than the background; the model takes them for 20 px." in dock.diameter.sentence.text()
+    assert dock.request().config.diameter is None
+    dock.diameter.button.click()
+    diameter = dock.request().config.diameter
+    assert diameter is not None
+    assert 45 < diameter < 80
+    assert dock.diameter.button.text() == f"Use {diameter:.0f} px"
+    assert not dock.diameter.sentence.isVisible()
+    run(dock, qtbot)
+    run(dock, qtbot, dock.copy_button)
+    record = record_of(viewer.layers["a: particles"])
+    assert record is not None
+    assert record["config"]["diameter"] == diameter
+
+
+def test_the_annotation_of_the_image_is_believed_before_the_guess(
+    model: Path, viewer: ViewerModel, image: Image, dock: Segment, qtbot: QtBot
+) -> None:
+    layer = uncalibrated(viewer, image, 3)
+    labels = viewer.add_labels(np.zeros(layer.data.shape, np.int32), name="outlined")
+    labels.data[50:90, 50:90] = 1
+    dock.session.put("particles", labels)
+    dock.models.choose(model)
+    dock.show()
+    looked(dock, qtbot)
+    assert (
+        dock.diameter.sentence.text() == "The outlined particles are about 45 px large; the model takes them for 20 px."
+    )
+    labels.paint((5, 5), 0)
+    labels.data[50:90, 50:90] = 0
+    labels.data[50:68, 50:68] = 1
+    labels.events.data()
+    looked(dock, qtbot)
+    assert not dock.diameter.sentence.isVisible()
+    labels.data = np.zeros((30, 30), np.int32)  # not of this image any more
+    looked(dock, qtbot)
+    assert "look about" in dock.diameter.sentence.text()
+
+
+@pytest.mark.parametrize("why", ["fits", "pixel sizes", "typed", "nothing to see", "hidden"])
+def test_no_particle_size_is_suggested_where_none_is_needed(
+    why: str, model: Path, viewer: ViewerModel, image: Image, dock: Segment, qtbot: QtBot
+) -> None:
+    layer = uncalibrated(viewer, image, 1 if why == "fits" else 3)
+    if why == "pixel sizes":
+        layer.scale, layer.units = (2, 2), "nm"
+    elif why == "nothing to see":
+        layer.data = np.random.default_rng(1).normal(size=(200, 200))
+    elif why == "typed":
+        dock.form.setValue(SegmentConfig(diameter=20, device="cpu"))
+    dock.models.choose(model)
+    if why != "hidden":
+        dock.show()
+    looked(dock, qtbot)
+    assert dock.diameter.sentence.isHidden()
+
+
+def test_the_size_is_looked_at_anew_with_another_image(
+    model: Path, viewer: ViewerModel, image: Image, dock: Segment, qtbot: QtBot
+) -> None:
+    layer = uncalibrated(viewer, image, 3)
+    dock.models.choose(model)
+    dock.show()
+    looked(dock, qtbot)
+    assert dock.diameter.sentence.isVisible()
+    layer.data = image.data
+    looked(dock, qtbot)
+    assert not dock.diameter.sentence.isVisible()
+    viewer.layers.clear()
+    looked(dock, qtbot)
+    assert not dock.diameter.sentence.isVisible()
+
+
+def test_labels_come_before_their_measurements(
+    model: Path, viewer: ViewerModel, image: Image, dock: Segment, qtbot: QtBot
+) -> None:
+    show(viewer, image)
+    dock.models.choose(model)
+    run(dock, qtbot)
+    particles = viewer.layers["a: particles"]
+    with qtbot.waitSignal(dock._rethreshold.chosen):
+        dock.thresholds.probability.spin.setValue(0.6)
+    np.testing.assert_array_equal(particles.data, instances_of(particles).to_labels())
+    assert not len(particles.features.columns)
+    settled(dock, qtbot)
+    assert "area_nm2" in particles.features
+    expected = ns.measure(instances_of(particles), image.calibration).rename(columns={"label": "index"})
+    assert particles.features.equals(expected)
+
+
+def test_a_typed_threshold_is_used_as_it_is_read(
+    model: Path, viewer: ViewerModel, image: Image, dock: Segment, qtbot: QtBot
+) -> None:
+    show(viewer, image)
+    dock.models.choose(model)
+    threshold = dock.thresholds.probability
+    dock.show()
+    threshold.set_own(0.4321)
+    assert threshold.spin.text() == "≈0.43"
+    assert threshold.value is None
+    threshold.spin.selectAll()
+    qtbot.keyClicks(threshold.spin, "0.43")
+    qtbot.keyClick(threshold.spin, Qt.Key.Key_Return)
+    assert threshold.spin.text() == "0.43"
+    assert threshold.value == 0.43
+    assert dock.request().config.probability == 0.43
+    threshold.reset.click()
+    assert threshold.spin.text() == "≈0.43"
+    assert threshold.value is None
+    threshold.set_own(0.5)
+    assert threshold.spin.text() == "0.50"

@@ -254,7 +254,7 @@ def test_measuring_can_be_followed():
         except StopIteration as stop:
             table = stop.value
             break
-    assert [event.done for event in events] == [500, 1000, 1199]
+    assert [event.done for event in events] == [*range(100, 1200, 100), 1199]
     assert {event.total for event in events} == {1199}
     assert table["label"].tolist() == list(range(1, 1200))
 

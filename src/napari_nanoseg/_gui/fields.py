@@ -19,9 +19,10 @@ from napari_nanoseg.config.base import Config
 
 def label_of(name: str, field: FieldInfo, *, unit: bool = False) -> str:
     """The title of a field, else its name in words; on request with its unit."""
-    words = field.title or name.replace("_", " ")
+    own = extra_of(field).get("unit")
+    words = field.title or name.removesuffix(f"_{own}").replace("_", " ")  # size_nm: the unit is said beside it
     text = words[:1].upper() + words[1:]
-    measure = extra_of(field).get("unit") if unit else None
+    measure = own if unit else None
     return f"{text} ({measure})" if measure else text
 
 

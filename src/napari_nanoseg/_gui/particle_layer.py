@@ -7,7 +7,7 @@ from napari.utils.events import Event
 from qtpy.QtCore import QObject, Signal
 
 from napari_nanoseg._gui.follow import Following, follow
-from napari_nanoseg._gui.layers import labels_layer, unchanged, update_labels
+from napari_nanoseg._gui.layers import add_table, labels_layer, unchanged, update_labels
 from napari_nanoseg._gui.segmenting import Segmentation
 from napari_nanoseg._gui.show import OUTLINE_WIDTH
 from napari_nanoseg._gui.step import Step
@@ -79,6 +79,11 @@ class ParticleLayer(QObject):
             update_labels(self.layer, result.instances, result.table, result.record, result.labels)
         finally:
             self._ours = False
+
+    def measured(self, result: Segmentation) -> None:
+        """Take over the measurements of the particles that are shown."""
+        if self.layer is not None and result.table is not None:
+            add_table(self.layer, result.instances, result.table)
 
     def _add(self, result: Segmentation) -> None:
         assert self._of is not None

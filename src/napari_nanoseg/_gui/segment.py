@@ -10,14 +10,16 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog, QFormLayout
 
+from napari_nanoseg._gui.diameter_hint import DiameterHint
+from napari_nanoseg._gui.folder_fold import FolderFold, FolderResult
 from napari_nanoseg._gui.follow import Following
 from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.jobs import copy_command
-from napari_nanoseg._gui.latest import Latest
 from napari_nanoseg._gui.layers import image_of, labels_of, origins_of
 from napari_nanoseg._gui.model_picker import ModelPicker
 from napari_nanoseg._gui.particle_layer import ParticleLayer
 from napari_nanoseg._gui.pickers import LayerPicker
+from napari_nanoseg._gui.rethresholding import Rethresholding
 from napari_nanoseg._gui.segmenting import (
     FileOfImage,
     Request,
@@ -28,7 +30,6 @@ from napari_nanoseg._gui.segmenting import (
     save_image,
     save_labels,
     segment,
-    with_thresholds,
 )
 from napari_nanoseg._gui.settings import settings
 from napari_nanoseg._gui.step import Step
@@ -53,21 +54,25 @@ class Segment(Step):
         super().__init__(napari_viewer)
         self.models, self.image = ModelPicker(self.session), LayerPicker(self.session, "image")
         self.form = ConfigForm(SegmentConfig(device=settings().device), hide=THRESHOLDS)
+        self.diameter = DiameterHint(self.session, self.form)
         self.thresholds = Thresholds()
         self.result: Segmentation | None = None
         """The segmentation whose particles are shown."""
         self._shown = ParticleLayer(self)
         self._offers_training = False
         self._source: tuple[ImageLayer, object] | None = None
-        self._rethreshold = Latest("Thresholds", self)
+        self._rethreshold = Rethresholding(self)
         self._image_events = Following(self)
         head = QFormLayout()
         head.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         head.addRow("Model", self.models)
         head.addRow("Image", self.image)
         self.body.addLayout(head)
+        self.body.addWidget(self.diameter)
         self.body.addWidget(self.form)
         self.body.addWidget(self.thresholds)
+        self.folder = FolderFold(self.chosen, self.panel)
+        self.body.addWidget(self.folder)
         self.body.addStretch(1)
         self.copy_button = self.panel.add_button("Copy as command", self._copy)
         self.save_button = self.panel.add_button("Save labels…", self._save_labels)
@@ -77,7 +82,8 @@ class Segment(Step):
         self.image.picked.connect(lambda _: self._image_picked())
         self.form.valueChanged.connect(self._refresh)
         self.thresholds.changed.connect(self._thresholds_changed)
-        self._rethreshold.done.connect(self._rethresholded)
+        self._rethreshold.chosen.connect(self._rethresholded)
+        self._rethreshold.measured.connect(self._measured)
         self._rethreshold.failed.connect(self.panel.refuse)
         self._shown.gone.connect(self._refresh)
         self.panel.start_clicked.connect(self._start)
@@ -93,17 +99,27 @@ class Segment(Step):
         NanosegError
             For the first thing that is missing or wrong.
         """
-        entry, layer = self.models.entry, self.session.image
+        layer = self.session.image
         if layer is None:
             raise NanosegError(NO_IMAGE)
+        return Request(image_of(layer), origins_of(layer), *self.chosen(), settings().threads)
+
+    def chosen(self) -> tuple[Path, SegmentConfig]:
+        """The model and how it is applied.
+
+        Raises
+        ------
+        NanosegError
+            For the first thing that is missing or wrong.
+        """
+        entry = self.models.entry
         if entry is None:
             raise NanosegError(NO_MODEL)
         if entry.problem is not None:
             raise NanosegError(entry.problem)
         config = self.form.value()
         assert isinstance(config, SegmentConfig)
-        config = config.model_copy(update=self.thresholds.values())
-        return Request(image_of(layer), origins_of(layer), entry.path, config, settings().threads)
+        return entry.path, config.model_copy(update=self.thresholds.values())
 
     def _start(self) -> None:
         self.models.refresh()  # the model may be gone by now
@@ -125,6 +141,8 @@ class Segment(Step):
             self._show(result)
         elif isinstance(result, FileOfImage):
             self._copied(result)
+        elif isinstance(result, FolderResult):
+            self.panel.say(str(result))
         elif isinstance(result, SavedLabels):
             self.panel.say(f"The labels are in {result.path}, how they were made in the .run.yaml beside it.")
 
@@ -167,7 +185,7 @@ class Segment(Step):
         if self.result is None or self._shown.layer is None:
             return
         config = self.result.request.config.model_copy(update=self.thresholds.values())
-        self._rethreshold.ask(partial(with_thresholds, self.result, config))
+        self._rethreshold.ask(self.result, config)
 
     def _rethresholded(self, result: Segmentation) -> None:
         if self.result is None or result.found is not self.result.found or self._shown.layer is None:
@@ -182,6 +200,11 @@ class Segment(Step):
                 f"The layer '{painted.name}' was edited and stays as it is; the particles of the other thresholds are "
                 "in a new layer."
             )
+
+    def _measured(self, result: Segmentation) -> None:
+        if self.result is not None and result.instances is self.result.instances:
+            self.result = result
+            self._shown.measured(result)
 
     def _copy(self) -> None:
         try:
@@ -265,26 +288,13 @@ class Segment(Step):
         self.copy_button.setEnabled(ready)
         self.save_button.setEnabled(self._shown.layer is not None and not self.panel.running)
         if entry is None or entry.thresholds is None:
+            self.diameter.follow(None, image)
             return
         self.thresholds.set_own(entry.thresholds)
         card = entry.card
-        self.form.placeholder("diameter", "not rescaled" if card is None else self._diameter(image))
+        self.diameter.follow(card, image)
         self.form.placeholder("invert", "no" if card is None or card.invert == "no" else "auto")
         self.form.placeholder("border", "0 px" if card is None else f"{card.border} px, the model's own")
-
-    def _diameter(self, image: Image | None) -> str:
-        """What an empty particle diameter means for the chosen model and image."""
-        entry = self.models.entry
-        card = None if entry is None else entry.card
-        if card is None or card.training_diameter is None or card.working_diameter is None:
-            return "not rescaled"
-        calibration = Calibration() if image is None else image.calibration
-        try:
-            diameter = card.diameter_in(calibration)
-        except NanosegError:  # said when the user starts
-            return "from the pixel sizes"
-        known = calibration.known and card.training_pixel_size_nm is not None
-        return f"{diameter:.0f} px, {'from the pixel sizes' if known else 'as in the training'}"
 
 
 def _image(layer: ImageLayer | None) -> tuple[Image | None, str | None]:

@@ -69,8 +69,8 @@ class Segmentation:
     instances : Instances
     labels : int32 array
         Their label image.
-    table : pandas.DataFrame
-        Their measurements.
+    table : pandas.DataFrame or None
+        Their measurements; None as long as nobody made them.
     record : dict
         Its run record.
     device : str
@@ -81,7 +81,7 @@ class Segmentation:
     found: Found
     instances: Instances
     labels: NDArray[np.int32]
-    table: DataFrame
+    table: DataFrame | None
     record: dict[str, Any]
     device: str
 
@@ -106,15 +106,19 @@ def segment(request: Request) -> Generator[Event, None, Segmentation]:
 
 
 def with_thresholds(result: Segmentation, config: SegmentConfig) -> Generator[Event, None, Segmentation]:
-    """Choose the particles of a result anew, with other thresholds."""
+    """Choose the particles of a result anew, with other thresholds; nothing is measured."""
     instances = yield from result.found.instances_steps(config)
-    table = yield from _measured(instances, result.request.image.calibration)
     request = replace(result.request, config=config)
     described = dict(result.record["config"])
     described.update({"config": config.model_dump(mode="json")} if "config" in described else config.model_dump())
     record = result.record | {"config": described, "figures": {"particles": len(instances)}}
     labels = instances.to_labels()
-    return replace(result, request=request, instances=instances, labels=labels, table=table, record=record)
+    return replace(result, request=request, instances=instances, labels=labels, table=None, record=record)
+
+
+def with_table(result: Segmentation) -> Generator[Event, None, Segmentation]:
+    """Measure the particles of a result."""
+    return replace(result, table=(yield from _measured(result.instances, result.request.image.calibration)))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from napari_nanoseg.config.segment import LEAST_PROBABILITY, SegmentConfig
 STEPS = 100
 """Of a slider from 0 to 1."""
 SPIN_CHARACTERS = 7
+ABOUT = "≈"
+"""Before a model's own threshold, which has more digits than are shown."""
 
 
 class Threshold(QWidget):
@@ -31,6 +33,7 @@ class Threshold(QWidget):
         super().__init__()
         self._own = 0.5
         self._chosen: float | None = None
+        self._typed = False
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(round(least * STEPS), STEPS)
         self.spin = QDoubleSpinBox()
@@ -53,6 +56,10 @@ class Threshold(QWidget):
         self.setFocusProxy(self.slider)
         self.slider.valueChanged.connect(lambda value: self._choose(value / STEPS))
         self.spin.valueChanged.connect(self._choose)
+        line = self.spin.lineEdit()
+        assert line is not None, "Qt gives every spin box a line"
+        line.textEdited.connect(self._type)
+        self.spin.editingFinished.connect(self._take_typed)
         self.reset.clicked.connect(lambda: self._choose(None))
         self._show()
 
@@ -72,13 +79,23 @@ class Threshold(QWidget):
             self._show()
             self.changed.emit()
 
+    def _type(self) -> None:
+        self._typed = True
+
+    def _take_typed(self) -> None:
+        """Take what was typed also where it looks like the model's own, which has more digits."""
+        typed, self._typed = self._typed, False
+        if typed:
+            self._choose(self.spin.value())
+
     def _show(self) -> None:
         value = self._own if self._chosen is None else self._chosen
         with QSignalBlocker(self.slider), QSignalBlocker(self.spin):
             self.slider.setValue(round(value * STEPS))
+            self.spin.setPrefix("" if value == round(value, 2) else ABOUT)
             self.spin.setValue(value)
         self.reset.setEnabled(self._chosen is not None)
-        self.reset.setToolTip(f"The model's own: {self._own:.2f}")
+        self.reset.setToolTip(f"The model's own: {self._own:.15g}")
 
 
 class Thresholds(QWidget):

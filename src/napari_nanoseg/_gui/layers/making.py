@@ -120,6 +120,12 @@ def update_labels(
     layer.metadata = {**layer.metadata, **_metadata(labels, record)}
 
 
+def add_table(layer: Labels, labels: Instances, table: DataFrame) -> None:
+    """Give a layer made by :func:`labels_layer` the measurements of its particles, if it is still of these."""
+    if layer.metadata.get(METADATA, {}).get("instances") is labels:
+        layer.features = _features(table)
+
+
 def sample_layers(sample: Sample) -> list[LayerData]:
     """Layers of an annotated image: the image, its particles and, hidden, the region where this can be trusted."""
     calibration = sample.image.calibration
