@@ -275,9 +275,9 @@ class JobPanel(QWidget):
             self.bar.setVisible(False)
 
 
-def copy_command(job: AnyJob) -> str:
-    """Put the shell command that does a job on the clipboard, and return it."""
-    text = command(job)
+def copy_command(*jobs: AnyJob) -> str:
+    """Put the shell command that does these jobs, one after the other, on the clipboard, and return it."""
+    text = " && ".join(command(job) for job in jobs)
     clipboard = QGuiApplication.clipboard()
     assert clipboard is not None
     clipboard.setText(text)
