@@ -42,7 +42,7 @@ def main() -> None:
     folder, *screenshot = (Path(argument) for argument in sys.argv[1:])
     layers, outlined = demo_layers(folder)
     picture = screenshot[0] if screenshot else None
-    show(layers, select="predicted particles", filled=[outlined], screenshot=picture)
+    show(layers, select="predicted particles", filled=[outlined], step="Measure", screenshot=picture)
 
 
 if __name__ == "__main__":

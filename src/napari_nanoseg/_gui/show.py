@@ -24,6 +24,7 @@ def show(
     *,
     select: str | None = None,
     filled: Collection[str] = (),
+    step: str | None = None,
     screenshot: str | Path | None = None,
 ) -> None:
     """Open napari with these layers and the table of the selected layer's features.
@@ -36,6 +37,8 @@ def show(
         Name of the layer to select; the topmost when not given.
     filled : collection of str
         Names of labels layers to fill; the others are drawn as outlines, so that the image stays visible.
+    step : str, optional
+        Title of the step at which the NanoSeg dock opens; no dock when not given.
     screenshot : str or Path, optional
         PNG file to write a picture of the window to, which then closes. Without it, this function returns when the
         user has closed the window.
@@ -53,6 +56,9 @@ def show(
         main_window = table.parentWidget()
         main_window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, table)
         main_window.resizeDocks([table], [TABLE_HEIGHT], Qt.Orientation.Vertical)
+        if step is not None:
+            _, steps = viewer.window.add_plugin_dock_widget("napari-nanoseg", "NanoSeg")
+            steps.show_step(step)
         get_qapp().processEvents()  # the docks take their room before the image is fitted into the rest
         viewer.reset_view()
         if screenshot is None:
