@@ -99,7 +99,9 @@ class Instances:
             labels = np.zeros(labels.shape, dtype=np.int32)
             labels[foreground] = places + 1
         else:
-            labels = np.maximum(labels, 0).astype(np.int32)
+            if labels.min(initial=0) < 0:
+                labels = np.maximum(labels, 0)
+            labels = labels.astype(np.int32, copy=False)  # 60 ms each for 4096 x 4096, needed by few
         found = [(number, box) for number, box in enumerate(find_objects(labels), start=1) if box is not None]
         boxes = [[s.start for s in box] + [s.stop for s in box] for _, box in found]
         numbers = np.array([number for number, _ in found], dtype=np.int32)
