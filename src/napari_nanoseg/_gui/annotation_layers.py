@@ -7,6 +7,7 @@ from collections.abc import Generator
 import numpy as np
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels, Layer, Shapes
+from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_nanoseg._gui.drawing import next_label, ready
 from napari_nanoseg._gui.layers import KNOWN_REGION, image_layer, image_of, labels_layer
@@ -22,6 +23,8 @@ LEAST_SEEN = 40
 """Pixels of the canvas that a particle fills at least when it is gone to."""
 SMALLEST_SEEN = 20
 """Pixels of the image that count as a particle then, so that what is around a fragment can be seen."""
+OUTLINE_COLOURS = ("transparent", "#F0E442", "#56B4E9", "#E69F00", "#CC79A7", "#009E73", "#D55E00")
+"""Of Okabe and Ito, in turn; napari's own for labels include greys, which cannot be seen on a grey image."""
 REGION_COLOUR = "#56B4E9"
 """Sky blue of Okabe and Ito, beside the colours of particles and errors."""
 REGION_OPACITY = 0.4
@@ -45,6 +48,8 @@ def make_annotation(session: Session) -> None:
     empty = np.zeros(image_of(image).plane_shape, np.int32)
     made = labels_layer(empty, image, f"{image.name}: annotated", role="particles")
     layer = session.viewer.add_layer(Layer.create(*made))
+    assert isinstance(layer, Labels)
+    layer.colormap = CyclicLabelColormap(colors=OUTLINE_COLOURS)
     session.put("particles", layer)
     ready(layer)
     session.viewer.layers.selection.active = layer
