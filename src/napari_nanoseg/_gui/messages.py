@@ -103,6 +103,7 @@ class Messages(QScrollArea):
         self._viewer = viewer
         self._theme = viewer.theme
         self._shown: list[tuple[Kind, str, Message]] = []
+        self._padding = 0
         self._inside = _Column(self._fit)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
@@ -137,17 +138,15 @@ class Messages(QScrollArea):
 
     def _fit(self) -> None:
         """Be as high as the sentences and the padding of napari's style, but leave room for the rest of the dock."""
-        viewport = self.viewport()
-        if viewport is None:  # while it is being made or deleted
-            return
-        padding = self.height() - viewport.height()
         most = MOST_LINES * self.fontMetrics().lineSpacing()
-        self.setFixedHeight(min(self._inside.sizeHint().height() + padding, most))
+        self.setFixedHeight(min(self._inside.sizeHint().height() + self._padding, most))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
-        """Fit again: the padding comes when the first sentence is shown."""
+        """Fit again: the padding is known when the first sentence is shown, and only here, once the viewport fits."""
         super().resizeEvent(event)
-        self._fit()
+        if (viewport := self.viewport()) is not None:
+            self._padding = self.height() - viewport.height()
+            self._fit()
 
     def texts(self, kind: Kind) -> list[str]:
         """The sentences of a kind that are shown."""

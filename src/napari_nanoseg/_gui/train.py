@@ -35,7 +35,7 @@ from napari_nanoseg._gui.training import (
 from napari_nanoseg._gui.training_view import TrainingView
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import JobResult
+from napari_nanoseg.events import Epoch, Event, JobResult
 
 LAYERS, DATASET = "outlined particles", "dataset folder"
 LARGEST_LOOK = 2**23
@@ -63,6 +63,8 @@ class Train(Step):
         self._folder: Path | None = None
         """Of the training that runs or ran last."""
         self._training = False
+        self._saved = False
+        """Whether this training has left something in the folder."""
         self._lay_out()
         self.resume_button = self.panel.add_button("Resume", self._resume)
         self.copy_button = self.panel.add_button("Copy as command", self._copy)
@@ -73,7 +75,7 @@ class Train(Step):
         self.form.valueChanged.connect(self._refresh)
         self.session.changed.connect(self._session_changed)
         self.panel.start_clicked.connect(self._start)
-        self.panel.said.connect(self.view.show_event)
+        self.panel.said.connect(self._heard)
         self.panel.done.connect(self._done)
         self.panel.failed.connect(lambda _: self._say_what_is_kept())
         self.panel.cancelled.connect(lambda: self._say_what_is_kept("Cancelled. "))
@@ -140,13 +142,17 @@ class Train(Step):
     def _run(self, plan: Plan) -> None:
         if not self.panel.start(partial(train_steps, plan), f"Training of {plan.job.out.name}"):
             return
-        self._folder, self._training = plan.job.out, True
+        self._folder, self._training, self._saved = plan.job.out, True, plan.job.resume
         self.offer()
         self.view.begin(resume=plan.job.resume)
         area = self.findChild(QScrollArea)
         if area is not None and (bar := area.verticalScrollBar()) is not None:
             bar.setValue(0)
         self._refresh()
+
+    def _heard(self, event: Event) -> None:
+        self._saved |= isinstance(event, Epoch)
+        self.view.show_event(event)
 
     def _resume(self) -> None:
         job = resumable(self._to_resume())
@@ -195,7 +201,8 @@ class Train(Step):
         if folder is None or not self._training:
             return
         if not has_model(folder):
-            text = "No model was made yet." if folder.exists() else f"The folder {folder} is not there any more."
+            gone = self._saved and not folder.exists()
+            text = f"The folder {folder} is not there any more." if gone else "No model was made yet."
             self.panel.say(lead + text)
             return
         go_on = " Resume goes on with the training." if resumable(folder) else ""
