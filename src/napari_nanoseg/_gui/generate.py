@@ -8,10 +8,12 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer
+from numpy.typing import NDArray
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
@@ -258,12 +260,17 @@ def _same(one: Sample, other: Sample) -> bool:
     return (
         (one.name, one.image.axes, one.image.calibration, one.image.data.dtype)
         == (other.name, other.image.axes, other.image.calibration, other.image.data.dtype)
-        and np.array_equal(one.image.data, other.image.data)
+        and _same_pixels(one.image.data, other.image.data)
         and (one.known is None) == (other.known is None)
         and (one.known is None or other.known is None or np.array_equal(one.known, other.known))
         and np.array_equal(one.instances.boxes, other.instances.boxes)
         and all(map(np.array_equal, one.instances.masks, other.instances.masks))
     )
+
+
+def _same_pixels(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether two arrays hold the same; those in the same place need not be compared: 15 to 60 ms for 4096 x 4096."""
+    return one.__array_interface__ == other.__array_interface__ or np.array_equal(one, other)
 
 
 def _write_source(job: GenerateJob, sample: Sample | None) -> Iterator[Event]:
