@@ -28,7 +28,7 @@ lint: install
 	$(BIN)/lint-imports
 
 bench: install
-	for file in benchmarks/*.py; do echo "== $$file" && $(BIN)/python "$$file" --quick || exit 1; done
+	for file in benchmarks/*.py; do echo "== $$file" && $(SCREEN) $(BIN)/python "$$file" --quick || exit 1; done
 
 install: system $(STAMP)
 

@@ -1,18 +1,16 @@
-"""Take the pictures of docs/first_segmentation.md: ``xvfb-run -a -s "-screen 0 1600x1000x24" python tools/...``.
+"""Take the pictures of docs/first_segmentation.md: ``xvfb-run -a -s "-screen 0 1600x1000x24" python tests/gui/...``.
 
-Goes through the tour of the tests (tests/gui/tour.py) in a real napari and writes docs/images/tour/STEP.png, the
+Goes through the tour (tour.py) in a real napari and writes docs/images/tour/STEP.png, the
 window, and STEP_docks.png, the dock in the dark and the light theme, 300 and 600 pixels wide.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[1]
-sys.path.append(str(PROJECT / "tests" / "gui"))
+PROJECT = Path(__file__).parents[2]
 STEPS = 300
 WIDTHS = 300, 600
 THEMES = "dark", "light"
