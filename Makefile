@@ -19,7 +19,8 @@ demo: install
 
 test: lint
 	$(BIN)/npe2 validate napari-nanoseg
-	$(SCREEN) $(BIN)/python -m pytest
+	$(SCREEN) $(BIN)/python -m pytest -m "not gui"
+	$(SCREEN) $(BIN)/python -m pytest -m gui
 
 lint: install
 	$(BIN)/ruff check

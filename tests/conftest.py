@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from numpy.typing import NDArray
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image, Sample
+
+# Optimisers load triton, whose LLVM and that of Mesa, which draws windows without a graphics card, crash in one process.
+# `disc_model` trains in this process; in napari, a training has a process of its own.
+sys.modules["triton"] = None  # type: ignore[assignment]
 
 # Threads that wait for each other, spinning, made tiny trainings 35 times slower while other programs ran.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,6 @@ sys.path.append(str(Path(__file__).parent))
 def _screen(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("gui") and sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
         pytest.skip("there is no screen; run under xvfb-run (make test does)")
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _compilers() -> None:
-    """Load triton's LLVM before that of Mesa, which draws windows without a graphics card: after it, it crashes.
-
-    Optimisers load triton, and the fixture `disc_model` trains in this process. In napari, a training has its own.
-    """
-    with suppress(ImportError):
-        import triton  # noqa: F401
 
 
 @pytest.fixture(autouse=True)

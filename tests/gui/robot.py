@@ -140,7 +140,7 @@ class Robot:
         self.key(Qt.Key.Key_Return)
 
     def picture(self, name: str) -> None:
-        """Where tools/take_pictures.py takes a picture of the window."""
+        """Where take_pictures.py takes a picture of the window."""
 
     def sentences(self, step: QWidget) -> str:
         """All that a dock says at the moment."""
