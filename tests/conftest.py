@@ -15,8 +15,8 @@ from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image, Sample
 
-# Optimisers load triton, whose LLVM and that of Mesa, which draws windows without a graphics card, crash in one process.
-# `disc_model` trains in this process; in napari, a training has a process of its own.
+# Optimisers load triton, whose LLVM crashes beside that of Mesa, which draws windows without a graphics card. The
+# fixture `disc_model` trains in this process; in napari, a training has a process of its own.
 sys.modules["triton"] = None  # type: ignore[assignment]
 
 # Threads that wait for each other, spinning, made tiny trainings 35 times slower while other programs ran.
