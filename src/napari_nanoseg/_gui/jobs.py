@@ -37,9 +37,6 @@ T = TypeVar("T")
 TICK_MS = 200
 """How often the events of a job are taken: a job that says thousands in a second shows five of them."""
 
-ACTIVITY_S = 1.0
-"""A job is listed in napari's activity area after that time: showing its first bar stops the window for 0.3 s."""
-
 _RUNNING: weakref.WeakKeyDictionary[Session, dict[str, JobWorker]] = weakref.WeakKeyDictionary()
 """The latest worker of every step of every viewer."""
 
@@ -73,7 +70,6 @@ class JobPanel(QWidget):
         self._session, self._name = session, name
         self._worker: JobWorker | None = None
         self._activity: ActivityBar | None = None
-        self._began = 0.0
         self._why: str | None = None
         self._counts: dict[tuple[str, int], Count] = {}
         self._ticking = False
@@ -144,7 +140,6 @@ class JobPanel(QWidget):
         self._latest[:] = [worker]
         self._worker = worker
         self.messages.clear()
-        self._began = time.monotonic()
         self._begin_stage(f"{title}…")
         self._refresh()
         self._timer.start()
@@ -211,7 +206,7 @@ class JobPanel(QWidget):
         over = worker.over
         self._ticking = True
         try:
-            if self._activity is None and not over and time.monotonic() - self._began > ACTIVITY_S:
+            if self._activity is None and not over:
                 self._activity = ActivityBar(self._session.viewer, worker.title, self.cancel)
             for event in worker.take():
                 if not worker.abort_requested:
