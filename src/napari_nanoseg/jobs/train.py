@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,12 +14,14 @@ from napari_nanoseg.config.jobs import read_yaml
 from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Job, JobResult, Notice, Stage
+from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import need_writable, write_text
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, HISTORY, JOB, PREVIEW
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.samples import Sample
+
+T = TypeVar("T")
 
 SYNTHETIC_PER_REAL = 5  # as published (UTILE-Gen)
 
@@ -80,14 +85,14 @@ def train_job(job: TrainJob) -> Job:
             raise NanosegError(f"{job.start_from} is not a StarDist model; choose one to start from.")
         start_from = loaded
     need_writable(job.out)
-    write_text(job.out / JOB, absolute(job).model_copy(update={"resume": False}).to_yaml())
     yield Notice(
         f"Images for training: {len(samples)} with {sum(len(s.instances) for s in samples)} particles; "
         f"for validation: {len(validation)}."
     )
-    model, figures = yield from train_stardist(
+    steps = train_stardist(
         config, samples, validation, synthetic_per_real, job.out, device, start_from=start_from, resume=resume
     )
+    model, figures = yield from _remembered(job, steps)
     inputs = [path for path in (job.dataset, job.validation, job.start_from) if path is not None]
     record = run_record(job, inputs, seed=config.seed, device=str(device), figures=figures, started=started)
     model.card = model.card.model_copy(update={"provenance": record})
@@ -95,6 +100,22 @@ def train_job(job: TrainJob) -> Job:
     write_run_record(job.out / "run.yaml", record)
     files = {"model": job.out, "history": job.out / HISTORY, "preview": job.out / PREVIEW, "run": job.out / "run.yaml"}
     return JobResult(figures, {name: str(path) for name, path in files.items()})
+
+
+def _remembered(job: TrainJob, steps: Generator[Event, None, T]) -> Generator[Event, None, T]:
+    """Write the job beside the model once the first step is done: a training that is refused leaves nothing."""
+    with closing(steps):
+        written = False
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            if not written and isinstance(event, Progress) and event.unit == "steps":
+                write_text(job.out / JOB, absolute(job).model_copy(update={"resume": False}).to_yaml())
+                written = True
+            yield event
 
 
 def is_generated(folder: Path) -> bool:
