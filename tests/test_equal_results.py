@@ -75,7 +75,7 @@ def test_segment(disc_model, make_sample: Callable[..., Sample], tmp_path, optio
 def test_train(dataset, make_sample: Callable[..., Sample], tmp_path):
     config = TrainConfig(
         engine=StarDistConfig(unet_n_filter_base=4, unet_n_depth=2, net_conv_after_unet=16, n_rays=16),
-        steps=4, steps_per_epoch=2, batch_size=2, patch_size=64, working_diameter=16, synthetic_per_real=1, workers=0,
+        steps=20, steps_per_epoch=10, batch_size=2, patch_size=64, working_diameter=16, synthetic_per_real=1, workers=0,
     )  # fmt: skip
     (tmp_path / "config.yaml").write_text(config.to_yaml())
     outs = tmp_path / "typed ü", tmp_path / "from file"
