@@ -6,3 +6,13 @@ class NanosegError(Exception):
 
     Every layer raises it for bad input. The command line prints it and returns 2, the docks show it.
     """
+
+
+class WorkerGoneError(NanosegError):
+    """A process that prepares training patches is gone."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A process that prepares training patches was ended from outside, as the system does when memory runs out; "
+            "resume the training, with fewer workers if it happens again."
+        )

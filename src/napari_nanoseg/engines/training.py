@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.engines.device import out_of_memory
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.errors import NanosegError, WorkerGoneError
 from napari_nanoseg.events import Epoch, Event, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import atomic_path, write_text
 from napari_nanoseg.io.model_cards import CHECKPOINT, HISTORY
@@ -127,7 +127,7 @@ def fit(
                 remaining = state.elapsed_s / state.step * (config.steps - state.step)
                 yield Epoch(state.epoch, epochs, losses, validation, state.elapsed_s, remaining, task.preview())
                 continue
-            batch = next(batches, None)
+            batch = _next(batches)
             if batch is None:
                 break
             step_losses = _step(task, optimizer, batch, _rate(state, config), config, device)
@@ -136,14 +136,22 @@ def fit(
                 state.sums[name] = state.sums.get(name, 0.0) + value
             state.elapsed_s = time.monotonic() - began
             yield Progress(state.step, config.steps, "steps")
-    except (GeneratorExit, KeyboardInterrupt, RuntimeError, ConnectionError, EOFError):
-        # The last three come when a worker is killed.
+    except (GeneratorExit, KeyboardInterrupt, RuntimeError, WorkerGoneError):
+        # The last two come when a worker is killed.
         if state.step != saved:
             _insist(partial(_save, folder, task.network, optimizer, state, config), config.workers + 1)
             if not state.history:
                 _insist(task.save, config.workers + 1)
         raise
     return state
+
+
+def _next(batches: Iterator[Any]) -> Any:
+    """The next batch, None after the last one."""
+    try:
+        return next(batches, None)
+    except (EOFError, OSError) as error:  # of the connection through which a worker was just handing over a batch
+        raise WorkerGoneError from error
 
 
 def _insist(save: Callable[[], None], attempts: int) -> None:
