@@ -42,6 +42,7 @@ from napari_nanoseg._gui.session import session_of
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.train import Train
 from napari_nanoseg.config.train import TrainConfig
+from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Job, Stage, Waiting
 from napari_nanoseg.samples import Sample
@@ -396,7 +397,8 @@ def test_the_dock_of_all_steps_asks_for_a_job_of_a_hidden_page(
 def test_a_model_that_vanished_is_named(
     robot: Robot, viewer: napari.Viewer, make_sample: Callable[..., Sample], disc_model: Path, tmp_path: Path
 ) -> None:
-    add(viewer, make_sample("discs", 1))
+    sample = make_sample("discs", 1)
+    add(viewer, sample)
     step = opened(robot, "Segment")
     model = Path(shutil.copytree(disc_model, tmp_path / "gone soon"))
     step.session.put("model", model)
@@ -407,7 +409,8 @@ def test_a_model_that_vanished_is_named(
     assert "gone soon" in text
     assert "bug" not in text
     step.session.put("model", disc_model)
-    assert "particles found" in run(robot, step)
+    count = len(load_model(disc_model).segment(sample.image))
+    assert f"{count} particles found" in run(robot, step)
 
 
 def test_folders_that_cannot_be_written_are_named(

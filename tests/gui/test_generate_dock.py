@@ -137,7 +137,7 @@ def test_that_the_preview_follows_the_form_and_only_the_last_change_is_shown(
     _seen(qtbot, dock)
     assert shown == [(130, 128)]
     dock.form.setValue(SMALL.model_copy(update={"height": 140}))
-    qtbot.waitUntil(lambda: dock.preview._previews._running is not None, timeout=SECONDS)
+    qtbot.waitUntil(lambda: dock.preview._previews._latest.busy, timeout=SECONDS)
     dock.form.setValue(SMALL.model_copy(update={"height": 150}))  # the one for 140 is dropped
     _seen(qtbot, dock)
     assert shown == [(130, 128), (150, 128)]
@@ -349,12 +349,12 @@ def test_that_a_dock_may_go_while_its_preview_is_made(
 ) -> None:
     _open(viewer, discs)
     dock = make_dock()
-    qtbot.waitUntil(lambda: dock.preview._previews._running is not None, timeout=SECONDS)
-    running = dock.preview._previews._running
+    qtbot.waitUntil(lambda: dock.preview._previews._latest.busy, timeout=SECONDS)
+    running = dock.preview._previews._latest._worker
     assert running is not None
     with qtbot.waitSignal(dock.destroyed):
         dock.deleteLater()
-    qtbot.waitUntil(running.done, timeout=SECONDS)
+    qtbot.waitUntil(lambda: running.over, timeout=SECONDS)
 
 
 def test_that_very_large_images_have_no_preview_but_can_be_written(

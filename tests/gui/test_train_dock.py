@@ -414,14 +414,14 @@ def test_models_to_start_from(models: Path, qtbot: QtBot, monkeypatch: pytest.Mo
     box.activated.emit(1)
     assert box.path == models / "discs"
     other = models.parent / "elsewhere.zip"
-    monkeypatch.setattr("napari_nanoseg._gui.start_from.QFileDialog.getOpenFileName", lambda *_: (str(other), ""))
+    monkeypatch.setattr("napari_nanoseg._gui.model_picker.QFileDialog.getOpenFileName", lambda *_: (str(other), ""))
     box.activated.emit(box.count() - 1)
     assert box.path == other
     assert box.currentText() == "elsewhere.zip"
     shutil.rmtree(models / "discs")
     box.refresh()
     assert box.path == other
-    monkeypatch.setattr("napari_nanoseg._gui.start_from.QFileDialog.getOpenFileName", lambda *_: ("", ""))
+    monkeypatch.setattr("napari_nanoseg._gui.model_picker.QFileDialog.getOpenFileName", lambda *_: ("", ""))
     box.activated.emit(box.count() - 1)
     assert box.path == other
 

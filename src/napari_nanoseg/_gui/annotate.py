@@ -184,7 +184,10 @@ class Annotate(Step):
         self._findings.show_findings(look.findings)
         self._mend.setVisible(any(finding.mendable for finding in look.findings))
         usable = look.particles >= ENOUGH and not any(finding.severity == "problem" for finding in look.findings)
-        self.offer(*(("Generate", "Train") if usable else ()))
+        if usable:
+            self.succeed("Generate", "Train")
+        else:
+            self.offer()
 
     def _allow_saving(self) -> None:
         if self._annotation() is None:

@@ -6,6 +6,7 @@ with a line break and a tuple with duplicates survive.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -51,11 +52,13 @@ class Editor(QWidget):
         """A value to begin with when nothing is known; `UNSET` where there is none."""
         return UNSET
 
+    @abstractmethod
     def _show(self, value: Any) -> None:
-        raise NotImplementedError
+        """Show a value, or nothing for `UNSET`."""
 
+    @abstractmethod
     def _read(self) -> Any:
-        raise NotImplementedError
+        """What is shown, as a value."""
 
     def _touch(self) -> None:
         if not self.signalsBlocked():

@@ -252,7 +252,7 @@ class Generate(Step):
         self.panel.say(f"{result.figures['images']} images are in {out}.")
         self.session.put("dataset", out)
         self._suggest()
-        self.offer("Train")
+        self.succeed("Train")
 
 
 def _same(one: Sample, other: Sample) -> bool:

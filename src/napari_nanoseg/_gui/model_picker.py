@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QComboBox, QFileDialog
+from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from napari_nanoseg._gui.pickers import narrow
 from napari_nanoseg._gui.session import Session
@@ -15,6 +15,7 @@ from napari_nanoseg.io.model_cards import ModelEntry, describe_model, list_model
 from napari_nanoseg.io.recent_models import recent_models
 
 FOLDER, FILE = "Choose a folder…", "Choose a file…"
+MODEL_FILES = "Models (*.zip model.yaml config.json *.safetensors *.h5)"
 NOTHING = "No model yet"
 
 
@@ -81,27 +82,42 @@ class ModelPicker(QComboBox):
         return next(used, None) or next(usable, None)
 
     def _activate(self, index: int) -> None:
-        text = self.itemText(index)
         if index < len(self._entries):
             self.choose(self._entries[index].path)
             return
         chosen = self._session.model
-        start = str(settings().models if chosen is None else chosen.parent)
-        name = ""
-        if text == FOLDER:
-            name = QFileDialog.getExistingDirectory(self, "Segment with the model in", start)
-        elif text == FILE:
-            name, _ = QFileDialog.getOpenFileName(
-                self, "Segment with the model", start, "Models (*.zip model.yaml config.json *.safetensors *.h5)"
-            )
-        path = Path(name) if name else chosen
-        if path is not None and path.is_file() and path.suffix.lower() != ".zip":
-            path = path.parent  # a file of a model stands for its folder
-        self.choose(path)
+        start = settings().models if chosen is None else chosen.parent
+        self.choose(ask_for_model(self, self.itemText(index), start) or chosen)
 
     def _follow(self, name: str) -> None:
         if name == "model":
             self.refresh()
+
+
+def ask_for_model(parent: QWidget, how: str, start: Path) -> Path | None:
+    """Ask for a model that is not in a list.
+
+    Parameters
+    ----------
+    parent : QWidget
+    how : str
+        `FOLDER` or `FILE`, as the user chose.
+    start : Path
+        Folder where the dialog begins.
+
+    Returns
+    -------
+    Path or None
+        A folder or zip; a file of a model stands for its folder. None when the user thought better of it.
+    """
+    if how == FOLDER:
+        name = QFileDialog.getExistingDirectory(parent, "The folder of a model", str(start))
+    elif how == FILE:
+        name, _ = QFileDialog.getOpenFileName(parent, "The file of a model", str(start), MODEL_FILES)
+    else:
+        return None
+    path = Path(name) if name else None
+    return path.parent if path is not None and path.is_file() and path.suffix.lower() != ".zip" else path
 
 
 def _title(entry: ModelEntry, entries: list[ModelEntry]) -> str:

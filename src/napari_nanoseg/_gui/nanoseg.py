@@ -57,7 +57,7 @@ class NanoSeg(QWidget):
             kind = next(kind for kind in STEPS if kind.title == title)
             page = kind(self._viewer)
             page.go_to.connect(self.show_step)
-            page.panel.done.connect(lambda _=None, title=title: self._tick(title))
+            page.succeeded.connect(lambda title=title: self._tick(title))
             self._pages[title] = page
             self._stack.addWidget(page)
         self._stack.setCurrentWidget(self._pages[title])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QPointF, QTimer, Signal
 from qtpy.QtGui import QPainterPath, QPolygonF
 
+from napari_nanoseg._gui.latest import Latest
 from napari_nanoseg.config.generate import CutPasteConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.jobs.failures import bug, explain
+from napari_nanoseg.events import Waiting
 from napari_nanoseg.samples import Sample
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 SETTLED_MS = 150
 """A question is asked when no other came for so long."""
-POLL_MS = 15
 LARGEST = 4096 * 4096
 """Pixels; a background of more would keep the next question waiting for many seconds."""
 
@@ -83,66 +82,61 @@ class Previews(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._maker = _Maker()
-        self._executor = ThreadPoolExecutor(1, "nanoseg-preview")  # its thread ends when nobody holds it any more
+        self._maker = PreviewMaker()
         self._question: Question | None = None
-        self._running: Future[Preview] | None = None
-        self._dropped = False
+        self._latest = Latest("Making a preview", self)
+        self._latest.done.connect(self._answer)
+        self._latest.failed.connect(self._refuse)
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
         self._settled.setInterval(SETTLED_MS)
         self._settled.timeout.connect(self._begin)
-        self._poll = QTimer(self)
-        self._poll.setInterval(POLL_MS)
-        self._poll.timeout.connect(self._look)
 
     @property
     def busy(self) -> bool:
         """Whether an answer is to come."""
-        return self._question is not None or (self._running is not None and not self._dropped)
+        return self._question is not None
 
     def ask(self, question: Question) -> None:
         """Ask for an image, soon; takes back what was asked before."""
-        self._question, self._dropped = question, True
+        self._latest.stop()
+        self._question = question
         self._settled.start()
 
     def drop(self) -> None:
         """Take back what was asked."""
-        self._question, self._dropped = None, True
+        self._latest.stop()
+        self._question = None
         self._settled.stop()
 
     def _begin(self) -> None:
-        if self._question is None or self._running is not None:
-            return  # the end of what is running begins it
-        question, self._question, self._dropped = self._question, None, False
-        self._running = self._executor.submit(self._maker.make, question)
-        self._poll.start()
+        assert self._question is not None, "the timer runs while there is a question"
+        self._latest.ask(partial(self._maker.steps, self._question))
 
-    def _look(self) -> None:
-        running = self._running
-        if running is None or not running.done():
-            return
-        self._poll.stop()
-        self._running = None
-        if self._dropped:
-            if not self._settled.isActive():
-                self._begin()
-            return
-        error = running.exception()
-        if error is None:
-            self.ready.emit(running.result())
-        else:
-            self.failed.emit(explain(error) or str(bug(repr(error), "".join(traceback.format_exception(error)))))
+    def _answer(self, preview: Preview) -> None:
+        self._question = None
+        self.ready.emit(preview)
+
+    def _refuse(self, sentence: str) -> None:
+        self._question = None
+        self.failed.emit(sentence)
 
 
-class _Maker:
-    """Makes previews in one thread after the other; remembers the source."""
+class PreviewMaker:
+    """Makes one preview after the other, in whatever thread; remembers the source."""
 
     def __init__(self) -> None:
         self._source: Sample | Path | None = None
         self._prepared: Preparation | None = None
 
-    def make(self, question: Question) -> Preview:
+    def steps(self, question: Question) -> Generator[Waiting, None, Preview]:
+        """Make a preview; yields where it may be left.
+
+        Raises
+        ------
+        NanosegError
+            When the source or the config cannot be used, or the image is too large for a preview.
+        """
         from napari_nanoseg.generators.cutpaste import CutPaste
         from napari_nanoseg.generators.preparation import Preparation
 
@@ -156,8 +150,11 @@ class _Maker:
             self._prepared = None
             self._prepared = Preparation(_read(question.source))
             self._source = question.source
+        yield Waiting()
         generator = CutPaste(config, self._prepared)
+        yield Waiting()
         sample = generator.sample(question.index)
+        yield Waiting()
         return Preview(sample, _grey(sample.image.data), _outlines(sample), tuple(generator.notices))
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QComboBox, QFileDialog
+from qtpy.QtWidgets import QComboBox
 
+from napari_nanoseg._gui.model_picker import FILE, FOLDER, ask_for_model
 from napari_nanoseg._gui.pickers import narrow
 from napari_nanoseg._gui.settings import settings
 from napari_nanoseg.io.model_cards import list_models
 
 NEW = "a new network"
-FOLDER, FILE = "Choose a folder…", "Choose a zip file…"
 
 
 class StartFrom(QComboBox):
@@ -67,9 +67,4 @@ class StartFrom(QComboBox):
         if index < len(self._paths):
             self.choose(self._paths[index])
             return
-        start = str(settings().models)
-        if self.itemText(index) == FOLDER:
-            name = QFileDialog.getExistingDirectory(self, "Start from the model in", start)
-        else:
-            name, _ = QFileDialog.getOpenFileName(self, "Start from the model", start, "StarDist models (*.zip)")
-        self.choose(Path(name) if name else self._chosen)
+        self.choose(ask_for_model(self, self.itemText(index), settings().models) or self._chosen)

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_nanoseg._gui.jobs import JobPanel
+from napari_nanoseg._gui.pauses import shorten_pauses
 from napari_nanoseg._gui.session import session_of
 
 MARGIN = 6
@@ -43,8 +44,12 @@ class Step(QWidget):
     go_to = Signal(str)
     """Title of the step that the user wants to go on to; whoever holds the step opens it."""
 
+    succeeded = Signal()
+    """The step has done what it is for: a dataset, a model, particles, a table, a comparison."""
+
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
+        shorten_pauses()
         self.session = session_of(napari_viewer)
         self.viewer = self.session.viewer
         self.setObjectName(f"nanoseg_{self.title.lower()}")
@@ -85,6 +90,11 @@ class Step(QWidget):
             button = QPushButton(f"Next: {title}")
             button.clicked.connect(lambda _=False, title=title: self.go_to.emit(title))
             self._next.addWidget(button)
+
+    def succeed(self, *titles: str) -> None:
+        """Say that the step is done, and offer these as the next ones."""
+        self.offer(*titles)
+        self.succeeded.emit()
 
 
 def _scrolled(outer: QVBoxLayout) -> QVBoxLayout:

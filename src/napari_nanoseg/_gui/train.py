@@ -194,7 +194,7 @@ class Train(Step):
             return
         self.panel.say(summary(result))
         self.session.put("model", self._folder)
-        self.offer("Segment")
+        self.succeed("Segment")
 
     def _say_what_is_kept(self, lead: str = "") -> None:
         folder = self._folder
