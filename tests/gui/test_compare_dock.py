@@ -15,6 +15,7 @@ napari = pytest.importorskip("napari")
 
 from napari.components import ViewerModel  # noqa: E402
 from napari.layers import Layer  # noqa: E402
+from panels import finish, run, said  # noqa: E402
 from qtpy.QtWidgets import QApplication, QFileDialog, QLabel  # noqa: E402
 
 from napari_nanoseg import Calibration, Image, evaluate, read_image, read_labels  # noqa: E402
@@ -60,25 +61,10 @@ def dock(qtbot, viewer) -> Compare:
     return dock
 
 
-def finish(qtbot, dock: Compare) -> None:
-    qtbot.waitUntil(lambda: not dock.running, timeout=20_000)
-
-
-def compared(qtbot, dock: Compare) -> Compare:
-    dock.panel.start_button.click()
-    assert dock.running
-    finish(qtbot, dock)
-    return dock
-
-
-def said(dock: Compare, kind: str = "error") -> str:
-    return " ".join(dock.panel.messages.texts(kind))
-
-
 def test_the_truth_is_guessed_and_every_particle_gets_a_layer(qtbot, dock, viewer) -> None:
     assert (dock.truth.layer.name, dock.prediction.layer.name) == ("ground truth", "found by the model")
     active = viewer.layers.selection.active
-    compared(qtbot, dock)
+    run(qtbot, dock)
     truth, prediction = pair()
     layers, evaluation = comparison_layers(viewer), evaluate(truth, prediction)
     for kind, expected in error_map(truth, prediction, evaluation)._asdict().items():
@@ -103,12 +89,12 @@ def test_the_truth_is_guessed_and_every_particle_gets_a_layer(qtbot, dock, viewe
 
 
 def test_the_next_comparison_takes_the_place_of_the_first(qtbot, dock, viewer) -> None:
-    compared(qtbot, dock)
+    run(qtbot, dock)
     first = comparison_layers(viewer)
     first["true_positives"].visible = False
     count, places = len(viewer.layers), {kind: viewer.layers.index(layer) for kind, layer in first.items()}
     dock.form.setValue(dock.form.value().model_copy(update={"iou_threshold": 0.95}))
-    compared(qtbot, dock)
+    run(qtbot, dock)
     assert len(viewer.layers) == count
     second = comparison_layers(viewer)
     assert {kind: viewer.layers.index(layer) for kind, layer in second.items()} == places
@@ -117,12 +103,12 @@ def test_the_next_comparison_takes_the_place_of_the_first(qtbot, dock, viewer) -
     ]  # fmt: skip
     assert not second["true_positives"].visible
     viewer.layers.remove(second["false_negatives"])
-    compared(qtbot, dock)
+    run(qtbot, dock)
     assert len(viewer.layers) == count
 
 
 def test_a_click_says_what_became_of_a_particle(qtbot, dock, viewer) -> None:
-    compared(qtbot, dock)
+    run(qtbot, dock)
     layers = comparison_layers(viewer)
     for (row, column), sentence, kind in (
         ((10, 10), "Predicted particle 11 is true particle 3: IoU 0.900.", "true_positives"),
@@ -145,7 +131,7 @@ def test_a_stack_is_compared_slice_by_slice(qtbot) -> None:
     viewer.add_layer(Layer.create(*labels_layer(truth, place, "truth")))
     dock = Compare(viewer)
     qtbot.addWidget(dock)
-    compared(qtbot, dock)
+    run(qtbot, dock)
     expected = pool([evaluate(*planes) for planes in zip(truth, prediction, strict=True)])
     assert dock.figures.text_of("f1") == f"{expected.f1:.3f}"
     layers = comparison_layers(viewer)
@@ -174,7 +160,7 @@ def from_files(folder: Path) -> ViewerModel:
 def test_what_is_saved_is_what_the_command_writes(qtbot, tmp_path, monkeypatch) -> None:
     dock = Compare(from_files(tmp_path))
     qtbot.addWidget(dock)
-    compared(qtbot, dock)
+    run(qtbot, dock)
     out = tmp_path / "Größe"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(out), ""))
     dock.save_button.click()
@@ -197,7 +183,7 @@ def test_what_is_saved_is_what_the_command_writes(qtbot, tmp_path, monkeypatch) 
 
 
 def test_layers_without_a_file_are_recorded_by_name(qtbot, dock, tmp_path, monkeypatch) -> None:
-    compared(qtbot, dock)
+    run(qtbot, dock)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "out"), ""))
     dock.save_button.click()
     finish(qtbot, dock)
@@ -226,13 +212,13 @@ def test_bad_input_is_one_sentence(qtbot, tmp_path, monkeypatch) -> None:
     other = viewer.add_labels(np.ones((6, 7), int), name="prediction")
     dock.truth.choose(one)
     dock.prediction.choose(other)
-    compared(qtbot, dock)
+    run(qtbot, dock)
     assert "'truth' has 5 x 5 pixels but 'prediction' 6 x 7" in said(dock)
     one.data = np.zeros((6, 7), int)
-    compared(qtbot, dock)
+    run(qtbot, dock)
     assert "'truth' has no particles" in said(dock)
     one.data, other.data = np.ones((6, 7), int), np.zeros((6, 7), int)
-    compared(qtbot, dock)
+    run(qtbot, dock)
     assert dock.figures.text_of("recall") == "0.000"
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "file"), ""))

@@ -19,7 +19,7 @@ from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from napari.utils.theme import get_theme
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QThread
+from qtpy.QtCore import QThread, QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QMessageBox, QVBoxLayout, QWidget
 
@@ -226,6 +226,40 @@ def test_one_job_for_each_step_of_a_viewer(make_panel: Callable[..., JobPanel], 
     with qtbot.waitSignal(panel.ended):
         panel.cancel()
     assert run(twin, lambda: (yield Stage("two", "Two")), qtbot).ends[0] == ("done", None)
+
+
+def test_a_result_shown_in_turns_lets_the_loop_go_on_and_the_job_ends_with_it(panel: JobPanel, qtbot: QtBot) -> None:
+    heard = Heard(panel)
+    shown: list[tuple[int, bool, bool]] = []
+    between: list[int] = []
+
+    def show() -> Iterator[None]:
+        for number in range(3):
+            shown.append((number, panel.running, panel.start_button.isEnabled()))
+            QTimer.singleShot(0, lambda: between.append(len(shown)))
+            yield
+
+    panel.done.connect(lambda _: panel.show_in_turns(show()))
+    with qtbot.waitSignal(panel.ended):
+        panel.start(lambda: (yield Stage("one", "One")), "Work")
+    assert shown == [(0, True, False), (1, True, False), (2, True, False)]
+    assert between == [1, 2, 3], "other events wait until all is shown"
+    assert heard.ends == [("done", None), ("ended", False)]
+    assert panel.start_button.isEnabled()
+
+
+def test_a_fault_while_a_result_is_shown_ends_the_job_all_the_same(panel: JobPanel, qtbot: QtBot) -> None:
+    def show() -> Iterator[None]:
+        yield
+        raise ValueError("a layer cannot be added")
+
+    once = panel.done.connect(lambda _: panel.show_in_turns(show()))
+    with qtbot.capture_exceptions() as errors, qtbot.waitSignal(panel.ended):
+        panel.start(lambda: (yield Stage("one", "One")), "Work")
+    assert [str(error) for _, error, _ in errors] == ["a layer cannot be added"]
+    assert not panel.running
+    panel.done.disconnect(once)
+    assert run(panel, lambda: (yield Stage("two", "Two")), qtbot).ends[0] == ("done", None)
 
 
 def test_more_jobs_than_cores_run_together(

@@ -15,6 +15,7 @@ napari = pytest.importorskip("napari")
 
 from napari.components import ViewerModel  # noqa: E402
 from napari.layers import Layer  # noqa: E402
+from panels import finish, run, said  # noqa: E402
 from qtpy.QtWidgets import QApplication, QFileDialog  # noqa: E402
 
 from napari_nanoseg import Calibration, Image, Instances, measure, read_image, read_labels  # noqa: E402
@@ -56,21 +57,6 @@ def dock(qtbot, viewer) -> Measure:
     return dock
 
 
-def finish(qtbot, dock: Measure) -> None:
-    qtbot.waitUntil(lambda: not dock.running, timeout=20_000)
-
-
-def measured(qtbot, dock: Measure) -> Measure:
-    dock.panel.start_button.click()
-    assert dock.running
-    finish(qtbot, dock)
-    return dock
-
-
-def said(dock: Measure, kind: str = "error") -> str:
-    return " ".join(dock.panel.messages.texts(kind))
-
-
 def click(dock: Measure, row: float, column: float, plane: float = 0) -> None:
     """Click a place of the first layer of labels, in pixels."""
     layer = dock.labels.layer
@@ -90,7 +76,7 @@ def box(layer: Layer) -> tuple[tuple[float, float], tuple[float, float]] | None:
 
 
 def test_the_table_is_that_of_python(qtbot, dock, viewer) -> None:
-    measured(qtbot, dock)
+    run(qtbot, dock)
     assert dock.table.table.equals(measure(particles(), SIZE, micrograph()))
     assert viewer.layers["found"].features["index"].tolist() == [3, 6, 9, 12, 40]
     assert "mean_intensity" in viewer.layers["found"].features
@@ -103,7 +89,7 @@ def test_the_table_is_that_of_python(qtbot, dock, viewer) -> None:
 
 def test_without_intensities(qtbot, dock) -> None:
     dock.intensities.setChecked(False)
-    assert "mean_intensity" not in measured(qtbot, dock).table.table
+    assert "mean_intensity" not in run(qtbot, dock).table.table
 
 
 def test_overlapping_particles_count_in_full(qtbot, viewer) -> None:
@@ -113,13 +99,13 @@ def test_overlapping_particles_count_in_full(qtbot, viewer) -> None:
     layer = viewer.add_layer(Layer.create(*labels_layer(instances, SIZE, "found")))
     dock = Measure(viewer)
     qtbot.addWidget(dock)
-    assert measured(qtbot, dock).table.table["area"].tolist() == [100, 100]
+    assert run(qtbot, dock).table.table["area"].tolist() == [100, 100]
     layer.data_setitem((np.array([0]), np.array([0])), 9)
-    assert measured(qtbot, dock).table.table["area"].tolist() == [75, 100, 1]
+    assert run(qtbot, dock).table.table["area"].tolist() == [75, 100, 1]
 
 
 def test_a_row_brings_its_particle_into_view(qtbot, dock, viewer) -> None:
-    measured(qtbot, dock)
+    run(qtbot, dock)
     layer = viewer.layers["found"]
     viewer.scene.camera.zoom = 0.01
     choose(dock, 12)
@@ -135,7 +121,7 @@ def test_a_row_brings_its_particle_into_view(qtbot, dock, viewer) -> None:
 
 
 def test_a_click_on_a_particle_finds_its_row(qtbot, dock, viewer) -> None:
-    measured(qtbot, dock)
+    run(qtbot, dock)
     before = viewer.scene.camera.center
     click(dock, 15, 65)
     assert dock.table.row["label"] == 6
@@ -151,7 +137,7 @@ def test_a_click_on_a_particle_finds_its_row(qtbot, dock, viewer) -> None:
 
 
 def test_painting_makes_the_table_outdated(qtbot, dock, viewer) -> None:
-    measured(qtbot, dock)
+    run(qtbot, dock)
     layer = viewer.layers["found"]
     assert not dock.outdated.isVisible()
     layer.paint((100, 20), 8)
@@ -170,7 +156,7 @@ def test_pixels_without_a_size_are_said(qtbot) -> None:
     dock = Measure(viewer)
     qtbot.addWidget(dock)
     dock.show()
-    measured(qtbot, dock)
+    run(qtbot, dock)
     assert "pixel size is not known" in said(dock, "warning")
     assert "of 4 in px" in dock.summary.text()
     assert "area_nm2" not in dock.table.table
@@ -185,12 +171,12 @@ def test_pixels_without_a_size_are_said(qtbot) -> None:
     assert far.scale.tolist() == [3, 3]
     assert not dock.use_button.isVisible()
     assert dock.outdated.isVisible()
-    assert measured(qtbot, dock).table.table.equals(measure(particles(), Calibration.of(4.0)))
+    assert run(qtbot, dock).table.table.equals(measure(particles(), Calibration.of(4.0)))
 
 
 def test_a_typed_size_counts_at_once(qtbot, dock) -> None:
     dock.form.setValue(dock.form.value().model_copy(update={"pixel_size_nm": 4.0, "exclude_border": False}))
-    measured(qtbot, dock)
+    run(qtbot, dock)
     assert dock.table.table.equals(measure(particles(), Calibration.of(4.0), micrograph()))
     assert "of 5 in nm" in sentence(dock.measurement)
 
@@ -201,7 +187,7 @@ def test_a_stack_is_measured_and_shown_slice_by_slice(qtbot) -> None:
     layer = viewer.add_layer(Layer.create(*labels_layer(stack, Calibration((10.0, 2.0, 2.0)), "found")))
     dock = Measure(viewer)
     qtbot.addWidget(dock)
-    measured(qtbot, dock)
+    run(qtbot, dock)
     assert dock.table.table.equals(measure(stack, SIZE))
     viewer.dims.set_current_step(0, 2)
     click(dock, 15, 15, 2)
@@ -226,7 +212,7 @@ def test_the_saved_table_is_that_of_the_command(qtbot, tmp_path, monkeypatch, na
     viewer.add_layer(Layer.create(data, options, kind))
     dock = Measure(viewer)
     qtbot.addWidget(dock)
-    measured(qtbot, dock)
+    run(qtbot, dock)
     path = tmp_path / "out" / name
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), "CSV (*.csv)"))
     dock.save_table_button.click()
@@ -249,7 +235,7 @@ def test_the_saved_table_is_that_of_the_command(qtbot, tmp_path, monkeypatch, na
 
 def test_layers_without_a_file_are_recorded_by_name(qtbot, dock, tmp_path, monkeypatch) -> None:
     dock.viewer.layers["found"].metadata["nanoseg"]["record"] = {"config": {"job": "segment"}}
-    measured(qtbot, dock)
+    run(qtbot, dock)
     path = tmp_path / "size"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), "Excel (*.xlsx)"))
     dock.save_table_button.click()
@@ -278,15 +264,15 @@ def test_bad_input_is_one_sentence(qtbot, tmp_path, monkeypatch) -> None:
     assert "No labels layer" in said(dock)
     empty = viewer.add_labels(np.zeros((5, 5), int), name="nothing")
     assert dock.panel.start_button.isEnabled()
-    measured(qtbot, dock)
+    run(qtbot, dock)
     assert "'nothing' has no particles" in said(dock)
     image = viewer.add_image(np.random.default_rng(0).random((6, 7)), name="other")
     empty.data = np.ones((5, 5), int)
     dock.image.choose(image)
-    measured(qtbot, dock)
+    run(qtbot, dock)
     assert "'other' has 6 x 7 pixels but 'nothing' 5 x 5" in said(dock)
     dock.intensities.setChecked(False)
-    measured(qtbot, dock)
+    run(qtbot, dock)
     assert dock.measurement.figure is None
     assert "all touch the image border" in said(dock, "warning")
     assert not dock.save_figure_button.isEnabled()
@@ -298,7 +284,7 @@ def test_bad_input_is_one_sentence(qtbot, tmp_path, monkeypatch) -> None:
 
 
 def test_a_removed_layer_leaves_its_table(qtbot, dock, viewer) -> None:
-    measured(qtbot, dock)
+    run(qtbot, dock)
     layer = viewer.layers["found"]
     click(dock, 15, 65)
     viewer.layers.remove(layer)
@@ -319,7 +305,7 @@ def test_a_layer_removed_while_it_is_measured(qtbot, dock, viewer) -> None:
 def test_a_dock_that_is_gone_leaves_nothing_behind(qtbot, viewer) -> None:
     dock = Measure(viewer)
     layer, count = viewer.layers["found"], len(viewer.mouse_drag_callbacks)
-    measured(qtbot, dock)
+    run(qtbot, dock)
     click(dock, 15, 65)
     assert box(layer) is not None
     with qtbot.waitSignal(dock.destroyed):

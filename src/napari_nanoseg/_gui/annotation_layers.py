@@ -7,10 +7,9 @@ from collections.abc import Generator
 import numpy as np
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels, Layer, Shapes
-from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_nanoseg._gui.drawing import next_label, ready
-from napari_nanoseg._gui.layers import KNOWN_REGION, image_layer, image_of, labels_layer
+from napari_nanoseg._gui.layers import KNOWN_REGION, image_layer, image_of, in_colours, labels_layer
 from napari_nanoseg._gui.session import Session
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.errors import NanosegError
@@ -23,7 +22,7 @@ LEAST_SEEN = 40
 """Pixels of the canvas that a particle fills at least when it is gone to."""
 SMALLEST_SEEN = 20
 """Pixels of the image that count as a particle then, so that what is around a fragment can be seen."""
-OUTLINE_COLOURS = ("transparent", "#F0E442", "#56B4E9", "#E69F00", "#CC79A7", "#009E73", "#D55E00")
+OUTLINE_COLOURS = ("#F0E442", "#56B4E9", "#E69F00", "#CC79A7", "#009E73", "#D55E00")
 """Of Okabe and Ito, in turn; napari's own for labels include greys, which cannot be seen on a grey image."""
 REGION_COLOUR = "#56B4E9"
 """Sky blue of Okabe and Ito, beside the colours of particles and errors."""
@@ -49,7 +48,7 @@ def make_annotation(session: Session) -> None:
     made = labels_layer(empty, image, f"{image.name}: annotated", role="particles")
     layer = session.viewer.add_layer(Layer.create(*made))
     assert isinstance(layer, Labels)
-    layer.colormap = CyclicLabelColormap(colors=OUTLINE_COLOURS)
+    layer.colormap = in_colours(*OUTLINE_COLOURS)
     session.put("particles", layer)
     ready(layer)
     session.viewer.layers.selection.active = layer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -129,11 +130,14 @@ class Compare(Step):
         self.compared = compared
         self.spotlight.clear()
         self.particle.setText(CLICK)
-        show_comparison(self.viewer, compared)
         figures = compared.comparison.evaluation.figures()
         self.legend.show_counts(figures)
         self.figures.show_figures(figures)
-        self._refresh()
+        self.panel.show_in_turns(self._add_layers(compared))
+
+    def _add_layers(self, compared: Compared) -> Iterator[None]:
+        yield from show_comparison(self.viewer, compared)
+        self.succeed()
 
     def _error_layers(self) -> list[Labels]:
         if self.compared is None:

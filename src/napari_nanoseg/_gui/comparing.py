@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_nanoseg._gui.layers import calibration_of, image_of, instances_of, record_of, source_of
 from napari_nanoseg._gui.layers.files import labels_file_of
 from napari_nanoseg._gui.layers.space import apart
+from napari_nanoseg._gui.pauses import drawable
 from napari_nanoseg.config.evaluate import EvaluateConfig, EvaluateJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.comparison import Comparison, comparing
@@ -83,6 +84,7 @@ def compare_layers(truth: Labels, prediction: Labels, config: EvaluateConfig) ->
         raise NanosegError(f"The truth '{truth.name}' has no particles; choose the layer with the true ones.")
     comparison = yield from comparing(true, predicted, config.iou_threshold)
     yield Stage("layers", "Painting what was found, is not there and was missed")
+    yield from drawable()
     return Compared(
         truth,
         prediction,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
-from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QPixmap
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from napari_nanoseg._gui.comparing import Compared
-from napari_nanoseg._gui.layers import LayerData, labels_layer
-from napari_nanoseg.evaluation.error_map import BOTH, COLOURS, ONLY_PREDICTED, ONLY_TRUE, TITLES
+from napari_nanoseg._gui.layers import LayerData, in_colours, labels_layer
+from napari_nanoseg.evaluation.error_map import COLOURS, TITLES
 from napari_nanoseg.evaluation.figures import FIGURES
 
 KINDS = {"true_positives": "TP", "false_positives": "FP", "false_negatives": "FN"}
@@ -21,11 +21,8 @@ PIXELS = "pixels"
 KEY = "nanoseg_comparison"
 """Metadata of the layers of a comparison: which of them it is."""
 OUTLINE = 2
-PIXEL_COLOURS = {
-    BOTH: COLOURS["true_positives"],
-    ONLY_PREDICTED: COLOURS["false_positives"],
-    ONLY_TRUE: COLOURS["false_negatives"],
-}
+PIXEL_COLOURS = tuple(COLOURS[kind] for kind in KINDS)
+"""Of the pixel map's values BOTH, ONLY_PREDICTED and ONLY_TRUE, which are 1, 2 and 3."""
 SHOWN = (
     "precision",
     "recall",
@@ -39,28 +36,22 @@ SHOWN = (
 )
 
 
-def show_comparison(viewer: ViewerModel, compared: Compared) -> dict[str, Labels]:
-    """Add the layers of a comparison, or put it in place of the one that is shown.
+def show_comparison(viewer: ViewerModel, compared: Compared) -> Iterator[None]:
+    """Add the layers of a comparison one after the other, or put them in place of those that are shown.
 
-    The first time, the two layers that were compared are hidden: their colours would cover those of the comparison.
-
-    Returns
-    -------
-    dict of str to Labels layer
-        ``true_positives``, ``false_positives``, ``false_negatives`` and ``pixels`` (not visible at first).
+    They are ``true_positives``, ``false_positives``, ``false_negatives`` and ``pixels`` (not visible at first). The
+    first time, the two layers that were compared are hidden: their colours would cover those of the comparison.
     """
     active = viewer.layers.selection.active
     before = comparison_layers(viewer)
     if not before:
         compared.truth.visible = compared.prediction.visible = False
-    shown = {}
     for kind, (data, options, layer_type) in _layers(compared).items():
         made = Layer.create(data, options, layer_type)
         assert isinstance(made, Labels)
-        if kind != PIXELS:
-            made.contour, made.opacity = OUTLINE, 1.0
         old = before.get(kind)
-        if old is not None:
+        yield
+        if old is not None and old in viewer.layers:
             made.visible, made.contour, made.opacity = old.visible, old.contour, old.opacity
             place = viewer.layers.index(old)
             viewer.layers.remove(old)
@@ -68,10 +59,12 @@ def show_comparison(viewer: ViewerModel, compared: Compared) -> dict[str, Labels
         else:
             viewer.add_layer(made)
         made.name = options["name"]
-        shown[kind] = made
+        yield
+        if old is None and kind != PIXELS:
+            made.contour, made.opacity = OUTLINE, 1.0
+            yield
     if active is not None and active in viewer.layers:
         viewer.layers.selection.active = active
-    return shown
 
 
 def comparison_layers(viewer: ViewerModel) -> dict[str, Labels]:
@@ -83,8 +76,7 @@ def _layers(compared: Compared) -> dict[str, LayerData]:
     """Layers from the bottom up."""
     figures, particles = compared.comparison.evaluation.figures(), compared.particles
     found = {PIXELS: labels_layer(compared.pixels, compared.truth, "pixels: right and wrong", visible=False)}
-    colours: dict[Any, str] = {None: "transparent", 0: "transparent", **PIXEL_COLOURS}
-    found[PIXELS][1]["colormap"] = DirectLabelColormap(color_dict=colours)
+    found[PIXELS][1]["colormap"] = in_colours(*PIXEL_COLOURS)
     for kind, labels in compared.errors._asdict().items():
         rows = particles[particles["outcome"] == KINDS[kind]][["label", "outcome", "iou", "partner"]]
         table = rows if rows["label"].is_unique else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 from napari.utils.notifications import show_error
@@ -76,6 +76,9 @@ class JobPanel(QWidget):
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self._tick)
+        self._rest: Iterator[None] | None = None
+        self._turns = QTimer(self)
+        self._turns.timeout.connect(self._turn)
         self.start_button = QPushButton(start_text)
         self.start_button.clicked.connect(lambda: self.start_clicked.emit())
         self.cancel_button = QPushButton("Cancel")
@@ -109,8 +112,8 @@ class JobPanel(QWidget):
 
     @property
     def running(self) -> bool:
-        """Whether a job runs, or one that was cancelled is not over yet."""
-        return self._worker is not None
+        """Whether a job runs, one that was cancelled is not over yet, or the result is not all shown."""
+        return self._worker is not None or self._rest is not None
 
     def start(self, steps: Callable[[], Generator[Event, None, T]], title: str) -> bool:
         """Run a job.
@@ -130,7 +133,7 @@ class JobPanel(QWidget):
         """
         workers = _RUNNING.setdefault(self._session, {})
         other = workers.get(self._name)
-        if other is not None and not other.over:
+        if self._rest is not None or (other is not None and not other.over):
             self.refuse(
                 f"{self._name} is already running"
                 f"{'' if self.running else ' in another dock of this viewer'}; wait for its end or cancel it."
@@ -153,6 +156,14 @@ class JobPanel(QWidget):
         self._worker.quit()
         self.status.setText("Stopping…")
         self._refresh()
+
+    def show_in_turns(self, steps: Iterator[None]) -> None:
+        """Show what the job returned in several turns of Qt's event loop; to be called while `done` is handled.
+
+        The job has ended when the steps have. For layers: napari takes 0.15 s to add one.
+        """
+        self._rest = steps
+        self._turns.start()
 
     def say(self, text: str) -> None:
         """Show an information in place of the one before; an empty text takes it away."""
@@ -246,7 +257,6 @@ class JobPanel(QWidget):
         """The one end: first the panel is ready for the next job, then the dock hears of this one."""
         self._timer.stop()
         self._worker = None
-        activity, self._activity = self._activity, None
         self._refresh()
         ending = None if worker.abort_requested else worker.ending
         if isinstance(ending, Returned):
@@ -258,12 +268,32 @@ class JobPanel(QWidget):
         else:
             self.say("Cancelled.")
             self.cancelled.emit()
+        self._end()
+
+    def _turn(self) -> None:
+        """Do the next step of showing the result."""
+        over = True
+        try:
+            over = self._rest is None or next(self._rest, self) is self
+        finally:
+            if over:
+                self._turns.stop()
+                self._rest = None
+                self._end()
+
+    def _end(self) -> None:
+        """Tell that all is over, unless the result is still being shown."""
+        if self._rest is not None:
+            self._refresh()
+            return
+        activity, self._activity = self._activity, None
+        self._refresh()
         self.ended.emit()
         if activity is not None:
             activity.close()
 
     def _refresh(self) -> None:
-        running = self._worker is not None
+        running = self.running
         self.start_button.setEnabled(not running and self._why is None)
         self.start_button.setToolTip(self._why or "")
         self._blocked.setText(self._why or "")

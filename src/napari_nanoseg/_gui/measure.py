@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -138,16 +138,19 @@ class Measure(Step):
         """Show the table, the figures and the distribution; the layer gets the table as its features."""
         self.measurement = measurement
         self.spotlight.clear()
-        self.table.set_table(measurement.table)
-        self.figure.show_figure(measurement.figure)
         self.summary.setText(sentence(measurement))
         if not measurement.calibration.known:
             self.panel.warn("The pixel size is not known, so lengths are in pixels. Type it above to get nanometres.")
         layer = measurement.labels
         if layer in self.viewer.layers and measurement.table["label"].is_unique:
             layer.features = measurement.table.rename(columns={"label": "index"})
-        self.offer("Compare")
-        self._refresh()
+        self.panel.show_in_turns(self._fill(measurement))
+
+    def _fill(self, measurement: Measurement) -> Iterator[None]:
+        self.table.set_table(measurement.table)
+        yield
+        self.figure.show_figure(measurement.figure)
+        self.succeed("Compare")
 
     def _measured_layers(self) -> list[Labels]:
         """The layer whose particles have rows."""

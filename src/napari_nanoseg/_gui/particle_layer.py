@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+
 from napari.layers import Labels, Layer
 from napari.utils.events import Event
 from qtpy.QtCore import QObject, Signal
@@ -50,8 +53,8 @@ class ParticleLayer(QObject):
             self._edited = not unchanged(self.layer)  # a script need not say so
         return self._edited
 
-    def show(self, result: Segmentation, place: Layer | Calibration, image: Layer, *, again: bool) -> None:
-        """Show a new result.
+    def show(self, result: Segmentation, place: Layer | Calibration, image: Layer, *, again: bool) -> Iterator[None]:
+        """Show a new result, in three steps.
 
         Parameters
         ----------
@@ -67,12 +70,12 @@ class ParticleLayer(QObject):
             self.replace(result)
             return
         self._of, self._place = image, place
-        self._add(result)
+        yield from self._add(result)
 
     def replace(self, result: Segmentation) -> None:
         """Show other particles of the same image."""
         if self.layer is None or self.edited:
-            self._add(result)
+            deque(self._add(result), 0)
             return
         self._ours = True
         try:
@@ -85,7 +88,7 @@ class ParticleLayer(QObject):
         if self.layer is not None and result.table is not None:
             add_table(self.layer, result.instances, result.table)
 
-    def _add(self, result: Segmentation) -> None:
+    def _add(self, result: Segmentation) -> Iterator[None]:
         assert self._of is not None
         made = labels_layer(
             result.instances,
@@ -96,10 +99,14 @@ class ParticleLayer(QObject):
             painted=result.labels,
             role="prediction",
         )
-        layer = self._viewer.add_layer(Layer.create(*made))
+        layer = Layer.create(*made)
+        assert isinstance(layer, Labels)
+        yield
+        self._viewer.add_layer(layer)
+        self.layer, self._edited = layer, False
+        yield
         if result.labels.shape[-2] * result.labels.shape[-1] <= LARGEST_OUTLINED:
             layer.contour, layer.opacity = OUTLINE_WIDTH, 1.0
-        self.layer, self._edited = layer, False
         self._edits.replace((layer.events.paint, self._edit), (layer.events.data, self._edit))
 
     def _edit(self, _: Event) -> None:

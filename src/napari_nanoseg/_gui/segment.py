@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -160,11 +161,14 @@ class Segment(Step):
             )
             place = result.request.image.calibration
         same = self.result is not None and self.result.request.model == result.request.model
-        self._shown.show(result, place, layer, again=same)
+        self.panel.show_in_turns(self._add_layer(result, self._shown.show(result, place, layer, again=same)))
+
+    def _add_layer(self, result: Segmentation, adding: Iterator[None]) -> Iterator[None]:
+        yield from adding
         self.result = result
         self.session.put("prediction", self._shown.layer)
         self._tell(result)
-        self.offer("Measure", "Compare")
+        self.succeed("Measure", "Compare")
         if self._other_thresholds():  # they were changed while the network ran
             self._thresholds_changed()
 

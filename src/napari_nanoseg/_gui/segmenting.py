@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg._gui.layers import file_of
+from napari_nanoseg._gui.pauses import drawable, importing
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.segment import LEAST_PROBABILITY, SegmentConfig, SegmentJob
 from napari_nanoseg.errors import NanosegError
@@ -99,7 +100,7 @@ def segment(request: Request) -> Generator[Event, None, Segmentation]:
     yield Stage("outline", "Outlining and measuring the particles.")
     instances = yield from found.instances_steps()
     table = yield from _measured(instances, request.image.calibration)
-    yield Waiting()
+    yield from drawable()
     record = _record(request, len(instances), str(device), started)
     remember_model(request.model)
     return Segmentation(request, found, instances, instances.to_labels(), table, record, reason)
@@ -187,8 +188,8 @@ def _loaded(path: Path) -> Generator[Event, None, Model]:
 
     preload()
     yield Waiting()
-    from napari_nanoseg.engines.library import load_model
-
+    with importing("torch"):
+        from napari_nanoseg.engines.library import load_model
     yield Waiting()
     key: tuple[Any, ...] = (path, *_state(path))
     model = _LAST.get(key)

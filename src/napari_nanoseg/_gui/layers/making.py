@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.layers import Labels, Layer
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
 from napari_nanoseg._gui.layers.reading import METADATA
@@ -94,7 +94,7 @@ def labels_layer(
     if table is not None:
         options["features"] = _features(table)
     if colour is not None:
-        options["colormap"] = DirectLabelColormap(color_dict={None: colour, 0: "transparent"})
+        options["colormap"] = in_colours(colour)
     return data, {**options, **space}, "labels"
 
 
@@ -118,6 +118,15 @@ def update_labels(
     layer.data = data.reshape(layer.data.shape)
     layer.features = {} if table is None else _features(table)
     layer.metadata = {**layer.metadata, **_metadata(labels, record)}
+
+
+def in_colours(*colours: str) -> CyclicLabelColormap:
+    """Colormap that gives labels these colours in turn; the background is transparent.
+
+    Not napari's DirectLabelColormap: the first one that is drawn keeps the window waiting for 3.5 s in every process,
+    because numba compiles the type of its dictionary.
+    """
+    return CyclicLabelColormap(colors=("transparent", *colours))
 
 
 def add_table(layer: Labels, labels: Instances, table: DataFrame) -> None:
