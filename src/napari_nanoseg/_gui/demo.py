@@ -14,6 +14,8 @@ from napari_nanoseg.io.images import read_image, read_labels
 from napari_nanoseg.io.sample_data import sample_data
 from napari_nanoseg.io.tables import read_table
 
+PREDICTED = "predicted particles"
+
 
 def demo_layers(folder: Path) -> tuple[list[LayerData], str]:
     """Layers of all that the demo left in a folder, from the bottom up, and the name of the one with the outlines."""
@@ -30,9 +32,9 @@ def demo_layers(folder: Path) -> tuple[list[LayerData], str]:
         image_layer(synthetic.image, "synthetic micrograph", visible=False),
         labels_layer(synthetic.instances, calibration, "synthetic masks", visible=False),
         image_layer(image, "micrograph"),
-        labels_layer(annotated, calibration, outlined, colour=ANNOTATED),
+        labels_layer(annotated, calibration, outlined, role="particles", colour=ANNOTATED),
         *error_layers(truth, prediction, evaluate(truth, prediction), calibration),
-        labels_layer(prediction, calibration, "predicted particles", table=table, visible=False),
+        labels_layer(prediction, calibration, PREDICTED, table=table, role="prediction", visible=False),
     ]
     return layers, outlined
 
@@ -42,7 +44,7 @@ def main() -> None:
     folder, *screenshot = (Path(argument) for argument in sys.argv[1:])
     layers, outlined = demo_layers(folder)
     picture = screenshot[0] if screenshot else None
-    show(layers, select="predicted particles", filled=[outlined], step="Measure", screenshot=picture)
+    show(layers, select=PREDICTED, filled=[outlined], step="Measure", screenshot=picture)
 
 
 if __name__ == "__main__":

@@ -78,13 +78,15 @@ class LayerPicker(QComboBox):
         self._show()
 
     def _guess(self) -> Layer:
-        """The active layer where it suits; a layer whose name or make tells its role; else the newest."""
+        """The newest layer made for this role; else one that bears its name; else the active or the newest one."""
         active = self._session.viewer.layers.selection.active
         others = [getattr(self._session, role) for role in _KINDS if role != self._role]
         free = [layer for layer in self._named if not any(layer is other for other in others)] or self._named
         free = [layer for layer in free if not layer.name.endswith(KNOWN_REGION)] or free
-        told = [layer for layer in free if self._role in layer.metadata.get("nanoseg_roles", ())]
-        told += [layer for layer in free if self._role in layer.name.lower()]
+        roles = {id(layer): layer.metadata.get("nanoseg_roles", ()) for layer in free}
+        told = [layer for layer in free if self._role in roles[id(layer)]]
+        free = [layer for layer in free if not roles[id(layer)]] or free
+        told = told or [layer for layer in free if self._role in layer.name.lower()]
         if told:
             return told[-1]
         return active if any(layer is active for layer in free) else free[-1]
