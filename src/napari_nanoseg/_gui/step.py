@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_nanoseg._gui.jobs import JobPanel
+from napari_nanoseg._gui.mesa import keep_programs
 from napari_nanoseg._gui.pauses import shorten_pauses
 from napari_nanoseg._gui.session import session_of
 
@@ -50,6 +51,7 @@ class Step(QWidget):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         shorten_pauses()
+        keep_programs()
         self.session = session_of(napari_viewer)
         self.viewer = self.session.viewer
         self.setObjectName(f"nanoseg_{self.title.lower()}")
