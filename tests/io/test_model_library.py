@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -287,6 +288,26 @@ def test_a_zip_that_leads_out_of_the_folder_is_refused(gold: Path, library: Path
     with pytest.raises(NanosegError, match="leads out of the folder"):
         import_model(source, library)
     assert contents(tmp_path) == before
+    assert names(library) == ["gold"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+        + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in itertools.pairwise("abcdefghijkl")),
+        "a: &a [*a]\n",
+    ],
+    ids=["billions", "within itself"],
+)
+def test_a_card_that_means_endless_lists_is_refused(gold: Path, library: Path, lines: str) -> None:
+    card = gold / "model.yaml"
+    inside = "".join(f"  {line}\n" for line in lines.splitlines())
+    card.write_text(card.read_text().replace("provenance: {}", f"provenance:\n{inside}".rstrip()))
+    assert "&a" in card.read_text()
+    with pytest.raises(NanosegError, match="more than 100000 values"):
+        import_model(gold, library, "new")
+    assert "more than" in (list_library(library)[0].problem or "")
     assert names(library) == ["gold"]
 
 

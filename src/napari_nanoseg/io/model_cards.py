@@ -17,6 +17,8 @@ CARD = "model.yaml"
 WEIGHTS = "weights.safetensors"
 CHECKPOINT, HISTORY, PREVIEW, JOB, RUN = "checkpoint.pt", "history.csv", "preview.png", "job.yaml", "run.yaml"
 """What a training leaves beside them: where it stands, its losses, a picture, the job to resume it with, its record."""
+MOST_VALUES = 100_000
+"""Of a card; one of a training has some hundred."""
 KERAS_CONFIG = "config.json"
 KERAS_WEIGHTS = (".h5", ".hdf5")
 KERAS_THRESHOLDS_FILE = "thresholds.json"
@@ -77,10 +79,22 @@ def parse_card(content: bytes, path: Path) -> ModelCard:
         values = yaml.safe_load(content.decode("utf-8"))
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise NanosegError(f"{path} is damaged: it is not YAML; copy the whole model folder again.") from error
+    if _is_endless(values):
+        raise NanosegError(f"{path} is not a model card: it has more than {MOST_VALUES} values; get the model anew.")
     card = ModelCard.parse(values, str(path))
     if not card.weights_sha256:  # the last field
         raise NanosegError(f"{path} is cut off: its end, with the hash of the weights, is missing; copy it again.")
     return card
+
+
+def _is_endless(values: object) -> bool:
+    """Whether there is more than in any card: a few lines of YAML can mean a list of billions, or one within itself."""
+    waiting, seen = [values], 0
+    while waiting and seen <= MOST_VALUES:
+        value, seen = waiting.pop(), seen + 1
+        if isinstance(value, (dict, list)):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+    return bool(waiting)
 
 
 def list_models(folder: Path) -> list[ModelEntry]:
