@@ -101,7 +101,7 @@ def test_an_unknown_name_is_refused_with_those_there_are(
     with pytest.raises(NanosegError) as told:
         find_model("silver", library)
     assert str(told.value) == (
-        f"There is no model at silver, and none of that name in {library}; choose one of these: gold, Größe µm."
+        f"There is no model at silver, nor one of that name in {library}; choose one of these: gold, Größe µm."
     )
     with pytest.raises(NanosegError, match="nanoseg models import"):
         find_model("silver", tmp_path / "empty")
@@ -450,6 +450,18 @@ def test_only_models_of_the_library_are_touched(
         with pytest.raises(NanosegError, match=words):
             rename_model(name, "new", library)
     assert contents(tmp_path) == before
+
+
+def test_a_folder_in_the_way_is_not_taken_for_the_model_of_that_name(
+    gold: Path, library: Path, tmp_path: Path, write_model: WriteModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_model(tmp_path / "gold")
+    write_model(tmp_path / "Au")
+    rename_model("gold", "Au", library)
+    remove_model("Au", library)
+    assert names(library) == []
+    assert names(tmp_path) == ["Au", "Modelle", "gold"]
 
 
 def test_of_a_linked_model_only_the_link_is_removed(library: Path, tmp_path: Path, write_model: WriteModel) -> None:

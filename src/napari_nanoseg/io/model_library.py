@@ -230,7 +230,7 @@ def _library(folder: Path | None) -> Path:
 
 def _named(name: Path, folder: Path) -> Path | None:
     """The model of a name, which is no path of several parts."""
-    if len(name.parts) != 1 or name.name == "..":
+    if len(name.parts) != 1:
         return None
     places = [starter_folder()] if str(name) == STARTER else [folder / name, folder / f"{name}.zip"]
     return next((place for place in places if is_model(place)), None)
@@ -243,7 +243,7 @@ def _nothing(path: Path, folder: Path | None) -> str:
     library = _library(folder)
     names = ", ".join(entry.name for entry in list_library(folder))
     advice = f"choose one of these: {names}" if names else "train one, or import one with 'nanoseg models import'"
-    return f"There is no model at {path}, and none of that name in {library}; {advice}."
+    return f"There is no model at {path}, nor one of that name in {library}; {advice}."
 
 
 def _free(name: str, folder: Path) -> Path:
@@ -256,6 +256,7 @@ def _free(name: str, folder: Path) -> Path:
 
 def _owned(model: str | Path, folder: Path) -> Path:
     """The model of the library that may be changed."""
+    # here a name comes first: a folder of that name where the command is typed is never meant
     path = _named(Path(model), folder) or find_model(model, folder)
     if path.resolve() == starter_folder().resolve():
         raise NanosegError(f"The model '{STARTER}' comes with NanoSeg; it cannot be renamed or removed.")
