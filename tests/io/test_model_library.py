@@ -333,9 +333,19 @@ def test_a_zip_that_unpacks_to_too_much_is_refused(
         for file, content in {**contents(gold), name: bytes(2 << 20)}.items():
             archive.writestr(file, content)
     assert (tmp_path / "bomb.zip").stat().st_size < 10_000
-    with pytest.raises(NanosegError, match=f"{name} has more than 1 MB"):
+    with pytest.raises(NanosegError, match=f"{name} it has more than 1 MB"):
         import_model(tmp_path / "bomb.zip", library)
     assert names(library) == ["gold"]
+
+
+def test_many_weights_are_not_too_much_for_each_but_for_all(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_files, "MOST_WEIGHTS", 3 << 20)
+    files = {"config.json": b"{}", **{f"{number}.h5": bytes(1 << 20) for number in range(4)}}
+    with pytest.raises(NanosegError, match=r"with 3\.h5 it has more than 3 MB"):
+        import_model(packed(tmp_path / "bomb.zip", files), library)
+    assert names(library) == []
 
 
 def test_what_is_no_model_is_refused(gold: Path, library: Path, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class ModelManager(QToolButton):
         self.setText("…")
         self.setToolTip("Manage the models")
         self.setAccessibleName("manage the models")
+        self.setStyleSheet("QToolButton::menu-indicator { image: none }")  # it would cover the text
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self)
         self.show_action = _add(menu, "Show card", self._show)

@@ -8,7 +8,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from hashlib import sha256
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -31,7 +31,7 @@ from napari_nanoseg.io.model_cards import (
 OWN = (CARD, WEIGHTS, RUN, HISTORY, PREVIEW)
 KERAS = (KERAS_CONFIG, KERAS_THRESHOLDS_FILE)
 MOST_WEIGHTS, MOST_OTHER = 1 << 30, 16 << 20
-"""Bytes that a file of weights, and any other file of a model, may have unpacked: a zip can hold a full disk."""
+"""Bytes that all weights, and any other file of a model, may have unpacked: a zip can hold a full disk."""
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError)
 """What zipfile raises for damaged, cut-off, locked and unknown content."""
@@ -108,21 +108,21 @@ def _leads_out(name: str) -> bool:
 
 def _taken(entries: Iterable[_Entry], path: Path) -> dict[str, bytes]:
     """Contents of those files that belong to a model."""
-    return dict(_contents({entry[0]: entry for entry in entries}, path))
-
-
-def _contents(entries: dict[str, _Entry], path: Path) -> Iterator[tuple[str, bytes]]:
-    own = CARD in entries
-    if not own and KERAS_CONFIG not in entries:
+    known = {entry[0]: entry for entry in entries}
+    own = CARD in known
+    if not own and KERAS_CONFIG not in known:
         raise NanosegError(f"{path} {NO_MODEL}")
-    for name, size, read in entries.values():
+    files, left = {}, MOST_WEIGHTS
+    for name, size, read in known.values():
         weights = name == WEIGHTS if own else _is_keras_weights(name)
         if not weights and name not in (OWN if own else KERAS):
             continue
-        most = MOST_WEIGHTS if weights else MOST_OTHER
-        if size > most:
-            raise NanosegError(f"{path}: {name} has more than {most >> 20} MB; that is not a model for NanoSeg.")
-        yield name, read()
+        if size > (left if weights else MOST_OTHER):
+            most = MOST_WEIGHTS if weights else MOST_OTHER
+            raise NanosegError(f"{path}: with {name} it has more than {most >> 20} MB; that is no model for NanoSeg.")
+        left -= size if weights else 0
+        files[name] = read()
+    return files
 
 
 def _is_keras_weights(name: str) -> bool:
