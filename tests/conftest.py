@@ -80,6 +80,24 @@ def disc_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def write_model() -> Callable[..., Path]:
+    """Writer of a model folder that is whole but has no network in it: for all that does not load it."""
+    from hashlib import sha256
+
+    from napari_nanoseg.config.model_card import ModelCard
+    from napari_nanoseg.config.train import StarDistConfig
+
+    def write(folder: Path, weights: bytes = b"some weights", **card: object) -> Path:
+        folder.mkdir(parents=True)
+        described = ModelCard(network=StarDistConfig(), weights_sha256=(sha256(weights).hexdigest(),), **card)
+        (folder / "model.yaml").write_text(described.to_yaml(), encoding="utf-8")
+        (folder / "weights.safetensors").write_bytes(weights)
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
 def make_sample() -> Callable[..., Sample]:
     """Maker of annotated images: name, seed, shape and radius."""
     return disc_sample

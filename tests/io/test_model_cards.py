@@ -63,12 +63,15 @@ def test_a_damaged_model_is_listed_with_what_is_wrong(tmp_path: Path) -> None:
     write_model(tmp_path / "unknown", whole + "surprise: 1\n")
     write_keras(tmp_path / "keras 3-D", '{"n_dim": 3}')
     write_keras(tmp_path / "keras broken", "{")
-    zipped(tmp_path / "good", tmp_path / "other.zip")
+    zipped(tmp_path / "good", tmp_path / "packed.zip")
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("notes.txt", "")
     problems = {entry.name: entry.problem for entry in list_models(tmp_path)}
     assert problems.pop("good") is None
     said = {
         "binary": "not YAML", "cut": "cut off", "list": "model.yaml", "no weights": "weights.safetensors",
         "unknown": "surprise", "keras 3-D": "3-D", "keras broken": "config.json", "other": "config.json",
+        "packed": "nanoseg models import",
     }  # fmt: skip
     assert problems.keys() == said.keys()
     for name, words in said.items():

@@ -83,3 +83,13 @@ def test_what_is_no_model_leaves_no_folder(disc_model, tmp_path):
         with pytest.raises(NanosegError, match=str(model)):
             drain(convert_job(ConvertJob(model=model, out=tmp_path / "out")))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_the_library_is_converted_by_its_name(disc_model, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_nanoseg.io.model_library.models_folder", lambda: tmp_path / "library")
+    discs = shutil.copytree(disc_model, tmp_path / "library" / "discs")
+    monkeypatch.chdir(tmp_path)
+    drain(convert_job(ConvertJob(model=Path("discs"), out=tmp_path / "out")))
+    assert same_weights(disc_model, tmp_path / "out")
+    record = yaml.safe_load((tmp_path / "out" / "run.yaml").read_text(encoding="utf-8"))
+    assert record["inputs"] == {str(discs): sha256(discs)}

@@ -209,3 +209,20 @@ def test_the_model_is_left_as_it_was(disc_model, images, tmp_path):
     drain(segment_job(job_of(disc_model, images[:1], tmp_path)))
     assert sha256(disc_model) == before
     assert load_model(disc_model).card.weights_sha256
+
+
+def test_a_model_is_asked_for_by_its_name_and_recorded_with_its_path(disc_model, images, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_nanoseg.io.model_library.models_folder", lambda: tmp_path / "library")
+    discs = shutil.copytree(disc_model, tmp_path / "library" / "discs")
+    monkeypatch.chdir(tmp_path)
+    drain(segment_job(job_of(Path("discs"), images[:1], tmp_path / "named")))
+    drain(segment_job(job_of(discs, images[:1], tmp_path / "by path")))
+    name = images[0].stem
+    labels = [read_labels(tmp_path / out / f"{name}.tif") for out in ("named", "by path")]
+    np.testing.assert_array_equal(*labels)
+    record = yaml.safe_load((tmp_path / "named" / f"{name}.run.yaml").read_text(encoding="utf-8"))
+    assert record["inputs"][str(discs)] == sha256(discs)
+    assert record["config"]["model"] == str(discs)
+    with pytest.raises(NanosegError, match="choose one of these: discs"):
+        drain(segment_job(job_of(Path("disks"), images[:1], tmp_path / "unknown")))
+    assert not (tmp_path / "unknown").exists()

@@ -344,3 +344,19 @@ def test_cancelled_in_its_process_it_keeps_the_model_and_ends_all_processes(data
     load_model(job.out)
     assert torch.load(job.out / CHECKPOINT, weights_only=True)["state"]["step"] >= 5
     assert {path.name for path in job.out.iterdir()} == FILES - {"run.yaml"}
+
+
+def test_starts_from_a_model_of_the_library_and_resumes_from_anywhere(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_nanoseg.io.model_library.models_folder", lambda: tmp_path / "library")
+    monkeypatch.chdir(tmp_path)
+    start = tmp_path / "library" / "first"
+    drain(train_job(TrainJob(config=tiny(), dataset=dataset, out=start)))
+    job = TrainJob(config=tiny(), dataset=dataset, out=Path("second"), start_from=Path("first"))
+    drain(train_job(job))
+    record = yaml.safe_load((tmp_path / "second" / "run.yaml").read_text(encoding="utf-8"))
+    assert record["inputs"] == {str(dataset): sha256(dataset), str(start): sha256(start)}
+    assert record["config"]["start_from"] == str(start)
+    assert read_job(tmp_path / "second" / "job.yaml").start_from == start
+    with pytest.raises(NanosegError, match="choose one of these: first"):
+        drain(train_job(job.model_copy(update={"start_from": Path("frist"), "out": Path("third")})))
+    assert not (tmp_path / "third").exists()

@@ -174,7 +174,7 @@ class JobPanel(QWidget):
         self.messages.add("warning", text)
 
     def refuse(self, text: str) -> None:
-        """Show an error in place of the one before, such as the first problem of what was entered."""
+        """Show an error in place of the one before, such as the first problem of what was entered; empty: no error."""
         self.messages.add("error", text)
 
     def block(self, why: str | None) -> None:

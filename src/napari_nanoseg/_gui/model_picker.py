@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 from napari_nanoseg._gui.pickers import narrow
 from napari_nanoseg._gui.session import Session
 from napari_nanoseg._gui.settings import settings
-from napari_nanoseg.io.model_cards import ModelEntry, describe_model, list_models
+from napari_nanoseg.io.model_cards import ModelEntry, describe_model
+from napari_nanoseg.io.model_library import list_library
 from napari_nanoseg.io.recent_models import recent_models
 
 FOLDER, FILE = "Choose a folder…", "Choose a file…"
@@ -52,9 +53,15 @@ class ModelPicker(QComboBox):
         self._session.put("model", path)
         self.refresh()
 
+    def forget(self, path: Path) -> None:
+        """Choose another model in place of one that was removed."""
+        if self._session.model == path:
+            self._session.put("model", self._first())
+        self.refresh()
+
     def refresh(self) -> None:
         """Look at the models again."""
-        entries = {entry.path: entry for entry in list_models(settings().models)}
+        entries = {entry.path: entry for entry in list_library(settings().models)}
         chosen = self._session.model
         others = [*([chosen] if chosen is not None else []), *(path for path in recent_models() if path.exists())]
         for path in others:
@@ -78,7 +85,7 @@ class ModelPicker(QComboBox):
     def _first(self) -> Path | None:
         """The model used last that is still there, else the first of the library that can be used."""
         used = (path for path in recent_models() if path.exists())
-        usable = (entry.path for entry in list_models(settings().models) if entry.problem is None)
+        usable = (entry.path for entry in list_library(settings().models) if entry.problem is None)
         return next(used, None) or next(usable, None)
 
     def _activate(self, index: int) -> None:

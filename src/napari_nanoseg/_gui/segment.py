@@ -9,7 +9,7 @@ from pathlib import Path
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
 from napari.layers import Layer
-from qtpy.QtWidgets import QFileDialog, QFormLayout
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout
 
 from napari_nanoseg._gui.diameter_hint import DiameterHint
 from napari_nanoseg._gui.folder_fold import FolderFold, FolderResult
@@ -17,6 +17,7 @@ from napari_nanoseg._gui.follow import Following
 from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.jobs import copy_command
 from napari_nanoseg._gui.layers import image_of, labels_of, origins_of
+from napari_nanoseg._gui.model_manager import ModelManager
 from napari_nanoseg._gui.model_picker import ModelPicker
 from napari_nanoseg._gui.particle_layer import ParticleLayer
 from napari_nanoseg._gui.pickers import LayerPicker
@@ -54,6 +55,7 @@ class Segment(Step):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
         self.models, self.image = ModelPicker(self.session), LayerPicker(self.session, "image")
+        self.manager = ModelManager(self.models, self.panel)
         self.form = ConfigForm(SegmentConfig(device=settings().device), hide=THRESHOLDS)
         self.diameter = DiameterHint(self.session, self.form)
         self.thresholds = Thresholds()
@@ -66,7 +68,10 @@ class Segment(Step):
         self._image_events = Following(self)
         head = QFormLayout()
         head.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        head.addRow("Model", self.models)
+        models = QHBoxLayout()
+        models.addWidget(self.models)
+        models.addWidget(self.manager)
+        head.addRow("Model", models)
         head.addRow("Image", self.image)
         self.body.addLayout(head)
         self.body.addWidget(self.diameter)

@@ -11,13 +11,13 @@ from qtpy.QtWidgets import QComboBox
 from napari_nanoseg._gui.model_picker import FILE, FOLDER, ask_for_model
 from napari_nanoseg._gui.pickers import narrow
 from napari_nanoseg._gui.settings import settings
-from napari_nanoseg.io.model_cards import list_models
+from napari_nanoseg.io.model_library import list_library
 
 NEW = "a new network"
 
 
 class StartFrom(QComboBox):
-    """A new network, the user's models, or any other."""
+    """A new network, the models of the library, or any other."""
 
     changed = Signal()
 
@@ -46,7 +46,7 @@ class StartFrom(QComboBox):
 
     def refresh(self) -> None:
         """Look at the folder of models again."""
-        models = [entry for entry in list_models(settings().models) if entry.problem is None]
+        models = [entry for entry in list_library(settings().models) if entry.problem is None]
         known = {entry.path: entry.name for entry in models}
         if self._other is not None:
             known.setdefault(self._other, self._other.name)

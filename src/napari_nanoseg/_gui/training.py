@@ -16,6 +16,7 @@ from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import need_writable, writing
 from napari_nanoseg.io.datasets import write_sample
 from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, HISTORY, JOB
+from napari_nanoseg.io.model_library import check_name
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.samples import Sample
 
@@ -129,12 +130,7 @@ def model_folder(models: Path, name: str) -> Path:
         When the name is none, or taken.
     """
     name = name.strip()
-    if not name:
-        raise NanosegError("The model has no name; give it one.")
-    if name.startswith(".") or any(sign in name for sign in '/\\:*?"<>|'):
-        raise NanosegError(
-            f"The model name '{name}' cannot be a folder; leave out a dot in front and the signs / \\ : * ? \" < > |."
-        )
+    check_name(name)
     if is_taken(models / name):
         raise NanosegError(f"There is already a model '{name}'; choose another name, or resume its training.")
     return models / name

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from napari_nanoseg.cli.commands import Json, add_commands, finish
+from napari_nanoseg.cli.models import models
 from napari_nanoseg.cli.outcome import ending, print_json
 from napari_nanoseg.config.jobs import read_job
 from napari_nanoseg.events import Job
@@ -41,6 +42,7 @@ def _app(
 
 
 add_commands(app)
+app.add_typer(models, name="models", help="List, show, import, export, rename and remove models.")
 
 
 @app.command("run")

@@ -14,7 +14,9 @@ class ConvertJob(Config):
     """Convert a model between formats: what `nanoseg convert` does."""
 
     job: Literal["convert"] = "convert"
-    model: Path = Field(description="Model folder or file, of any format that can be loaded")
+    model: Path = Field(
+        description="Model folder or file, of any format that can be loaded, or the name of a model of the library"
+    )
     out: Path = Field(description="Folder of the converted model")
     to: Literal["nanoseg", "stardist"] = Field(
         "nanoseg", description="nanoseg: model.yaml and weights.safetensors; stardist: the Keras folder of the original"

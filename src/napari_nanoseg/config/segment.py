@@ -49,7 +49,7 @@ class SegmentJob(Config):
 
     job: Literal["segment"] = "segment"
     config: SegmentConfig = SegmentConfig()
-    model: Path = Field(description="Model folder or file")
+    model: Path = Field(description="Model folder or file, or the name of a model of the library")
     images: tuple[Path, ...] = Field(min_length=1, description="Images or folders of images")
     out: Path = Field(description="Folder for one label image per image")
     coco: Path | None = Field(None, description="COCO file for all instances")

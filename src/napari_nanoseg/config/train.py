@@ -284,7 +284,7 @@ class TrainJob(Config):
     out: Path = Field(description="Folder of the new model")
     validation: Path | None = Field(None, description="Dataset for validation; none: images are held out")
     start_from: Path | None = Field(
-        None, description="Model to start from; its architecture and scale are kept",
+        None, description="Model to start from, a path or a name of the library; its architecture and scale are kept",
         json_schema_extra={"option": "--from"},
     )  # fmt: skip
     resume: bool = Field(False, description="Go on with the interrupted training in the model folder")

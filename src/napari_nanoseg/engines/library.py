@@ -7,15 +7,17 @@ from pathlib import Path
 from napari_nanoseg.engines.base import Model, read_weights
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.model_cards import CARD, NO_MODEL, is_keras, read_card
+from napari_nanoseg.io.model_library import find_model
 
 
-def load_model(path: str | Path) -> Model:
+def load_model(name_or_path: str | Path) -> Model:
     """Load a model.
 
     Parameters
     ----------
-    path : path
-        A folder made by this project, or a StarDist 2-D model folder or zip of the original implementation.
+    name_or_path : str or path
+        A folder made by this project, or a StarDist 2-D model folder or zip of the original implementation; or the name
+        of a model in the user's library.
 
     Returns
     -------
@@ -28,9 +30,7 @@ def load_model(path: str | Path) -> Model:
     """
     from napari_nanoseg.engines.stardist.model import StarDistModel
 
-    path = Path(path)
-    if not path.exists():
-        raise NanosegError(f"There is no model at {path}; check the path.")
+    path = find_model(name_or_path)
     if (path / CARD).is_file():
         card = read_card(path)
         model = StarDistModel.from_card(card)

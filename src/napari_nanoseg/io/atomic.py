@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ _REMEDIES = {
     errno.EPERM: "you may not write there; choose another folder",
     errno.EROFS: "the disk is read-only; choose another folder",
     errno.ENOTDIR: "a part of the path is a file; choose another folder",
+    errno.ENOTEMPTY: "there is something of that name; choose another name",
     errno.EEXIST: "a part of the path is a file; choose another folder",
     errno.EISDIR: "there is a folder of that name; choose another name",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
@@ -56,7 +58,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise NanosegError(f"Cannot write {path}: it is a device, not a file; choose another name.")
-    temporary = path.with_name(f".nanoseg-{uuid4().hex}{path.suffix}")
+    temporary = hidden_beside(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -66,6 +68,32 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill; rename it to `path` when the block succeeds, remove it when it fails.
+
+    The temporary folder is hidden and lies in the same folder (made when missing).
+
+    Raises
+    ------
+    NanosegError
+        When the disk does not take it, or there is something at `path`.
+    """
+    temporary = hidden_beside(path)
+    with writing(path):
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            temporary.rename(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def hidden_beside(path: Path) -> Path:
+    """Make up a hidden name in the folder of `path`, for what is being written or removed; its suffix is the same."""
+    return path.with_name(f".nanoseg-{uuid4().hex}{path.suffix}")
 
 
 def need_writable(folder: Path) -> None:

@@ -15,8 +15,10 @@ from napari_nanoseg.errors import NanosegError
 
 CARD = "model.yaml"
 WEIGHTS = "weights.safetensors"
-CHECKPOINT, HISTORY, PREVIEW, JOB = "checkpoint.pt", "history.csv", "preview.png", "job.yaml"
-"""What a training leaves beside them: where it stands, its losses, a picture, and the job to resume it with."""
+CHECKPOINT, HISTORY, PREVIEW, JOB, RUN = "checkpoint.pt", "history.csv", "preview.png", "job.yaml", "run.yaml"
+"""What a training leaves beside them: where it stands, its losses, a picture, the job to resume it with, its record."""
+MOST_VALUES = 100_000
+"""Of a card; one of a training has some hundred."""
 KERAS_CONFIG = "config.json"
 KERAS_WEIGHTS = (".h5", ".hdf5")
 KERAS_THRESHOLDS_FILE = "thresholds.json"
@@ -59,15 +61,40 @@ def read_card(folder: Path) -> ModelCard:
     """
     path = folder / CARD
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as error:
         raise NanosegError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from error
-    except (ValueError, yaml.YAMLError) as error:
+    return parse_card(content, path)
+
+
+def parse_card(content: bytes, path: Path) -> ModelCard:
+    """Make the card of the content of the ``model.yaml`` at `path`.
+
+    Raises
+    ------
+    NanosegError
+        When it is not a model card or cut off.
+    """
+    try:
+        values = yaml.safe_load(content.decode("utf-8"))
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise NanosegError(f"{path} is damaged: it is not YAML; copy the whole model folder again.") from error
+    if _is_endless(values):
+        raise NanosegError(f"{path} is not a model card: it has more than {MOST_VALUES} values; get the model anew.")
     card = ModelCard.parse(values, str(path))
     if not card.weights_sha256:  # the last field
         raise NanosegError(f"{path} is cut off: its end, with the hash of the weights, is missing; copy it again.")
     return card
+
+
+def _is_endless(values: object) -> bool:
+    """Whether there is more than in any card: a few lines of YAML can mean a list of billions, or one within itself."""
+    waiting, seen = [values], 0
+    while waiting and seen <= MOST_VALUES:
+        value, seen = waiting.pop(), seen + 1
+        if isinstance(value, (dict, list)):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+    return bool(waiting)
 
 
 def list_models(folder: Path) -> list[ModelEntry]:
@@ -98,9 +125,14 @@ def is_model(path: Path) -> bool:
         return False
 
 
+def model_name(path: Path) -> str:
+    """Name of the model at a path: that of its folder, or of its zip without the suffix."""
+    return path.stem if path.suffix.lower() == ".zip" and not path.is_dir() else path.name
+
+
 def describe_model(path: Path) -> ModelEntry:
     """Describe the model at a path; what is wrong with it becomes the entry's problem."""
-    name = path.stem if path.suffix.lower() == ".zip" else path.name
+    name = model_name(path)
     try:
         if not path.exists():
             raise NanosegError(f"There is no model at {path} any more; choose another.")
@@ -147,6 +179,9 @@ def keras_root(names: Iterable[str], path: Path) -> str:
     NanosegError
         When there is no ``config.json`` among the names.
     """
+    names = list(names)
+    if any(name.rsplit("/", 1)[-1] == CARD for name in names):
+        raise NanosegError(f"{path} is an exported model; import it first, with 'nanoseg models import'.")
     configs = [name for name in names if name.rsplit("/", 1)[-1] == KERAS_CONFIG]
     if not configs:
         raise NanosegError(f"{path}: there is no {KERAS_CONFIG} in this zip; it is not a StarDist model.")
@@ -164,19 +199,41 @@ def keras_thresholds(text: bytes | None) -> dict[str, float]:
 
 
 def _check_keras(path: Path) -> dict[str, float]:
-    """See that the config of a model of the original can be read, and is 2-D; its thresholds."""
+    """Check the config of the model of the original at a path; its thresholds."""
     try:
         if path.is_dir():
-            files = {file.name: file.read_bytes() for file in path.glob("*.json")}
-        else:
-            with zipfile.ZipFile(path) as archive:
-                root = keras_root(archive.namelist(), path)
-                names = [name for name in (KERAS_CONFIG, KERAS_THRESHOLDS_FILE) if root + name in archive.namelist()]
-                files = {name: archive.read(root + name) for name in names}
-        dimensions = json.loads(files[KERAS_CONFIG]).get("n_dim", 2)
+            return check_keras({file.name: file.read_bytes() for file in path.glob("*.json")}, path)
+        with zipfile.ZipFile(path) as archive:
+            root = keras_root(archive.namelist(), path)
+            names = [name for name in (KERAS_CONFIG, KERAS_THRESHOLDS_FILE) if root + name in archive.namelist()]
+            return check_keras({name: archive.read(root + name) for name in names}, path)
     except zipfile.BadZipFile as error:
         raise NanosegError(f"{path}: the zip is damaged; download or copy it again.") from error
-    except (ValueError, AttributeError) as error:
+
+
+def check_keras(files: Mapping[str, bytes], path: Path) -> dict[str, float]:
+    """See that the config of a model of the original can be read, and is 2-D.
+
+    Parameters
+    ----------
+    files : mapping of str to bytes
+        Contents by name; the config is among them.
+    path : Path
+        Of the model, for sentences.
+
+    Returns
+    -------
+    dict
+        The model's thresholds.
+
+    Raises
+    ------
+    NanosegError
+        When it cannot be used.
+    """
+    try:
+        dimensions = json.loads(files[KERAS_CONFIG]).get("n_dim", 2)
+    except (ValueError, AttributeError, RecursionError) as error:
         raise NanosegError(f"{path}: {KERAS_CONFIG} cannot be read; copy the whole model again.") from error
     if dimensions != 2:
         raise NanosegError(f"{path}: this is a {dimensions}-D StarDist model; only 2-D models can be used.")

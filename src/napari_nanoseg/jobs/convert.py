@@ -5,6 +5,7 @@ from __future__ import annotations
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Notice, Stage
+from napari_nanoseg.io.model_library import find_model
 from napari_nanoseg.io.run_record import run_record, write_run_record
 
 
@@ -13,6 +14,7 @@ def convert_job(job: ConvertJob) -> Job:
     from napari_nanoseg.engines.library import load_model
     from napari_nanoseg.engines.stardist.model import StarDistModel
 
+    job = job.model_copy(update={"model": find_model(job.model)})
     if job.out.exists() and (not job.out.is_dir() or any(job.out.iterdir())):
         raise NanosegError(f"{job.out} is not an empty folder; choose another.")
     yield Stage("convert", f"Converting {job.model}.")

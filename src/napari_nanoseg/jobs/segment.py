@@ -17,6 +17,7 @@ from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.datasets import write_coco
 from napari_nanoseg.io.images import list_images, read_image, write_labels
+from napari_nanoseg.io.model_library import find_model
 from napari_nanoseg.io.run_record import run_record, write_run_record
 
 
@@ -25,6 +26,7 @@ def segment_job(job: SegmentJob) -> Job:
     from napari_nanoseg.engines.device import choose_device
     from napari_nanoseg.engines.library import load_model
 
+    job = job.model_copy(update={"model": find_model(job.model)})
     images = expand(job.images)
     targets = [job.out / f"{path.stem}.tif" for path in images]
     for path, target in zip(images, targets, strict=True):

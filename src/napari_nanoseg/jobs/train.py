@@ -18,6 +18,7 @@ from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import need_writable, write_text
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, HISTORY, JOB, PREVIEW
+from napari_nanoseg.io.model_library import find_model
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.samples import Sample
 
@@ -59,6 +60,8 @@ def train_job(job: TrainJob) -> Job:
     from napari_nanoseg.engines.stardist.model import StarDistModel
     from napari_nanoseg.engines.stardist.train import train_stardist
 
+    if job.start_from is not None:
+        job = job.model_copy(update={"start_from": find_model(job.start_from)})
     config, started = job.config, datetime.now(UTC)
     device, reason = choose_device(config.device)
     yield Stage("device", reason)

@@ -1,0 +1,153 @@
+"""The files that make a model, out of a folder or a zip: read as a whole, and only when they are whole."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
+from functools import partial
+from hashlib import sha256
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.model_cards import (
+    CARD,
+    HISTORY,
+    KERAS_CONFIG,
+    KERAS_THRESHOLDS_FILE,
+    KERAS_WEIGHTS,
+    NO_MODEL,
+    PREVIEW,
+    RUN,
+    WEIGHTS,
+    check_keras,
+    parse_card,
+)
+
+OWN = (CARD, WEIGHTS, RUN, HISTORY, PREVIEW)
+KERAS = (KERAS_CONFIG, KERAS_THRESHOLDS_FILE)
+MOST_WEIGHTS, MOST_OTHER = 1 << 30, 16 << 20
+"""Bytes that all weights, and any other file of a model, may have unpacked: a zip can hold a full disk."""
+
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError)
+"""What zipfile raises for damaged, cut-off, locked and unknown content."""
+_Entry = tuple[str, int, Callable[[], bytes]]
+"""Name of a file in the model's folder, its size, and how it is read."""
+
+
+def read_model_files(path: Path) -> dict[str, bytes]:
+    """Read the files of a model, and check them.
+
+    Parameters
+    ----------
+    path : Path
+        A folder or an exported zip of this project, or a folder or zip of the original StarDist. Other files in it are
+        left alone.
+
+    Returns
+    -------
+    dict
+        Contents by name, without any folder. Of several weights of the original, the newest is the last.
+
+    Raises
+    ------
+    NanosegError
+        When it is not a model, it is damaged or too large, or a zip has links or paths that lead out of it.
+    """
+    try:
+        if path.is_dir():
+            files = _taken(_in_folder(path), path)
+        elif path.suffix.lower() == ".zip" and path.is_file():
+            with zipfile.ZipFile(path) as archive:
+                files = _taken(_in_zip(archive, path), path)
+        elif path.exists():
+            raise NanosegError(f"{path} {NO_MODEL}")
+        else:
+            raise NanosegError(f"There is no model at {path}; check the path.")
+    except OSError as error:
+        reason = error.strerror or "it is damaged"
+        raise NanosegError(f"{path} cannot be read ({reason}); check its permissions or copy it again.") from error
+    except _DAMAGED as error:
+        raise NanosegError(f"{path}: the zip is damaged or locked by a password; download or copy it again.") from error
+    _check(files, path)
+    return files
+
+
+def _in_folder(folder: Path) -> list[_Entry]:
+    # the original takes the newest of several weights, so that their order has a meaning
+    files = sorted((file for file in folder.iterdir() if file.is_file()), key=lambda file: file.stat().st_mtime_ns)
+    return [(file.name, file.stat().st_size, file.read_bytes) for file in files]
+
+
+def _in_zip(archive: zipfile.ZipFile, path: Path) -> list[_Entry]:
+    """Files beside the card or config that has the shortest path, and below."""
+    entries = [(info.filename.replace("\\", "/"), info) for info in archive.infolist()]
+    for name, info in entries:
+        if stat.S_ISLNK(info.external_attr >> 16) or _leads_out(name):
+            raise NanosegError(f"{path} is not taken: its entry '{name}' is a link or leads out of the folder.")
+    found = [name for name, _ in entries if name.rsplit("/", 1)[-1] in (CARD, KERAS_CONFIG)]
+    if not found:
+        raise NanosegError(f"{path}: there is neither {CARD} nor {KERAS_CONFIG} in this zip; it is not a model.")
+    root = min(found, key=len).rpartition("/")[0]
+    root = f"{root}/" if root else ""
+    return [
+        (name.removeprefix(root), info.file_size, partial(archive.read, info))
+        for name, info in entries
+        if name.startswith(root)
+    ]
+
+
+def _leads_out(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(name).drive)
+
+
+def _taken(entries: Iterable[_Entry], path: Path) -> dict[str, bytes]:
+    """Contents of those files that belong to a model."""
+    known = {entry[0]: entry for entry in entries}
+    own = CARD in known
+    if not own and KERAS_CONFIG not in known:
+        raise NanosegError(f"{path} {NO_MODEL}")
+    files, left = {}, MOST_WEIGHTS
+    for name, size, read in known.values():
+        weights = name == WEIGHTS if own else _is_keras_weights(name)
+        if not weights and name not in (OWN if own else KERAS):
+            continue
+        if size > (left if weights else MOST_OTHER):
+            most = MOST_WEIGHTS if weights else MOST_OTHER
+            raise NanosegError(f"{path}: with {name} it has more than {most >> 20} MB; that is no model for NanoSeg.")
+        left -= size if weights else 0
+        files[name] = read()
+    return files
+
+
+def _is_keras_weights(name: str) -> bool:
+    return name.endswith(KERAS_WEIGHTS) and "/" not in name and not name.startswith(".")
+
+
+def _check(files: dict[str, bytes], path: Path) -> None:
+    """See that the files are a whole model."""
+    if CARD in files:
+        card = parse_card(files[CARD], path / CARD)
+        if WEIGHTS not in files:
+            raise NanosegError(f"{path} has no {WEIGHTS}; copy the whole model again.")
+        if sha256(files[WEIGHTS]).hexdigest() not in card.weights_sha256:
+            raise NanosegError(
+                f"{path / WEIGHTS} is damaged: its hash is not the one in {CARD}; copy the whole model again."
+            )
+        return
+    check_keras(files, path)
+    weights = [name for name in files if name not in KERAS]
+    if not weights:
+        raise NanosegError(f"{path}: there is no weights file (*.h5); copy the whole model again.")
+    import h5py
+
+    for name in weights:
+        try:
+            h5py.File(io.BytesIO(files[name]), "r").close()
+        except OSError as error:
+            raise NanosegError(f"{path}: {name} is damaged; copy the whole model again.") from error

@@ -1,0 +1,87 @@
+"""A model in words, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_nanoseg.config.model_card import ModelCard
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.model_cards import ModelEntry, describe_model
+from napari_nanoseg.io.model_library import check_model
+
+UNKNOWN = "not known"
+
+
+def problem_of(path: Path) -> str | None:
+    """Why the model at a path cannot be used, its weights looked at as well; None when it is whole."""
+    try:
+        check_model(path)
+    except NanosegError as error:
+        return str(error)
+    return None
+
+
+def summary(path: Path) -> dict[str, str]:
+    """Say what is known about the model at a path.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict
+        Texts by their label; `Files` says whether the model is whole.
+    """
+    entry = describe_model(path)
+    lines = {"Name": entry.name, "Path": str(path)}
+    if entry.card is not None:
+        lines |= _card(entry.card)
+    elif entry.problem is None:
+        lines |= {"Network": "StarDist 2-D in the original's format"} | _thresholds(entry)
+    return lines | {"Files": problem_of(path) or "ok"}
+
+
+def _card(card: ModelCard) -> dict[str, str]:
+    network = card.network
+    channels = "1 channel" if network.n_channel_in == 1 else f"{network.n_channel_in} channels"
+    working = f"{card.working_diameter:g} px" if card.working_diameter else "none: images are not rescaled"
+    size = card.training_pixel_size_nm
+    return {
+        "Network": f"StarDist 2-D, {network.n_rays} rays, {network.unet_n_depth} levels, "
+        f"{network.unet_n_filter_base} filters, {channels}",
+        "Thresholds": _both(card.thresholds),
+        "Working diameter": working,
+        "Training diameter": UNKNOWN if card.training_diameter is None else f"{card.training_diameter:.4g} px",
+        "Training pixel size": UNKNOWN if size is None else f"{size:.4g} nm",
+        **_provenance(card.provenance),
+    }
+
+
+def _thresholds(entry: ModelEntry) -> dict[str, str]:
+    return {} if entry.thresholds is None else {"Thresholds": _both(entry.thresholds)}
+
+
+def _both(thresholds: Mapping[Any, float]) -> str:
+    words = {"prob": "probability", "nms": "overlap"}
+    return ", ".join(f"{words[name]} {value:.3g}" for name, value in thresholds.items())
+
+
+def _provenance(record: Mapping[str, Any]) -> dict[str, str]:
+    """When and on what it was trained; a record of another program may have nothing of it."""
+    if "read_from" in record:
+        return {"Made from": f"{record['read_from']} ({record.get('format', UNKNOWN)})"}
+    config, figures = record.get("config"), record.get("figures")
+    lines = {"Trained": str(record.get("finished", UNKNOWN))}
+    if isinstance(config, Mapping) and "dataset" in config:
+        lines["Trained on"] = str(config["dataset"])
+        if config.get("start_from") is not None:
+            lines["Started from"] = str(config["start_from"])
+    if isinstance(figures, Mapping) and figures:
+        shown = (
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items()
+        )
+        lines["Figures"] = ", ".join(shown)
+    return lines
