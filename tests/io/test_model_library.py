@@ -425,10 +425,21 @@ def test_a_renamed_model_is_the_same_under_another_name(gold: Path, library: Pat
 
 
 def test_a_removed_model_is_gone_with_its_folder(gold: Path, library: Path) -> None:
-    (gold / "annotated").mkdir()
+    (gold / "preview.png").write_bytes(b"picture")
     packed(library / "dsb.zip", {"config.json": '{"n_dim": 2}'})
     assert remove_model("gold", library) == gold
     remove_model(library / "dsb.zip", library)
+    assert names(library) == []
+
+
+def test_annotated_images_are_removed_with_a_model_only_when_that_is_said(gold: Path, library: Path) -> None:
+    outline = gold / "annotated" / "masks" / "a.tif"
+    outline.parent.mkdir(parents=True)
+    outline.write_bytes(b"hours of work")
+    with pytest.raises(NanosegError, match="annotated holds the images and outlines"):
+        remove_model("gold", library)
+    assert outline.read_bytes() == b"hours of work"
+    remove_model("gold", library, annotations=True)
     assert names(library) == []
 
 

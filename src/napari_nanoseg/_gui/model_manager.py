@@ -16,7 +16,7 @@ from napari_nanoseg._gui.model_picker import FILE, ModelPicker, ask_for_model
 from napari_nanoseg._gui.settings import settings
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Stage
-from napari_nanoseg.io.model_cards import model_name
+from napari_nanoseg.io.model_cards import ANNOTATED, model_name
 from napari_nanoseg.io.model_library import export_model, import_model, remove_model, rename_model
 from napari_nanoseg.io.model_summary import summary
 from napari_nanoseg.io.places import free_path
@@ -97,9 +97,10 @@ class ModelManager(QToolButton):
         if (path := self._path) is None:
             return
         yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
-        text = f"Delete the model '{model_name(path)}', with all files in {path}?"
+        outlines = " and the annotated images it was trained from" if (path / ANNOTATED).exists() else ""
+        text = f"Delete the model '{model_name(path)}'{outlines}, with all files in {path}?"
         if QMessageBox.question(self, "NanoSeg", text, yes | no, no) == yes:
-            self._change(lambda: self._picker.forget(remove_model(path, settings().models)))
+            self._change(lambda: self._picker.forget(remove_model(path, settings().models, annotations=True)))
 
     def _change(self, change: Callable[[], None]) -> None:
         try:

@@ -20,7 +20,6 @@ from napari_nanoseg._gui.settings import settings
 from napari_nanoseg._gui.start_from import StartFrom
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.training import (
-    ANNOTATED,
     Plan,
     free_name,
     has_model,
@@ -36,6 +35,7 @@ from napari_nanoseg._gui.training_view import TrainingView
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Event, JobResult
+from napari_nanoseg.io.model_cards import ANNOTATED
 
 LAYERS, DATASET = "outlined particles", "dataset folder"
 LARGEST_LOOK = 2**23

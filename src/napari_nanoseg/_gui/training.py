@@ -20,8 +20,6 @@ from napari_nanoseg.io.model_library import check_name
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.samples import Sample
 
-ANNOTATED = "annotated"
-"""Dataset in the folder of a model that was trained from layers."""
 MOST_FINDINGS = 3
 
 _TRAINED: set[Path] = set()

@@ -100,10 +100,17 @@ def rename_one(
 
 
 @models.command("remove")
-def remove_one(name: Name, folder: Folder = None, as_json: Json = False) -> None:
+def remove_one(
+    name: Name,
+    annotations: Annotated[
+        bool, typer.Option("--annotations", help="Also delete the annotated images in its folder.")
+    ] = False,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
     """Delete a model of the library, with all that lies in its folder."""
     with ending():
-        _tell(remove_model(name, folder), as_json)
+        _tell(remove_model(name, folder, annotations=annotations), as_json)
 
 
 def _tell(path: Path, as_json: bool) -> None:

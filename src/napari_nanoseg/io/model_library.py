@@ -9,7 +9,15 @@ from pathlib import Path
 
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.atomic import atomic_folder, atomic_path, hidden_beside, writing
-from napari_nanoseg.io.model_cards import NO_MODEL, ModelEntry, describe_model, is_model, list_models, model_name
+from napari_nanoseg.io.model_cards import (
+    ANNOTATED,
+    NO_MODEL,
+    ModelEntry,
+    describe_model,
+    is_model,
+    list_models,
+    model_name,
+)
 from napari_nanoseg.io.model_files import read_model_files
 from napari_nanoseg.io.places import models_folder
 
@@ -172,7 +180,7 @@ def rename_model(model: str | Path, name: str, folder: Path | None = None) -> Pa
     return target
 
 
-def remove_model(model: str | Path, folder: Path | None = None) -> Path:
+def remove_model(model: str | Path, folder: Path | None = None, *, annotations: bool = False) -> Path:
     """Delete a model of the library, with all that lies in its folder.
 
     Parameters
@@ -181,6 +189,8 @@ def remove_model(model: str | Path, folder: Path | None = None) -> Path:
         Its name, or its path in the library.
     folder : Path, optional
         The library; by default the user's.
+    annotations : bool
+        Delete annotated images that lie in its folder, too: those that the Train dock took from layers.
 
     Returns
     -------
@@ -190,9 +200,14 @@ def remove_model(model: str | Path, folder: Path | None = None) -> Path:
     Raises
     ------
     NanosegError
-        When it is not in the library, comes with the package, or cannot be deleted.
+        When it is not in the library, comes with the package, holds annotated images, or cannot be deleted.
     """
     path = _owned(model, _library(folder))
+    if not annotations and (path / ANNOTATED).exists():
+        raise NanosegError(
+            f"{path / ANNOTATED} holds the images and outlines that the model was trained from; move them elsewhere, "
+            "or say that they may be deleted, too ('--annotations' on the command line)."
+        )
     leaving = hidden_beside(path)
     try:
         path.rename(leaving)  # no half of a model is ever seen
