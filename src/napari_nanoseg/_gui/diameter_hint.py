@@ -58,6 +58,8 @@ def empty_diameter(card: ModelCard | None, image: Image | None) -> tuple[str, fl
     It is assumed where the model knows the size of its particles, but the pixel sizes do not say how large they are in
     the image.
     """
+    if card is not None and card.for_any_size:
+        return "estimated from the image", None
     if card is None or card.training_diameter is None or card.working_diameter is None:
         return "not rescaled", None
     calibration = Calibration() if image is None else image.calibration

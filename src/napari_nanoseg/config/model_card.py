@@ -27,7 +27,9 @@ class ModelCard(Config):
     working_diameter: float | None = Field(
         default=None, gt=0, description="Particle diameter the network sees; none: images are not rescaled"
     )
-    training_diameter: float | None = Field(default=None, gt=0, description="Particle diameter in the training images")
+    training_diameter: float | None = Field(
+        default=None, gt=0, description="Particle diameter in the training images; none: of all sizes"
+    )
     training_pixel_size_nm: float | None = Field(default=None, gt=0, description="Pixel size of the training images")
     border: int = Field(default=0, ge=0, description="Mirrored rim added before segmenting, px at working scale")
     invert: Literal["auto", "no"] = Field(default="no", description="Whether the contrast may be inverted")
@@ -35,6 +37,11 @@ class ModelCard(Config):
     weights_sha256: tuple[str, ...] = Field(
         default=(), description="Hashes the weights file may have; the last field, to tell when the card is cut off"
     )
+
+    @property
+    def for_any_size(self) -> bool:
+        """Whether the particle diameter of an image must be told or estimated: the training had all sizes."""
+        return self.working_diameter is not None and self.training_diameter is None
 
     def diameter_in(self, calibration: Calibration) -> float | None:
         """Diameter of the particles the model was made for, in pixels of an image.

@@ -17,7 +17,7 @@ class SegmentConfig(Config):
     """How a model is applied to an image."""
 
     diameter: float | None = Field(
-        None, gt=0, description="Particle diameter in this image; none: from pixel sizes, else as in training",
+        None, gt=0, description="Particle diameter in this image; none: from pixel sizes, as in training, or estimated",
         json_schema_extra={"unit": "px", "start": 30.0},
     )  # fmt: skip
     probability: float | None = Field(

@@ -21,6 +21,7 @@ from napari_nanoseg.engines.stardist.found import Collector, StarDistFound
 from napari_nanoseg.engines.stardist.keras_files import read_keras, write_keras
 from napari_nanoseg.engines.stardist.network import StarDistNet
 from napari_nanoseg.engines.stardist.predict import all_candidates, find_candidates, network_steps
+from napari_nanoseg.engines.stardist.size import surest, try_diameters
 from napari_nanoseg.engines.stardist.suppression import suppressed
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Progress, Stage
@@ -76,6 +77,8 @@ class StarDistModel(Model):
     ) -> Generator[Event, None, StarDistFound]:
         """Run the network over an image or stack; see the base class."""
         device, reason = choose_device(config.device)
+        if config.diameter is None and self.card.for_any_size:
+            config = config.model_copy(update={"diameter": (yield from self._estimated(image, device))})
         needed = self._memory(image.plane_shape, self.scale(image.calibration, config.diameter), config.tile)
         yield Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}")
         free = psutil.virtual_memory().available
@@ -101,6 +104,29 @@ class StarDistModel(Model):
             collector.floor,
         )
 
+    def _estimated(self, image: Image, device: torch.device) -> Generator[Event, None, float]:
+        """Particle diameter of an image or of the middle plane of a stack, px."""
+        plane = image.plane(image.planes // 2)
+        yield Stage("size", f"{plane.source}: looking how large the particles are.")
+        network, working = self._on(device), self.card.working_diameter
+        assert working is not None
+        pixels = self._channels(plane)
+        tries = yield from try_diameters(
+            network, pixels, working, lambda view: self._normalisation(view, plane.source), device
+        )
+        diameter = surest(tries)
+        if diameter is None:
+            return working
+        yield Notice(
+            f"{plane.source}: the particles are taken to be about {diameter:.0f} px large; give the diameter if not."
+        )
+        return diameter
+
+    def _on(self, device: torch.device) -> StarDistNet:
+        """The network, ready to predict."""
+        network: StarDistNet = self.network.eval().to(device).to(memory_format=torch.channels_last)
+        return network
+
     def _view(self, plane: Image, config: SegmentConfig) -> ScaledView:
         return ScaledView(self._channels(plane), self.scale(plane.calibration, config.diameter))
 
@@ -108,7 +134,7 @@ class StarDistModel(Model):
         self, view: ScaledView, source: str, config: SegmentConfig, wanted: Collector, device: torch.device
     ) -> Generator[Event, None, Candidates]:
         """Run the network over one plane."""
-        network = self.network.eval().to(device).to(memory_format=torch.channels_last)
+        network = self._on(device)
         normalisation = self._normalisation(view, source)
         wish = config.invert or self.card.invert
         if wish == "auto":

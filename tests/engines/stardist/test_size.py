@@ -1,0 +1,60 @@
+"""A model for particles of any size finds out how large they are in an image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_nanoseg.config.segment import SegmentConfig
+from napari_nanoseg.engines.library import load_model
+from napari_nanoseg.engines.stardist.model import StarDistModel
+from napari_nanoseg.engines.stardist.size import Try, surest
+from napari_nanoseg.evaluation.matching import evaluate
+from napari_nanoseg.events import Notice
+from napari_nanoseg.samples import Image
+
+
+@pytest.fixture(scope="module")
+def model(disc_model) -> StarDistModel:
+    """A model for discs, with a card that knows no size."""
+    found = load_model(disc_model)
+    assert isinstance(found, StarDistModel)
+    return StarDistModel(found.network, found.card.model_copy(update={"training_diameter": None}))
+
+
+@pytest.mark.parametrize("radius", [7, 14, 36])
+def test_the_diameter_is_estimated_and_the_particles_are_found(model, make_sample, radius):
+    sample = make_sample("sizes", 3, shape=(16 * radius, 18 * radius), radius=radius)
+    steps = model.detect_steps(sample.image, SegmentConfig())
+    events = []
+    while True:
+        try:
+            events.append(next(steps))
+        except StopIteration as stop:
+            found = stop.value
+            break
+    assert found.config.diameter == pytest.approx(2 * radius, rel=0.25)
+    (said,) = (event.message for event in events if isinstance(event, Notice) and "large" in event.message)
+    assert f"about {found.config.diameter:.0f} px" in said
+    assert evaluate(sample.instances, model.segment(sample.image)).f1 > 0.9
+
+
+def test_a_diameter_that_is_told_is_taken(model, make_sample):
+    sample = make_sample("told", 4)
+    steps = list(model.detect_steps(sample.image, SegmentConfig(diameter=20)))
+    assert not any(isinstance(event, Notice) for event in steps)
+
+
+def test_noise_and_tiny_images_have_no_particles(model):
+    rng = np.random.default_rng(0)
+    for shape in ((16, 16), (200, 160)):
+        pixels = rng.normal(100, 5, shape).astype(np.float32)
+        assert len(model.segment(Image(pixels, "YX", source="noise"), SegmentConfig(probability=0.9))) == 0
+
+
+def test_the_surest_try_counts_within_its_reach():
+    tries = [Try(8.0, float("nan"), 0.0), Try(16.0, 20.0, 0.3), Try(32.0, 90.0, 0.4)]
+    assert surest(tries) == pytest.approx(32 * 2**0.5)
+    assert surest(tries[:2]) == 20.0
+    assert surest(tries[:1]) is None
+    assert surest([]) is None

@@ -1,0 +1,136 @@
+"""Train a model for particles of any size, shape and contrast on the EMPS data set.
+
+Run ``python tools/train_starter.py --out FOLDER [--steps N]``. The same command goes on with a training that was
+interrupted. FOLDER gets the rescaled data (``train``, ``stop``), the split (``split.json``) and the model (``model``),
+which ``nanoseg models import FOLDER/model --name general`` puts into the library.
+
+Papers, not images, are split: `held` papers are never trained on, among them all of the one-image benchmark; the
+figures of the model are measured on them (``benchmarks/starter.py``). `stop` papers choose the best weights and the
+thresholds. All images are rescaled so that the median complete particle has the working diameter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from napari_nanoseg import read_image, read_labels
+from napari_nanoseg.config.train import StarDistConfig, SyntheticPatchConfig, TrainConfig, TrainJob
+from napari_nanoseg.events import Epoch, Notice
+from napari_nanoseg.instances import Instances
+from napari_nanoseg.io.atomic import write_text
+from napari_nanoseg.io.datasets import write_sample
+from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, read_card
+from napari_nanoseg.jobs.child_process import run_in_child
+from napari_nanoseg.samples import Image, Sample
+from napari_nanoseg.scaling import ScaledView, scaled_labels
+
+EMPS = Path(__file__).parents[2] / "shared" / "data" / "emps"
+WORKING_DIAMETER = 32.0
+LARGEST_FACTOR = 2.5
+"""Particles of fewer than 13 px are not blown up to the working diameter: there is nothing more to see in them."""
+HELD_IMAGES, STOP_IMAGES = 60, 20
+"""Images at least, besides those of the one-image benchmark."""
+SEED = 20
+
+CONFIG = TrainConfig(
+    engine=StarDistConfig(unet_n_filter_base=24),
+    synthetic=SyntheticPatchConfig(coverage=(0.1, 0.9), scale=(0.5, 1.8)),
+    synthetic_per_real=1,
+    working_diameter=None,
+    diameter=WORKING_DIAMETER,
+    batch_size=8,
+    learning_rate=2e-3,
+    steps_per_epoch=200,
+    scale=(0.5, 1.8),
+    invert=0.5,
+    intensity=0.7,
+    noise=0.08,
+    workers=1,
+    seed=SEED,
+)
+
+
+def main() -> None:
+    """Prepare the data once, then train or go on training."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=4500)
+    options = parser.parse_args()
+    if not EMPS.is_dir():
+        sys.exit(f"The EMPS data set is not at {EMPS}; put it there.")
+    split = split_papers()
+    if not (options.out / "split.json").is_file():
+        for part in ("train", "stop"):
+            for name in split[part]:
+                write_sample(options.out / part, at_working_scale(name))
+        write_text(options.out / "split.json", json.dumps(split, indent=1))
+    model = options.out / "model"
+    job = TrainJob(
+        config=CONFIG.model_copy(update={"steps": options.steps}),
+        dataset=options.out / "train",
+        validation=options.out / "stop",
+        out=model,
+        resume=(model / CHECKPOINT).is_file(),
+    )
+    for event in run_in_child(job):
+        if isinstance(event, Notice | Epoch):
+            print(event, flush=True)
+    make_general(model)
+
+
+def make_general(model: Path) -> None:
+    """Say in the card that the model is for particles of any size and, as half its patches were inverted, contrast."""
+    general = {
+        "working_diameter": WORKING_DIAMETER,
+        "training_diameter": None,
+        "training_pixel_size_nm": None,
+        "invert": "no",
+    }
+    write_text(model / CARD, read_card(model).model_copy(update=general).to_yaml())
+
+
+def split_papers() -> dict[str, list[str]]:
+    """Names of the images to train on, to stop by, and held back, by source paper."""
+    with (EMPS / "index.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    with (EMPS / "one_image_groups.csv").open() as file:
+        benchmark = {row["name"] for row in csv.DictReader(file)}
+    papers: dict[str, list[str]] = {}
+    for row in sorted(rows, key=lambda row: row["name"]):
+        papers.setdefault(row["doi"], []).append(row["name"])
+    grouped = [doi for doi, names in papers.items() if benchmark & set(names)]
+    others = sorted(set(papers) - set(grouped))
+    np.random.default_rng(SEED).shuffle(others)
+    split: dict[str, list[str]] = {"held": [], "stop": [], "train": []}
+    for doi in others:
+        full = {"held": len(split["held"]) >= HELD_IMAGES, "stop": len(split["stop"]) >= STOP_IMAGES, "train": False}
+        split[next(part for part, is_full in full.items() if not is_full)].extend(papers[doi])
+    split["benchmark"] = [name for doi in grouped for name in papers[doi]]
+    return split
+
+
+def at_working_scale(name: str) -> Sample:
+    """An annotated image of the data set, its particles of the working diameter."""
+    pixels = read_image(EMPS / "images" / f"{name}.png").loaded().data
+    labels = read_labels(EMPS / "masks" / f"{name}.png")
+    factor = min(LARGEST_FACTOR, WORKING_DIAMETER / Instances.from_labels(labels).diameter())
+    seen = np.clip(np.rint(ScaledView(pixels, factor).whole()), 0, 255).astype(np.uint8)
+    instances = Instances.from_labels(scaled_labels(labels, factor))
+    return Sample(Image(seen, "YX", source=name), instances, None, name)
+
+
+def shapes_of(names: Sequence[str]) -> dict[str, str]:
+    """Shape of each image's particles, as the data set's index has it."""
+    with (EMPS / "index.csv").open() as file:
+        return {row["name"]: row["shape"] for row in csv.DictReader(file) if row["name"] in set(names)}
+
+
+if __name__ == "__main__":
+    main()
