@@ -19,16 +19,19 @@ pytest.importorskip("napari")
 import napari
 from napari.layers import Image, Layer, Shapes
 from napari.qt import get_qapp
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
+    QApplication,
     QDoubleSpinBox,
     QFileDialog,
     QLineEdit,
+    QMenu,
     QMessageBox,
     QScrollBar,
+    QToolButton,
     QWidget,
 )
 from robot import Robot
@@ -155,9 +158,17 @@ def click_all(robot: Robot, step: Step) -> None:
         if button.isVisible() and button.isEnabled() and not in_form(button) and name(button) not in clicked
     ]:
         clicked.add(name(rest[0]))
+        if isinstance(rest[0], QToolButton) and rest[0].menu() is not None:
+            QTimer.singleShot(300, close_menus)  # the click waits for the end of the menu
         QTest.mouseClick(rest[0], Qt.MouseButton.LeftButton)
         robot.settle(0)
         robot.wait(lambda: not step.running, 60, f"{step.title}: the end of {name(rest[0])}")
+
+
+def close_menus() -> None:
+    """Close open menus, as with Escape."""
+    while isinstance(popup := QApplication.activePopupWidget(), QMenu):
+        popup.close()
 
 
 def in_form(widget: QWidget) -> bool:
