@@ -51,7 +51,9 @@ def show_comparison(viewer: ViewerModel, compared: Compared) -> Iterator[None]:
         assert isinstance(made, Labels)
         old = before.get(kind)
         yield
-        if old is not None and old in viewer.layers:
+        if old is not None and old not in viewer.layers:  # removed meanwhile
+            old = None
+        if old is not None:
             made.visible, made.contour, made.opacity = old.visible, old.contour, old.opacity
             place = viewer.layers.index(old)
             viewer.layers.remove(old)

@@ -2,7 +2,7 @@
 
 napari 0.9 deletes the shader programs of a layer that is removed. With Mesa 22.3 (that of Debian 12), drawing the
 layers that remain then ends the whole process, unsaved work included: two images, of which the lower one is removed,
-are enough, without any plugin. With the programs kept, nothing crashes.
+are enough, without any plugin. With the programs kept, it does not.
 """
 
 from __future__ import annotations
