@@ -1,8 +1,9 @@
 """Train a model for particles of any size, shape and contrast on the EMPS data set.
 
-Run ``python tools/train_starter.py --out FOLDER [--steps N]``. The same command goes on with a training that was
-interrupted. FOLDER gets the rescaled data (``train``, ``stop``), the split (``split.json``) and the model (``model``),
-which ``nanoseg models import FOLDER/model --name general`` puts into the library.
+Run ``python tools/train_starter.py --out FOLDER``. The same command goes on with a training that was interrupted.
+FOLDER gets the rescaled data (``plain``, ``train``, ``stop``), the split (``split.json``), the model of the first
+stage (``first``) and of the second (``model``), which ``nanoseg models import FOLDER/model --name general`` puts into
+the library.
 
 Papers, not images, are split: `held` papers are never trained on, among them all of the one-image benchmark; the
 figures of the model are measured on them (``benchmarks/starter.py``). `stop` papers choose the best weights and the
@@ -16,6 +17,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from napari_nanoseg.events import Epoch, Notice
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.datasets import write_sample
-from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, read_card
+from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, RUN, read_card
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.samples import Image, Sample
 from napari_nanoseg.scaling import ScaledView, scaled_labels
@@ -39,7 +41,12 @@ HELD_IMAGES, STOP_IMAGES = 60, 20
 """Images at least, besides those of the one-image benchmark."""
 SEED = 20
 
-CONFIG = TrainConfig(
+ELONGATED = 1.8
+"""Median aspect ratio from which an image counts twice: a fifth of the images, and the hardest."""
+TEXTURES = 20
+"""Images of nothing but texture, so that the network learns what is no particle."""
+
+FIRST = TrainConfig(
     engine=StarDistConfig(unet_n_filter_base=24),
     synthetic=SyntheticPatchConfig(coverage=(0.1, 0.9), scale=(0.5, 1.8)),
     synthetic_per_real=1,
@@ -54,35 +61,64 @@ CONFIG = TrainConfig(
     noise=0.08,
     workers=1,
     seed=SEED,
+    steps=4500,
 )
+SECOND = FIRST.model_copy(
+    update={"steps": 7000, "patch_size": 160, "batch_size": 6, "learning_rate": 1.5e-3, "stretch": 2.5, "seed": 21}
+)
+"""Larger patches, in which a whole rod has room, and particles that are stretched to rods."""
+STAGES = {"first": ("plain", FIRST), "model": ("train", SECOND)}
+"""Data set and settings by model. One stage would do; the second goes on from what the first was found to lack."""
 
 
 def main() -> None:
     """Prepare the data once, then train or go on training."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=4500)
     options = parser.parse_args()
     if not EMPS.is_dir():
         sys.exit(f"The EMPS data set is not at {EMPS}; put it there.")
-    split = split_papers()
     if not (options.out / "split.json").is_file():
-        for part in ("train", "stop"):
-            for name in split[part]:
-                write_sample(options.out / part, at_working_scale(name))
-        write_text(options.out / "split.json", json.dumps(split, indent=1))
-    model = options.out / "model"
+        prepare(options.out)
+    before: Path | None = None
+    for name, (dataset, config) in STAGES.items():
+        model = options.out / name
+        if not (model / RUN).is_file():
+            train(config, options.out / dataset, model, before)
+        before = model
+    make_general(options.out / "model")
+
+
+def prepare(out: Path) -> None:
+    """Write the rescaled images of the split and the textures; the split last, as a sign that all is there."""
+    split = split_papers()
+    aspects = aspect_ratios()
+    for name in split["stop"]:
+        write_sample(out / "stop", at_working_scale(name))
+    for name in split["train"]:
+        sample = at_working_scale(name)
+        write_sample(out / "plain", sample)
+        write_sample(out / "train", sample)
+        if aspects[name] > ELONGATED:
+            write_sample(out / "train", replace(sample, name=f"{name}-again"))
+    for number in range(TEXTURES):
+        write_sample(out / "train", texture(np.random.default_rng((SEED, number)), f"texture-{number}"))
+    write_text(out / "split.json", json.dumps(split, indent=1))
+
+
+def train(config: TrainConfig, dataset: Path, model: Path, before: Path | None) -> None:
+    """Run one stage, from where it was interrupted."""
     job = TrainJob(
-        config=CONFIG.model_copy(update={"steps": options.steps}),
-        dataset=options.out / "train",
-        validation=options.out / "stop",
+        config=config,
+        dataset=dataset,
+        validation=model.parent / "stop",
         out=model,
+        start_from=before,
         resume=(model / CHECKPOINT).is_file(),
     )
     for event in run_in_child(job):
         if isinstance(event, Notice | Epoch):
             print(event, flush=True)
-    make_general(model)
 
 
 def make_general(model: Path) -> None:
@@ -124,6 +160,32 @@ def at_working_scale(name: str) -> Sample:
     seen = np.clip(np.rint(ScaledView(pixels, factor).whole()), 0, 255).astype(np.uint8)
     instances = Instances.from_labels(scaled_labels(labels, factor))
     return Sample(Image(seen, "YX", source=name), instances, None, name)
+
+
+def texture(rng: np.random.Generator, name: str) -> Sample:
+    """Filtered noise on an uneven ground, sometimes with a direction: no particle to be seen.
+
+    Structures are smaller than a third or larger than five times the working diameter: round blobs of about its size
+    cannot be told from blurred particles.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    side = 256
+    fine = rng.standard_normal((side, side))
+    if rng.random() < 0.7:
+        width = rng.uniform(0.5, WORKING_DIAMETER / 12)
+        fine = gaussian_filter(fine, (width, width * rng.choice([1, 1, 6])))
+    coarse = gaussian_filter(rng.standard_normal((side, side)), rng.uniform(1.5, 3) * WORKING_DIAMETER, mode="wrap")
+    pixels = fine / fine.std() + rng.uniform(0, 3) * coarse / coarse.std()
+    low, high = np.percentile(pixels, (0.5, 99.5))
+    seen = np.clip(np.rint((pixels - low) / (high - low) * 255), 0, 255).astype(np.uint8)
+    return Sample(Image(seen, "YX", source=name), Instances.from_labels(np.zeros((side, side), np.int32)), None, name)
+
+
+def aspect_ratios() -> dict[str, float]:
+    """Median aspect ratio of each image's particles, as the data set's index has it."""
+    with (EMPS / "index.csv").open() as file:
+        return {row["name"]: float(row["median_aspect_ratio"]) for row in csv.DictReader(file)}
 
 
 def shapes_of(names: Sequence[str]) -> dict[str, str]:

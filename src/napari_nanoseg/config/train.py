@@ -252,6 +252,10 @@ class TrainConfig(Config):
         description="Range of random enlargements of real patches",
         json_schema_extra=ADVANCED,
     )
+    stretch: float = Field(
+        1.0, ge=1, le=10, title="Stretch", json_schema_extra=ADVANCED,
+        description="Most times that half of the real patches are stretched in a random direction; 1: none",
+    )  # fmt: skip
     optimize_thresholds: bool = Field(
         True,
         title="Choose thresholds",

@@ -94,6 +94,10 @@ def mirror_border(
     return image, labels
 
 
+def _rotation(angle: float) -> NDArray[np.float64]:
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
 def warped_patch(
     image: FloatImage,
     labels: NDArray[Any],
@@ -113,13 +117,16 @@ def warped_patch(
     size : int
         Side of the patch.
     config : TrainConfig
-        Range ``scale`` of the enlargement and most ``blur``.
+        Range ``scale`` of the enlargement, most ``stretch`` (of half the patches) and most ``blur``.
     rng : numpy.random.Generator
     """
     from scipy.ndimage import affine_transform, gaussian_filter
 
     angle, scale = rng.uniform(0, 2 * np.pi), rng.uniform(*config.scale)
-    matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
+    matrix = _rotation(angle) / scale
+    if config.stretch > 1 and rng.random() < 0.5:
+        longer = config.stretch ** (rng.uniform(0, 1) / 2)
+        matrix = matrix @ np.diag([1 / longer, longer]) @ _rotation(rng.uniform(0, 2 * np.pi))
     offset = np.array(centre) - matrix @ np.full(2, (size - 1) / 2)
     channels = [
         affine_transform(channel, matrix, offset, (size, size), order=1, mode="mirror")
