@@ -26,12 +26,14 @@ from napari_nanoseg._gui.contributions import sample_annotated
 from napari_nanoseg._gui.settings import Settings
 from napari_nanoseg._gui.start_from import StartFrom
 from napari_nanoseg._gui.train import DATASET, Train
+from napari_nanoseg._gui.training import steps_wanted
 from napari_nanoseg.config.jobs import read_job
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.train import StarDistConfig, TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Job, JobResult, Notice, Progress, Stage, Waiting
 from napari_nanoseg.io.datasets import open_dataset, write_sample
+from napari_nanoseg.io.model_library import starter_folder
 from napari_nanoseg.jobs.child_process import follow_child
 from napari_nanoseg.samples import Sample
 
@@ -67,7 +69,7 @@ class Child:
         yield Stage("device", "Using the CPU: no NVIDIA GPU or driver was found.")
         if self.saves:
             self.save(job, 100)
-        yield Progress(100, job.config.steps, "steps")
+        yield Progress(100, steps_wanted(job), "steps")
         preview = job.out / "preview.png"
         QImage(30, 10, QImage.Format.Format_RGB32).save(str(preview))
         yield Epoch(1, 3, {"loss": 0.75}, {"loss": 0.5}, 10.0, 20.0, str(preview))
@@ -76,7 +78,7 @@ class Child:
             yield Waiting()
         if self.error is not None:
             raise self.error
-        self.save(job, job.config.steps)
+        self.save(job, steps_wanted(job))
         return JobResult(FIGURES, {"model": str(job.out)})
 
     def save(self, job: TrainJob, steps: int) -> None:
@@ -409,16 +411,20 @@ def test_models_to_start_from(models: Path, qtbot: QtBot, monkeypatch: pytest.Mo
     (models / "discs" / "weights.safetensors").write_text("x")
     box = StartFrom()
     qtbot.addWidget(box)
-    assert [box.itemText(index) for index in range(2)] == ["a new network", "discs"]
-    box.setCurrentIndex(1)
-    box.activated.emit(1)
+    texts = [box.itemText(index) for index in range(4)]
+    assert texts == ["automatic: a new network", "a new network", "starter", "discs"]
+    assert box.path == Path("auto")
+    box.activated.emit(3)
     assert box.path == models / "discs"
+    (models / "discs").rename(models / "discs again")
+    box.refresh()
+    assert box.path == Path("auto"), "the model is not there any more"
     other = models.parent / "elsewhere.zip"
     monkeypatch.setattr("napari_nanoseg._gui.model_picker.QFileDialog.getOpenFileName", lambda *_: (str(other), ""))
     box.activated.emit(box.count() - 1)
     assert box.path == other
     assert box.currentText() == "elsewhere.zip"
-    shutil.rmtree(models / "discs")
+    shutil.rmtree(models / "discs again")
     box.refresh()
     assert box.path == other
     monkeypatch.setattr("napari_nanoseg._gui.model_picker.QFileDialog.getOpenFileName", lambda *_: ("", ""))
@@ -447,8 +453,28 @@ def test_a_real_training(
     assert (models / "discs" / "weights.safetensors").is_file()
     saved = read_job(models / "discs" / "job.yaml")
     assert isinstance(saved, TrainJob)
-    assert saved.config == config
+    assert saved.config == config.model_copy(update={"learning_rate": 3e-3})
     assert training.steps_done(models / "discs") == 20
     job = training.resumable(models / "discs")
     assert job is not None
     assert job.resume
+
+
+def test_says_what_the_training_starts_from(annotated: Train) -> None:
+    dock = annotated
+
+    def shown(field: str) -> str:
+        return dock.form._nones[field]
+
+    assert dock.start_from.currentText() == "automatic: starter"
+    assert (shown("steps"), shown("learning_rate")) == ("500, from 'starter'", "0.0005, from 'starter'")
+    wider = TrainConfig(engine=StarDistConfig(unet_n_filter_base=32))
+    dock.form.setValue(wider)
+    assert dock.start_from.currentText() == "automatic: a new network"
+    assert shown("steps") == "1500, for a new network"
+    dock.start_from.choose(starter_folder())
+    assert "settings of the network are not used" in dock._hint.text()
+    dock.form.setValue(TrainConfig())
+    assert "not used" not in dock._hint.text()
+    dock.start_from.choose(None)
+    assert shown("steps") == "1500, for a new network"

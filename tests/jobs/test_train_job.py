@@ -25,12 +25,13 @@ from napari_nanoseg.engines.training import CHECKPOINT
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, drain
 from napari_nanoseg.io.datasets import open_dataset, write_sample
+from napari_nanoseg.io.model_library import starter_folder
 from napari_nanoseg.io.run_record import sha256
 from napari_nanoseg.jobs import train as train_module
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.jobs.failures import JobCrashError
 from napari_nanoseg.jobs.generate import generate_job
-from napari_nanoseg.jobs.train import split, train_job
+from napari_nanoseg.jobs.train import split, starting_model, train_job
 from napari_nanoseg.samples import Sample
 
 TINY = StarDistConfig(unet_n_filter_base=4, unet_n_depth=2, net_conv_after_unet=16, n_rays=16)
@@ -98,7 +99,9 @@ def test_leaves_a_model_and_its_run_record(dataset, tmp_path):
     assert {path.name for path in job.out.iterdir()} == FILES
     assert all(Path(path).exists() for path in result.files.values())
     record = yaml.safe_load((job.out / "run.yaml").read_text(encoding="utf-8"))
-    assert TrainJob.parse(record["config"]) == job
+    assert TrainJob.parse(record["config"]) == job.model_copy(
+        update={"start_from": None, "config": tiny(seed=5, learning_rate=3e-3)}
+    ), "with what was left open"
     assert record["seed"] == 5
     assert record["device"] == "cpu"
     assert record["versions"]["torch"] == torch.__version__.split("+")[0]
@@ -247,7 +250,7 @@ def test_cancelled_anywhere_it_goes_on_as_if_nothing_had_happened(dataset, tmp_p
 
 def test_starts_from_a_keras_model(dataset, shared_data, tmp_path):
     start = shared_data / "reference_models" / "stardist_2d"
-    job = TrainJob(config=tiny(steps=1, batch_size=1), dataset=dataset, out=tmp_path / "m", start_from=start)
+    job = TrainJob(config=tiny(steps=8), dataset=dataset, out=tmp_path / "m", start_from=start)
     drain(train_job(job))
     before, after = load_model(start), load_model(tmp_path / "m")
     assert after.card.network == before.card.network
@@ -357,6 +360,35 @@ def test_starts_from_a_model_of_the_library_and_resumes_from_anywhere(dataset, t
     assert record["inputs"] == {str(dataset): sha256(dataset), str(start): sha256(start)}
     assert record["config"]["start_from"] == str(start)
     assert read_job(tmp_path / "second" / "job.yaml").start_from == start
-    with pytest.raises(NanosegError, match="choose one of these: first"):
+    with pytest.raises(NanosegError, match="choose one of these: starter, first"):
         drain(train_job(job.model_copy(update={"start_from": Path("frist"), "out": Path("third")})))
     assert not (tmp_path / "third").exists()
+
+
+def test_a_training_starts_from_the_starter_unless_another_network_is_asked_for(dataset, tmp_path):
+    def start(config: TrainConfig, **changes) -> Path | None:
+        return starting_model(TrainJob(config=config, dataset=dataset, out=tmp_path / "m", **changes))
+
+    assert start(TrainConfig()) == starter_folder()
+    assert start(TrainConfig(), start_from=None) is None
+    assert start(TrainConfig(engine=TINY)) is None
+    assert start(TrainConfig(working_diameter=16.0)) is None
+    assert start(TrainConfig(engine=TINY), start_from=Path("starter")) == starter_folder()
+
+
+def test_a_fine_tuning_fills_in_what_was_left_open_and_says_what_it_starts_from(dataset, tmp_path):
+    config = TrainConfig(steps=1, batch_size=1, synthetic_per_real=0, workers=0, device="cpu")
+    events = []
+    job = train_job(TrainJob(config=config, dataset=dataset, out=tmp_path / "m"))
+    while True:
+        try:
+            events.append(next(job))
+        except StopIteration:
+            break
+    assert any("starts from the model 'starter'" in event.message for event in events if isinstance(event, Notice))
+    written = read_job(tmp_path / "m" / "job.yaml")
+    assert isinstance(written, TrainJob)
+    assert (written.start_from, written.config.learning_rate) == (starter_folder(), 5e-4)
+    assert load_model(tmp_path / "m").card.network == load_model("starter").card.network
+    again = TrainJob(config=config, dataset=dataset, out=tmp_path / "m", resume=True)
+    assert starting_model(again) == starter_folder()

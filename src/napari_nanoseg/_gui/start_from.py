@@ -11,13 +11,14 @@ from qtpy.QtWidgets import QComboBox
 from napari_nanoseg._gui.model_picker import FILE, FOLDER, ask_for_model
 from napari_nanoseg._gui.pickers import narrow
 from napari_nanoseg._gui.settings import settings
+from napari_nanoseg.config.paths import AUTO
 from napari_nanoseg.io.model_library import list_library
 
-NEW = "a new network"
+NEW, AUTOMATIC = "a new network", "automatic"
 
 
 class StartFrom(QComboBox):
-    """A new network, the models of the library, or any other."""
+    """Whatever suits, a new network, the models of the library, or any other."""
 
     changed = Signal()
 
@@ -25,15 +26,16 @@ class StartFrom(QComboBox):
         super().__init__()
         narrow(self)
         self.setToolTip("With a model, its network and weights are taken over: fewer steps are enough then.")
-        self._paths: list[Path | None] = [None]
+        self._paths: list[Path | None] = []
         self._other: Path | None = None
-        self._chosen: Path | None = None
+        self._chosen: Path | None = AUTO
+        self._automatic: Path | None = None
         self.activated.connect(self._activate)
         self.refresh()
 
     @property
     def path(self) -> Path | None:
-        """The model that is chosen; None for a new network."""
+        """The model that is chosen; None for a new network, `AUTO` for whatever suits."""
         return self._chosen
 
     def choose(self, path: Path | None) -> None:
@@ -50,13 +52,20 @@ class StartFrom(QComboBox):
         known = {entry.path: entry.name for entry in models}
         if self._other is not None:
             known.setdefault(self._other, self._other.name)
-        if self._chosen is not None:
-            known.setdefault(self._chosen, self._chosen.name)
-        self._paths = [None, *known]
+        if self._chosen is not None and self._chosen not in known:
+            self._chosen = AUTO  # it was renamed or removed meanwhile
+        self._paths = [AUTO, None, *known]
+        automatic = NEW if self._automatic is None else self._automatic.name
         with QSignalBlocker(self):
             self.clear()
-            self.addItems([NEW, *known.values(), FOLDER, FILE])
+            self.addItems([f"{AUTOMATIC}: {automatic}", NEW, *known.values(), FOLDER, FILE])
             self.setCurrentIndex(self._paths.index(self._chosen))
+
+    def show_automatic(self, model: Path | None) -> None:
+        """Say which model suits, None for a new network."""
+        if model != self._automatic:
+            self._automatic = model
+            self.refresh()
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """There may be new models."""

@@ -27,15 +27,18 @@ from napari_nanoseg._gui.training import (
     model_folder,
     resumable,
     steps_done,
+    steps_wanted,
     summary,
     train_steps,
     write_annotation,
 )
 from napari_nanoseg._gui.training_view import TrainingView
+from napari_nanoseg.config.paths import AUTO
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Event, JobResult
 from napari_nanoseg.io.model_cards import ANNOTATED
+from napari_nanoseg.jobs.train import automatic_start
 
 LAYERS, DATASET = "outlined particles", "dataset folder"
 LARGEST_LOOK = 2**23
@@ -73,6 +76,7 @@ class Train(Step):
         self.dataset.changed.connect(lambda _: self._refresh())
         self.name.textEdited.connect(self._name_edited)
         self.form.valueChanged.connect(self._refresh)
+        self.start_from.changed.connect(self._refresh)
         self.session.changed.connect(self._session_changed)
         self.panel.start_clicked.connect(self._start)
         self.panel.said.connect(self._heard)
@@ -167,8 +171,9 @@ class Train(Step):
             return
         assert isinstance(now, TrainConfig)
         config = job.config.model_copy(update={"device": now.device})
-        if steps_done(job.out) >= config.steps:
-            config = config.model_copy(update={"steps": config.steps + now.steps})
+        if steps_done(job.out) >= steps_wanted(job):
+            more = now.filled(fine_tuning=job.start_from is not None).steps
+            config = config.model_copy(update={"steps": steps_wanted(job) + more})
         self._run(Plan(job.model_copy(update={"config": config}), None, settings().threads))
 
     def _copy(self) -> None:
@@ -261,6 +266,8 @@ class Train(Step):
         self.annotation.setVisible(self.on_layers)
         self.dataset.setVisible(not self.on_layers)
         missing = None
+        with suppress(NanosegError):  # said below
+            missing = self._look_at_start()
         if self.on_layers and (self.session.image is None or self.session.particles is None):
             missing = "Open an image and outline some particles in the Annotate step, or choose a dataset folder."
         elif not self.on_layers and self.dataset.path is None:
@@ -272,11 +279,26 @@ class Train(Step):
         tip = "There is no training to go on with."
         if folder is not None:
             job = resumable(folder)
-            finished = job is not None and steps_done(folder) >= job.config.steps
+            finished = job is not None and steps_done(folder) >= steps_wanted(job)
             tip = f"Go on with the training in {folder}"
             tip += ", which is finished, for the number of steps above." if finished else ", with its own settings."
         self.resume_button.setToolTip(tip)
         self.copy_button.setEnabled(not self.panel.running)
+
+    def _look_at_start(self) -> str | None:
+        """Show what the training starts from and what open fields mean then; say what it does not use of the form."""
+        config = self.form.value()
+        assert isinstance(config, TrainConfig)
+        automatic = automatic_start(config)
+        self.start_from.show_automatic(automatic)
+        start = automatic if self.start_from.path == AUTO else self.start_from.path
+        filled = TrainConfig().filled(fine_tuning=start is not None)
+        why = "for a new network" if start is None else f"from '{start.name}'"
+        self.form.placeholder("steps", f"{filled.steps}, {why}")
+        self.form.placeholder("learning_rate", f"{filled.learning_rate:g}, {why}")
+        if start is None or config.engine == TrainConfig().engine:
+            return None
+        return f"The settings of the network are not used: the training keeps the network of '{start.name}'."
 
 
 def _align(*forms: QLayout | None) -> None:

@@ -161,6 +161,11 @@ def steps_done(folder: Path) -> int:
         return 0
 
 
+def steps_wanted(job: TrainJob) -> int:
+    """Steps that a training is to have."""
+    return job.config.filled(fine_tuning=job.start_from is not None).steps
+
+
 def summary(result: JobResult) -> str:
     """Say in a sentence how a training went."""
     figures = result.figures

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from napari_nanoseg.config.base import Config
 
 _Config = TypeVar("_Config", bound=Config)
+AUTO = Path("auto")
+"""Stands for whatever suits, not for a place."""
 
 
 def absolute(config: _Config) -> _Config:
@@ -18,4 +20,4 @@ def absolute(config: _Config) -> _Config:
 def _absolute(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_absolute(item) for item in value)
-    return value.absolute() if isinstance(value, Path) else value
+    return value.absolute() if isinstance(value, Path) and value != AUTO else value

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from napari_nanoseg.config.base import ADVANCED, Config, Device
 from napari_nanoseg.config.generate import APPEARANCE, SIZE, CutPasteConfig, Fraction, extra
+from napari_nanoseg.config.paths import AUTO
 
 
 class StarDistConfig(Config):
@@ -189,7 +190,10 @@ class TrainConfig(Config):
         title="Synthetic per real patch",
         description="Synthetic patches per real patch; none: 5, or 0 for a generated dataset",
     )
-    steps: int = Field(1500, ge=1, le=10_000_000, description="Training steps")
+    steps: int | None = Field(
+        None, ge=1, le=10_000_000, description="Training steps; none: 1500, or 500 when it starts from a model",
+        json_schema_extra={"start": 1500},
+    )  # fmt: skip
     batch_size: int = Field(4, ge=1, le=1024, description="Patches per step")
     patch_size: int = Field(
         128, ge=32, le=4096, description="Side of a training patch at working scale",
@@ -203,7 +207,10 @@ class TrainConfig(Config):
         32.0, ge=8, le=200, description="Images are rescaled so that particles have this diameter; none: not rescaled",
         json_schema_extra={"unit": "px", "advanced": True},
     )  # fmt: skip
-    learning_rate: float = Field(3e-3, gt=0, le=1, description="Learning rate of Adam")
+    learning_rate: float | None = Field(
+        None, gt=0, le=1, description="Learning rate of Adam; none: 0.003, or 0.0005 when it starts from a model",
+        json_schema_extra={"start": 3e-3},
+    )  # fmt: skip
     schedule: Literal["cosine", "plateau", "constant"] = Field(
         "cosine", description="How the learning rate falls", json_schema_extra=ADVANCED
     )
@@ -278,6 +285,19 @@ class TrainConfig(Config):
             raise ValueError("the range must begin below its end; swap the two")
         return scale
 
+    def filled(self, *, fine_tuning: bool) -> FilledTrainConfig:
+        """Give what was left open the value that suits a training from scratch or one that starts from a model."""
+        steps, rate = (500, 5e-4) if fine_tuning else (1500, 3e-3)
+        values = {"steps": self.steps or steps, "learning_rate": self.learning_rate or rate}
+        return FilledTrainConfig(**dict(self) | values)
+
+
+class FilledTrainConfig(TrainConfig):
+    """The same with nothing left open."""
+
+    steps: int
+    learning_rate: float
+
 
 class TrainJob(Config):
     """A complete training: what `nanoseg train` does."""
@@ -288,7 +308,8 @@ class TrainJob(Config):
     out: Path = Field(description="Folder of the new model")
     validation: Path | None = Field(None, description="Dataset for validation; none: images are held out")
     start_from: Path | None = Field(
-        None, description="Model to start from, a path or a name of the library; its architecture and scale are kept",
-        json_schema_extra={"option": "--from"},
+        AUTO, json_schema_extra={"option": "--from"},
+        description="Model to start from, a path or a name of the library; its architecture and scale are kept. "
+        "auto: the starter, unless another network or scale is asked for; none: from scratch",
     )  # fmt: skip
     resume: bool = Field(False, description="Go on with the interrupted training in the model folder")

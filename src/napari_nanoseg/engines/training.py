@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from napari_nanoseg.config.train import TrainConfig
+from napari_nanoseg.config.train import FilledTrainConfig, TrainConfig
 from napari_nanoseg.engines.device import out_of_memory
 from napari_nanoseg.errors import NanosegError, WorkerGoneError
 from napari_nanoseg.events import Epoch, Event, Notice, Progress, Stage
@@ -53,6 +53,8 @@ class Trainable:
         Writes the network as it is as a usable model.
     preview : callable
         Writes a picture of what the network finds now and returns its path.
+    fine_tuning : bool
+        Whether the network can do something already: training must make it better, or it stays as it was.
     """
 
     network: nn.Module
@@ -61,6 +63,7 @@ class Trainable:
     validate: Callable[[], Generator[Event, None, dict[str, float]]]
     save: Callable[[], None]
     preview: Callable[[], str]
+    fine_tuning: bool = False
 
 
 @dataclass
@@ -81,7 +84,7 @@ class State:
 
 
 def fit(
-    task: Trainable, config: TrainConfig, folder: Path, device: torch.device, *, resume: bool
+    task: Trainable, config: FilledTrainConfig, folder: Path, device: torch.device, *, resume: bool
 ) -> Generator[Event, None, State]:
     """Train until the steps are done or patience ends.
 
@@ -110,6 +113,9 @@ def fit(
     if resume:
         state = _load(folder, task.network, optimizer, config)
         yield Notice(f"Going on after step {state.step} of {config.steps}.")
+    elif task.fine_tuning:
+        state.best = (yield from task.validate())["loss"]
+        task.save()
     yield Stage("train", f"Training for {config.steps} steps.")
     epochs = -(-config.steps // config.steps_per_epoch)
     batches = _batches(task.items, config, state.step)
@@ -179,7 +185,7 @@ def _close_epoch(state: State, validation: dict[str, float], config: TrainConfig
     return losses
 
 
-def _batches(items: Dataset[Any], config: TrainConfig, done: int) -> Iterator[Any]:
+def _batches(items: Dataset[Any], config: FilledTrainConfig, done: int) -> Iterator[Any]:
     order = range(done * config.batch_size, config.steps * config.batch_size)
     options: dict[str, Any] = {"batch_size": config.batch_size, "sampler": order, "num_workers": config.workers}
     if config.workers:
@@ -197,7 +203,7 @@ def _finished(state: State, config: TrainConfig) -> bool:
     return config.patience is not None and state.epochs_since_best >= config.patience
 
 
-def _rate(state: State, config: TrainConfig) -> float:
+def _rate(state: State, config: FilledTrainConfig) -> float:
     """Learning rate of the next step."""
     if config.schedule == "constant":
         return config.learning_rate

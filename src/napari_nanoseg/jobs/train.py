@@ -10,15 +10,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from napari_nanoseg.config.jobs import read_yaml
-from napari_nanoseg.config.paths import absolute
+from napari_nanoseg.config.jobs import read_job, read_yaml
+from napari_nanoseg.config.paths import AUTO, absolute
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import need_writable, write_text
 from napari_nanoseg.io.datasets import open_dataset
-from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, HISTORY, JOB, PREVIEW
-from napari_nanoseg.io.model_library import find_model
+from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, HISTORY, JOB, PREVIEW, is_model
+from napari_nanoseg.io.model_library import find_model, starter_folder
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.samples import Sample
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 SYNTHETIC_PER_REAL = 5  # as published (UTILE-Gen)
 
 
-def train(config: TrainConfig, dataset: str | Path, out: str | Path) -> Job:
+def train(config: TrainConfig, dataset: str | Path, out: str | Path, start_from: str | Path | None = AUTO) -> Job:
     """Train a model; iterate over the result for progress.
 
     Parameters
@@ -37,6 +37,9 @@ def train(config: TrainConfig, dataset: str | Path, out: str | Path) -> Job:
         Folder with ``images/`` and ``masks/``.
     out : path
         Folder of the new model.
+    start_from : path, str or None
+        A model's path or its name in the library; ``auto``: the starter, unless `config` asks for another network or
+        scale; None: from scratch.
 
     Yields
     ------
@@ -47,7 +50,8 @@ def train(config: TrainConfig, dataset: str | Path, out: str | Path) -> Job:
     NanosegError
         When the dataset or the configuration cannot be used.
     """
-    return train_job(TrainJob(config=config, dataset=Path(dataset), out=Path(out)))
+    start = None if start_from is None else Path(start_from)
+    return train_job(TrainJob(config=config, dataset=Path(dataset), out=Path(out), start_from=start))
 
 
 def train_job(job: TrainJob) -> Job:
@@ -60,9 +64,9 @@ def train_job(job: TrainJob) -> Job:
     from napari_nanoseg.engines.stardist.model import StarDistModel
     from napari_nanoseg.engines.stardist.train import train_stardist
 
-    if job.start_from is not None:
-        job = job.model_copy(update={"start_from": find_model(job.start_from)})
-    config, started = job.config, datetime.now(UTC)
+    start = starting_model(job)
+    config, started = job.config.filled(fine_tuning=start is not None), datetime.now(UTC)
+    job = job.model_copy(update={"config": config, "start_from": start})
     device, reason = choose_device(config.device)
     yield Stage("device", reason)
     yield Stage("read", f"Reading {job.dataset}.")
@@ -82,10 +86,11 @@ def train_job(job: TrainJob) -> Job:
     if synthetic_per_real is None:
         synthetic_per_real = 0 if is_generated(job.dataset) else SYNTHETIC_PER_REAL
     start_from = None
-    if job.start_from is not None:
-        loaded = load_model(job.start_from)
+    if start is not None:
+        yield Notice(f"The training starts from the model '{start.name}'.")
+        loaded = load_model(start)
         if not isinstance(loaded, StarDistModel):
-            raise NanosegError(f"{job.start_from} is not a StarDist model; choose one to start from.")
+            raise NanosegError(f"{start} is not a StarDist model; choose one to start from.")
         start_from = loaded
     need_writable(job.out)
     yield Notice(
@@ -103,6 +108,33 @@ def train_job(job: TrainJob) -> Job:
     write_run_record(job.out / "run.yaml", record)
     files = {"model": job.out, "history": job.out / HISTORY, "preview": job.out / PREVIEW, "run": job.out / "run.yaml"}
     return JobResult(figures, {name: str(path) for name, path in files.items()})
+
+
+def starting_model(job: TrainJob) -> Path | None:
+    """Find the model that a training starts from; None: from scratch.
+
+    A training that is resumed goes on from what it was started from.
+
+    Raises
+    ------
+    NanosegError
+        When there is no model of that name.
+    """
+    if job.start_from is None:
+        return None
+    if job.start_from != AUTO:
+        return find_model(job.start_from)
+    if job.resume and (job.out / JOB).is_file():
+        before = read_job(job.out / JOB)
+        return before.start_from if isinstance(before, TrainJob) else None
+    return automatic_start(job.config)
+
+
+def automatic_start(config: TrainConfig) -> Path | None:
+    """The starter, unless another network or scale than the usual one is asked for."""
+    usual = TrainConfig()
+    suits = config.engine == usual.engine and config.working_diameter == usual.working_diameter
+    return starter_folder() if suits and is_model(starter_folder()) else None
 
 
 def _remembered(job: TrainJob, steps: Generator[Event, None, T]) -> Generator[Event, None, T]:

@@ -130,6 +130,7 @@ def train_stardist(
     figures : dict
         Steps, final losses on the validation images, their accuracy at the chosen thresholds.
     """
+    config = config.filled(fine_tuning=start_from is not None)
     torch.manual_seed(config.seed)
     network_config = config.engine
     working = config.working_diameter
@@ -207,8 +208,21 @@ def train_stardist(
         _draw(truths[-1], prob, network_config.grid, out / PREVIEW)
         return str(out / PREVIEW)
 
-    task = Trainable(network, items, partial(_losses, network_config), validate, lambda: model.save(out), preview)
+    task = Trainable(
+        network,
+        items,
+        partial(_losses, network_config),
+        validate,
+        lambda: model.save(out),
+        preview,
+        fine_tuning=start_from is not None,
+    )
     state = yield from fit(task, config, out, device, resume=resume)
+    if start_from is not None and state.epochs_since_best == state.epoch:
+        yield Notice(
+            "No epoch was better than the model that the training started from, so its weights are kept; train on more "
+            "particles, or with a smaller learning_rate."
+        )
     yield Stage("finish", "Choosing the best weights and thresholds.")
     read_weights(network, out, read_card(out).weights_sha256)
     network.to(device)
