@@ -3,7 +3,8 @@
 Run ``python tools/train_starter.py --out FOLDER``. The same command goes on with a training that was interrupted.
 FOLDER gets the rescaled data (``plain``, ``train``, ``stop``), the split (``split.json``), the model of the first
 stage (``first``) and of the second (``model``), which ``nanoseg models import FOLDER/model --name general`` puts into
-the library.
+the library. ``--ship`` then makes it the model that comes with the package; the figures in its README.md are those of
+``benchmarks/starter.py``.
 
 Papers, not images, are split: `held` papers are never trained on, among them all of the one-image benchmark; the
 figures of the model are measured on them (``benchmarks/starter.py``). `stop` papers choose the best weights and the
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,7 +30,8 @@ from napari_nanoseg.events import Epoch, Notice
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.datasets import write_sample
-from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, RUN, read_card
+from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, RUN, WEIGHTS, read_card
+from napari_nanoseg.io.model_library import starter_folder
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.samples import Image, Sample
 from napari_nanoseg.scaling import ScaledView, scaled_labels
@@ -75,6 +78,7 @@ def main() -> None:
     """Prepare the data once, then train or go on training."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--ship", action="store_true", help="put the model into the package")
     options = parser.parse_args()
     if not EMPS.is_dir():
         sys.exit(f"The EMPS data set is not at {EMPS}; put it there.")
@@ -87,6 +91,8 @@ def main() -> None:
             train(config, options.out / dataset, model, before)
         before = model
     make_general(options.out / "model")
+    if options.ship:
+        ship(options.out / "model")
 
 
 def prepare(out: Path) -> None:
@@ -130,6 +136,19 @@ def make_general(model: Path) -> None:
         "invert": "no",
     }
     write_text(model / CARD, read_card(model).model_copy(update=general).to_yaml())
+
+
+def ship(model: Path) -> None:
+    """Put card and weights into the package, without the paths of this machine."""
+    card, target = read_card(model), starter_folder()
+    record = card.provenance
+    images = {part: len(names) for part, names in json.loads((model.parent / "split.json").read_text()).items()}
+    kept = {name: record[name] for name in ("versions", "seed", "device", "started", "finished", "figures")}
+    data = f"{images['train']} micrographs of EMPS, stopped by {images['stop']} of other papers"
+    kept |= {"config": {"dataset": data, "by": "tools/train_starter.py"}, "inputs": list(record["inputs"].values())}
+    target.mkdir(exist_ok=True)
+    shutil.copy(model / WEIGHTS, target)
+    write_text(target / CARD, card.model_copy(update={"provenance": kept}).to_yaml())
 
 
 def split_papers() -> dict[str, list[str]]:

@@ -17,6 +17,8 @@ CARD = "model.yaml"
 WEIGHTS = "weights.safetensors"
 CHECKPOINT, HISTORY, PREVIEW, JOB, RUN = "checkpoint.pt", "history.csv", "preview.png", "job.yaml", "run.yaml"
 """What a training leaves beside them: where it stands, its losses, a picture, the job to resume it with, its record."""
+README = "README.md"
+"""For people: data, licence, figures, limits."""
 ANNOTATED = "annotated"
 """Dataset in the folder of a model that was trained from layers."""
 MOST_VALUES = 100_000

@@ -22,13 +22,14 @@ from napari_nanoseg.io.model_cards import (
     KERAS_WEIGHTS,
     NO_MODEL,
     PREVIEW,
+    README,
     RUN,
     WEIGHTS,
     check_keras,
     parse_card,
 )
 
-OWN = (CARD, WEIGHTS, RUN, HISTORY, PREVIEW)
+OWN = (CARD, WEIGHTS, RUN, HISTORY, PREVIEW, README)
 KERAS = (KERAS_CONFIG, KERAS_THRESHOLDS_FILE)
 MOST_WEIGHTS, MOST_OTHER = 1 << 30, 16 << 20
 """Bytes that all weights, and any other file of a model, may have unpacked: a zip can hold a full disk."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.io.model_cards import ModelEntry, describe_model
+from napari_nanoseg.io.model_cards import README, ModelEntry, describe_model
 from napari_nanoseg.io.model_library import check_model
 
 UNKNOWN = "not known"
@@ -41,6 +41,8 @@ def summary(path: Path) -> dict[str, str]:
         lines |= _card(entry.card)
     elif entry.problem is None:
         lines |= {"Network": "StarDist 2-D in the original's format"} | _thresholds(entry)
+    if (path / README).is_file():
+        lines["Read more"] = str(path / README)
     return lines | {"Files": problem_of(path) or "ok"}
 
 
