@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_nanoseg import evaluate, load_model, read_image, read_labels
+from napari_nanoseg.config.paths import AUTO
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.evaluation.error_map import overlay_figure
@@ -28,18 +29,22 @@ from napari_nanoseg.evaluation.matching import pool
 from napari_nanoseg.events import Epoch, Job, Notice
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.figures import write_figure
+from napari_nanoseg.io.model_library import STARTER
 from napari_nanoseg.jobs.child_process import run_in_child
 
 EMPS = Path(__file__).parents[2] / "shared" / "data" / "emps"
 PUBLISHED = "UTILE-Gen on its own three classes: 0.73, 0.92, 0.77"
-STEPS, QUICK_STEPS = 2200, 50
+QUICK_STEPS = 50
+STARTS = {"starter": (AUTO, None), "scratch": (None, 2200)}
+"""What a training starts from, and its steps; None: its own default."""
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_STEPS} steps on one group: only that it runs")
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--start", choices=STARTS, default="starter", help="what the trainings start from")
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--group", action="append", help="only this group; may be repeated")
     parser.add_argument("--out", type=Path, help="keep models and overlays in this folder")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
@@ -49,15 +54,16 @@ def main() -> None:
         return
     groups = read_groups()
     chosen = options.group or (["spheres"] if options.quick else list(groups))
-    steps = QUICK_STEPS if options.quick else options.steps
+    start, usual = STARTS[options.start]
+    steps = QUICK_STEPS if options.quick else options.steps or usual
     rows = {}
     with tempfile.TemporaryDirectory() as temporary:
         out = options.out or Path(temporary)
         for name in chosen:
-            rows[name] = run_group(*groups[name], steps, out / name)
+            rows[name] = run_group(*groups[name], start, steps, out / name)
             print(name, json.dumps({key: round(value, 3) for key, value in rows[name].items()}), flush=True)
     mean = float(np.mean([row["f1"] for row in rows.values()]))
-    print(f"mean F1 {mean:.3f}; {PUBLISHED}")
+    print(f"mean F1 {mean:.3f}, from {options.start}; {PUBLISHED}")
     if options.json:
         print(json.dumps({"mean_f1": mean, "groups": rows}))
 
@@ -74,7 +80,7 @@ def read_groups() -> dict[str, tuple[str, list[str]]]:
     return groups
 
 
-def run_group(source: str, targets: list[str], steps: int, out: Path) -> dict[str, float]:
+def run_group(source: str, targets: list[str], start: Path | None, steps: int | None, out: Path) -> dict[str, float]:
     """Train from one image and compare the predictions on the others with their truth."""
     dataset = out / "dataset"
     for kind in ("images", "masks"):
@@ -82,10 +88,11 @@ def run_group(source: str, targets: list[str], steps: int, out: Path) -> dict[st
         shutil.copy(EMPS / kind / f"{source}.png", dataset / kind)
     shutil.rmtree(out / "model", ignore_errors=True)
     began = time.perf_counter()
-    follow(run_in_child(TrainJob(config=TrainConfig(steps=steps), dataset=dataset, out=out / "model")))
+    config = TrainConfig(steps=steps)
+    follow(run_in_child(TrainJob(config=config, dataset=dataset, out=out / "model", start_from=start)))
     training_s = time.perf_counter() - began
-    model = load_model(out / "model")
-    told, untold = [], []
+    model, before = load_model(out / "model"), None if start is None else load_model(STARTER)
+    told, untold, unchanged = [], [], []
     for target in targets:
         image = read_image(EMPS / "images" / f"{target}.png")
         truth = Instances.from_labels(read_labels(EMPS / "masks" / f"{target}.png"))
@@ -93,6 +100,8 @@ def run_group(source: str, targets: list[str], steps: int, out: Path) -> dict[st
         untold.append(evaluate(truth, prediction))
         diameter = truth.diameter()
         told.append(evaluate(truth, model.segment(image, SegmentConfig(diameter=diameter))))
+        if before is not None:
+            unchanged.append(evaluate(truth, before.segment(image)))
         write_figure(overlay_figure(image, truth, prediction, untold[-1]), out / f"{target}.png")
     figures = pool(untold).figures()
     keys = ("f1", "precision", "recall", "recall_complete", "recall_border", "mean_matched_iou")
@@ -101,6 +110,7 @@ def run_group(source: str, targets: list[str], steps: int, out: Path) -> dict[st
         **{key: float(value) for key in keys if (value := figures[key]) is not None},
         "worst_image_f1": min(one.f1 for one in untold),
         "f1_diameter_told": pool(told).f1,
+        **({"f1_of_the_starter": pool(unchanged).f1} if unchanged else {}),
         "training_s": training_s,
     }
 
