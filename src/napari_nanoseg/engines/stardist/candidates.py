@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.config.train import StarDistConfig
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.scaling import ScaledView
 
@@ -52,6 +53,13 @@ class Candidates:
     def most_probable(self, most: int) -> Self:
         """The `most` most probable ones, and all that are as probable as the last of these."""
         return self.where(self.prob >= np.partition(self.prob, -most)[-most]) if len(self) > most else self
+
+
+def no_candidates(network: StarDistConfig) -> Candidates:
+    """Of a network in an image where there is nothing to see."""
+    classes = 0 if network.n_classes is None else network.n_classes + 1
+    shapes = (0, network.n_rays), (0, classes)
+    return Candidates(np.zeros((0, 2), np.int64), np.zeros(0, np.float32), *(np.zeros(s, np.float32) for s in shapes))
 
 
 def joined(parts: Sequence[Candidates]) -> Candidates:

@@ -23,6 +23,9 @@ LEAST_DISTANCE = 1e-3
 MOST_CANDIDATES = 400_000  # bounds the time of the NMS, which cannot be interrupted, to seconds
 
 
+Normalisation = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Subtracted from and multiplied to each channel."""
+
 Maps = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 """What the network says of one image: see :func:`run_network`."""
 
@@ -81,7 +84,7 @@ def network_steps(
 def find_candidates(
     network: StarDistNet,
     view: ScaledView,
-    normalisation: tuple[NDArray[np.float32], NDArray[np.float32]],
+    normalisation: Normalisation,
     *,
     probability: float,
     border: int,
