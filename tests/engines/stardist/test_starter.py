@@ -86,6 +86,13 @@ def test_few_small_particles_on_a_wide_background(starter):
     assert evaluate(truth, starter.segment(pixels)).f1 > 0.8
 
 
+@pytest.mark.parametrize(("least", "largest"), [(7, 28), (10, 40)])
+def test_sizes_that_differ_by_a_factor_4_are_found_in_one_image(starter, least, largest):
+    radii = np.geomspace(least, largest, 24)
+    pixels, truth = shaded_discs((14 * largest, 15 * largest), radii, 5)
+    assert evaluate(truth, starter.segment(pixels)).recall >= 0.8
+
+
 @pytest.mark.parametrize("value", [0, 77])
 def test_an_image_of_one_value_has_no_particle_and_it_is_said(starter, value):
     events, found = events_of(
