@@ -138,6 +138,7 @@ def find_candidates(
             for done, window in enumerate(windows, 1):
                 rows, columns = window.rows, window.columns
                 pixels = view.window((rows[0] - rim, rows[1] - rim), (columns[0] - rim, columns[1] - rim))
+                yield Waiting()
                 pixels -= normalisation[0]
                 pixels *= normalisation[1]
                 maps = yield from network_steps(network, pixels, device)
