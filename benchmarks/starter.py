@@ -1,8 +1,9 @@
-"""A model of ``tools/train_starter.py`` on images of papers that it was never trained on.
+"""The model that comes with the package, on images of papers that it was never trained on.
 
-Run ``python benchmarks/starter.py --model MODEL [--page FILE.png] [--quick] [--json]``. The images are the `held`
-and `benchmark` parts of the tool's split; nothing was chosen on them. Each is segmented twice: with the particle
-diameter told (that of its truth) and with the diameter that the model estimates itself.
+Run ``python benchmarks/starter.py [--model MODEL] [--part held] [--page FILE.png] [--quick] [--json]``. The images are
+those of the `held` and `benchmark` parts of the split in ``tools/train_starter.py``; nothing was chosen on them. Each
+is segmented with the particle diameter told (that of its truth) and with the one that the model estimates. Beside it,
+in the same run, the classical way: Otsu's threshold and a watershed of the distance transform. Prints Markdown tables.
 """
 
 from __future__ import annotations
@@ -10,23 +11,54 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_nanoseg import Instances, evaluate, load_model, read_image, read_labels
-from napari_nanoseg.config.segment import SegmentConfig
+from napari_nanoseg.config.segment import LEAST_PROBABILITY, SegmentConfig
+from napari_nanoseg.engines.base import Model
+from napari_nanoseg.evaluation.average_precision import average_precision
 from napari_nanoseg.evaluation.error_map import overlay_figure
-from napari_nanoseg.evaluation.matching import Evaluation, pool
+from napari_nanoseg.evaluation.matching import Evaluation
+from napari_nanoseg.events import drain
 from napari_nanoseg.samples import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 from train_starter import EMPS, shapes_of, split_papers
 
-THRESHOLDS = 0.5, 0.75
+LEVELS = 0.5, 0.75
+WITHIN = 1.5, 2.0
+WAYS = "told", "estimated"
+SHAPES = "sphere", "cube", "rod", "other"
 COLUMNS = 6
+BLUR = 1.0
+"""Before Otsu's threshold, px."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What was found in one image.
+
+    Parameters
+    ----------
+    particles : Instances
+    evaluations : dict
+        By IoU threshold.
+    candidates : Instances
+        With the improbable ones, for the average precision.
+    diameter : float
+        At which it was segmented, px.
+    """
+
+    particles: Instances
+    evaluations: dict[float, Evaluation]
+    candidates: Instances
+    diameter: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,25 +69,29 @@ class Row:
     ----------
     name, shape : str
     image : Image
-    truth, prediction : Instances
-        Prediction without a diameter.
-    told, untold : dict
-        Evaluations by IoU threshold.
+    truth : Instances
+    results, classical : dict
+        With the diameter told and estimated.
     """
 
     name: str
     shape: str
     image: Image
     truth: Instances
-    prediction: Instances
-    told: dict[float, Evaluation]
-    untold: dict[float, Evaluation]
+    results: dict[str, Result]
+    classical: dict[str, Result]
+
+    @property
+    def ratio(self) -> float:
+        """Estimated to true diameter."""
+        return float(self.results["estimated"].diameter / self.truth.diameter())
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", help="name or folder; the tool makes one")
+    parser.add_argument("--model", default="starter", help="name or folder")
+    parser.add_argument("--part", choices=["held", "stop"], default="held", help="stop: to improve the code by")
     parser.add_argument("--page", type=Path, help="write overlays of all images, best to worst, to this picture")
     parser.add_argument("--quick", action="store_true", help="every eighth image")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
@@ -63,50 +99,208 @@ def main() -> None:
     if not EMPS.is_dir():
         print("skipped: the real data (../shared/data/emps) is not beside this checkout")
         return
-    if options.model is None:
-        print("skipped: no model is named; make one with tools/train_starter.py")
-        return
     split = split_papers()
-    names = (split["held"] + split["benchmark"])[:: 8 if options.quick else 1]
+    names = split["stop"] if options.part == "stop" else split["held"] + split["benchmark"]
+    names = names[:: 8 if options.quick else 1]
     shapes = shapes_of(names)
     model = load_model(options.model)
     rows = []
     for name in names:
-        image = read_image(EMPS / "images" / f"{name}.png").loaded()
-        truth = Instances.from_labels(read_labels(EMPS / "masks" / f"{name}.png"))
-        told = model.segment(image, SegmentConfig(diameter=truth.diameter()))
-        untold = model.segment(image)
-        by = [{level: evaluate(truth, found, level) for level in THRESHOLDS} for found in (told, untold)]
-        rows.append(Row(name, shapes[name], image, truth, untold, *by))
-        print(f"{name} {shapes[name]:7} told {by[0][0.5].f1:.2f} untold {by[1][0.5].f1:.2f}", file=sys.stderr)
-    held = [row for row in rows if row.name in set(split["held"])]
-    groups = {"all held papers": held, "one-image papers": [row for row in rows if row not in held]}
-    groups |= {shape: [row for row in held if row.shape == shape] for shape in sorted(set(shapes.values()))}
-    table = {name: figures(members) for name, members in groups.items() if members}
-    header = list(next(iter(table.values())))
-    print(f"{'':18}" + "".join(f"{column:>14}" for column in header))
-    for name, values in table.items():
-        print(f"{name:18}" + "".join(f"{values[column]:14.3f}" for column in header))
+        rows.append(row := examined(model, name, shapes[name]))
+        f1 = [row.results[way].evaluations[0.5].f1 for way in WAYS]
+        print(f"{name} {row.shape:7} F1 {f1[0]:.2f} {f1[1]:.2f} diameter x {row.ratio:.2f}", file=sys.stderr)
+    table = {name: figures(members) for name, members in groups(rows, set(split["benchmark"])).items()}
+    write_tables(table)
     if options.page:
-        write_page(sorted(rows, key=lambda row: -row.untold[0.5].f1), options.page)
+        write_page(sorted(rows, key=lambda row: -row.results["estimated"].evaluations[0.5].f1), options.page)
     if options.json:
         print(json.dumps(table))
 
 
-def figures(rows: Iterable[Row]) -> dict[str, float]:
-    """Figures of a group: counts pooled over its images, and the mean F1 of the images."""
-    rows = list(rows)
-    values: dict[str, float] = {"images": len(rows), "particles": sum(len(row.truth) for row in rows)}
-    for kind in ("told", "untold"):
-        for level in THRESHOLDS:
-            together = pool(getattr(row, kind)[level] for row in rows)
-            values[f"{kind}_f1@{level}"] = together.f1
-            if level == 0.5:
-                values |= {f"{kind}_prec": together.precision, f"{kind}_recall": together.recall}
-                values[f"{kind}_complete"] = together.recall_complete or 0.0
-                values[f"{kind}_border"] = together.recall_border or 0.0
-        values[f"{kind}_mean_f1"] = float(np.mean([getattr(row, kind)[0.5].f1 for row in rows]))
+def examined(model: Model, name: str, shape: str) -> Row:
+    """One image of the data set, segmented in all ways."""
+    image = read_image(EMPS / "images" / f"{name}.png").loaded()
+    truth = Instances.from_labels(read_labels(EMPS / "masks" / f"{name}.png"))
+    given = {"told": truth.diameter(), "estimated": None}
+    results = {way: found_by(model, image, truth, diameter) for way, diameter in given.items()}
+    classical = {}
+    for way, result in results.items():
+        particles = otsu_watershed(image.data, result.diameter)
+        classical[way] = Result(particles, evaluations(truth, particles), particles, result.diameter)
+    return Row(name, shape, image, truth, results, classical)
+
+
+def found_by(model: Model, image: Image, truth: Instances, diameter: float | None) -> Result:
+    """What a model finds: at its own threshold and, for the average precision, above a low one."""
+    found = drain(model.detect_steps(image, SegmentConfig(diameter=diameter), floor=LEAST_PROBABILITY))
+    particles = found.instances()
+    candidates = found.instances(found.config.model_copy(update={"probability": found.floor}))
+    assert found.config.diameter is not None
+    return Result(particles, evaluations(truth, particles), candidates, found.config.diameter)
+
+
+def evaluations(truth: Instances, found: Instances) -> dict[float, Evaluation]:
+    """By IoU threshold."""
+    return {level: evaluate(truth, found, level) for level in LEVELS}
+
+
+def otsu_watershed(pixels: NDArray[Any], diameter: float) -> Instances:
+    """Particles by Otsu's threshold and a watershed of the distance to the background.
+
+    Of the bright and the dark side the one that covers less is taken for particles. The diameter is that which the
+    network had: seeds are a quarter of it apart at least, and what has less than a tenth of its area is dropped.
+    """
+    from scipy.ndimage import distance_transform_edt
+    from skimage.feature import peak_local_max
+    from skimage.filters import gaussian, threshold_otsu
+    from skimage.measure import label
+    from skimage.segmentation import watershed
+
+    grey = pixels.mean(axis=-1) if pixels.ndim == 3 else pixels
+    smooth = gaussian(grey.astype(np.float32), BLUR)
+    bright = smooth > threshold_otsu(smooth)
+    ground = bright if bright.mean() <= 0.5 else ~bright
+    distance = gaussian(distance_transform_edt(ground), BLUR)
+    apart = max(1, round(diameter / 4))
+    peaks = peak_local_max(distance, min_distance=apart, labels=label(ground), exclude_border=False)
+    seeds = np.zeros(ground.shape, np.int32)
+    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    found = Instances.from_labels(watershed(-distance, seeds, mask=ground))
+    return found[found.areas >= np.pi / 40 * diameter**2]
+
+
+def groups(rows: Sequence[Row], of_benchmark: set[str]) -> dict[str, list[Row]]:
+    """Images by what a reader wants to know; none of them empty."""
+    others = [row for row in rows if row.name not in of_benchmark]
+    found = {"all": list(rows), "one-image papers": [row for row in rows if row.name in of_benchmark]}
+    found["other papers"] = others
+    found |= {f"of these: {shape}": [row for row in others if row.shape == shape] for shape in SHAPES}
+    return {name: members for name, members in found.items() if members}
+
+
+def figures(rows: Sequence[Row]) -> dict[str, Any]:
+    """All figures of a group of images, for each way and, under ``classical``, for the classical way."""
+    ratios = np.array([row.ratio for row in rows])
+    off = np.maximum(ratios, 1 / ratios)
+    return {
+        "images": len(rows),
+        "particles": sum(len(row.truth) for row in rows),
+        **{way: one_way([(row.truth, row.results[way]) for row in rows]) for way in WAYS},
+        "classical": {way: one_way([(row.truth, row.classical[way]) for row in rows]) for way in WAYS},
+        "diameter": {
+            "median_ratio": float(np.median(ratios)),
+            **{f"within_{limit:g}": float(np.mean(off <= limit)) for limit in WITHIN},
+        },
+    }
+
+
+def one_way(pairs: Sequence[tuple[Instances, Result]]) -> dict[str, Any]:
+    """Precision, recall and F1 pooled and as the mean of the images; of complete and of border particles; AP."""
+    values: dict[str, Any] = {}
+    for level in LEVELS:
+        at = [(truth, result.particles, result.evaluations[level]) for truth, result in pairs]
+        each = [rates(*counts(*one, everything)) for one in at]
+        means = {key: float(np.mean([one[key] for one in each])) for key in each[0]}
+        values[f"{level}"] = {
+            "pooled": pooled(at, everything),
+            "mean_of_images": means,
+            "complete": pooled(at, lambda particles: ~particles.touches_border),
+            "border": pooled(at, lambda particles: particles.touches_border),
+        }
+    pictures = [(truth, result.candidates) for truth, result in pairs]
+    by_level = average_precision(pictures)
+    values["ap"] = float(by_level.mean())
+    values["ap50"], values["ap75"] = float(by_level[0]), float(by_level[5])
+    values["ap_mean_of_images"] = float(np.mean([average_precision([picture]).mean() for picture in pictures]))
     return values
+
+
+Choice = Callable[[Instances], NDArray[np.bool_]]
+
+
+def everything(particles: Instances) -> NDArray[np.bool_]:
+    """All particles."""
+    return np.ones(len(particles), bool)
+
+
+def counts(truth: Instances, found: Instances, evaluation: Evaluation, choice: Choice) -> tuple[int, int, int]:
+    """Found, invented and missed among the chosen particles; a pair is what its true particle is."""
+    chosen = truth.ids[choice(truth)]
+    right = int(np.isin(evaluation.truth_ids, chosen).sum())
+    invented = choice(found) & ~np.isin(found.ids, evaluation.prediction_ids)
+    return right, int(invented.sum()), len(chosen) - right
+
+
+def pooled(at: Iterable[tuple[Instances, Instances, Evaluation]], choice: Choice) -> dict[str, float]:
+    """Rates of the added counts of several images."""
+    right, invented, missed = np.sum([counts(*one, choice) for one in at], axis=0).tolist()
+    return rates(right, invented, missed)
+
+
+def rates(right: int, invented: int, missed: int) -> dict[str, float]:
+    """Precision, recall and F1; 0 where there is nothing to divide by."""
+    return {
+        "precision": right / max(1, right + invented),
+        "recall": right / max(1, right + missed),
+        "f1": 2 * right / max(1, 2 * right + invented + missed),
+    }
+
+
+def write_tables(table: dict[str, dict[str, Any]]) -> None:
+    """Print the figures as Markdown tables."""
+    print("\nPrecision / recall / F1, pooled over the particles of a row's images; AP: mean of IoU 0.5 to 0.95.\n")
+    heads = ["images", "number", "particles", "diameter", "IoU 0.5", "IoU 0.75", "AP"]
+    heads += ["mean F1 of images, 0.5", "0.75", "mean AP of images"]
+    print_head(heads)
+    for name, values in table.items():
+        for way in WAYS:
+            one = values[way]
+            means = [number(one[f"{level}"]["mean_of_images"]["f1"]) for level in LEVELS]
+            cells = [three(one[f"{level}"]["pooled"]) for level in LEVELS] + [number(one["ap"]), *means]
+            print_line([name, values["images"], values["particles"], way, *cells, number(one["ap_mean_of_images"])])
+    print("\nParticles that are whole in the image, and those that its border cuts.\n")
+    print_head(["images", "diameter", *(f"{kind}, IoU {level}" for kind in ("complete", "border") for level in LEVELS)])
+    for name, values in table.items():
+        for way in WAYS:
+            cells = [three(values[way][f"{level}"][kind]) for kind in ("complete", "border") for level in LEVELS]
+            print_line([name, way, *cells])
+    print("\nEstimated to true diameter of the images.\n")
+    print_head(["images", "median ratio", *(f"within a factor {limit:g}" for limit in WITHIN)])
+    for name, values in table.items():
+        shares = [f"{values['diameter'][f'within_{limit:g}']:.0%}" for limit in WITHIN]
+        print_line([name, f"{values['diameter']['median_ratio']:.2f}", *shares])
+    print("\nF1 beside Otsu's threshold with a watershed, which is given the same diameters.\n")
+    heads = [f"{head}, IoU {level}" for level in LEVELS for head in ("F1", "Otsu", "ratio")]
+    print_head(["images", "diameter", *heads])
+    for name, values in table.items():
+        for way in WAYS:
+            cells = []
+            for level in LEVELS:
+                both = values[way], values["classical"][way]
+                ours, theirs = (one[f"{level}"]["pooled"]["f1"] for one in both)
+                cells += [number(ours), number(theirs), f"{ours / theirs:.2f}" if theirs else "none found"]
+            print_line([name, way, *cells])
+
+
+def print_head(cells: Sequence[str]) -> None:
+    """First two lines of a Markdown table."""
+    print_line(cells)
+    print("|" + "---|" * len(cells))
+
+
+def print_line(cells: Iterable[Any]) -> None:
+    """One line of a Markdown table."""
+    print(f"| {' | '.join(map(str, cells))} |")
+
+
+def number(value: float) -> str:
+    """A rate to three digits."""
+    return f"{value:.3f}"
+
+
+def three(values: dict[str, float]) -> str:
+    """Precision, recall and F1."""
+    return " / ".join(number(values[key]) for key in ("precision", "recall", "f1"))
 
 
 def write_page(rows: list[Row], path: Path) -> None:
@@ -115,7 +309,8 @@ def write_page(rows: list[Row], path: Path) -> None:
 
     tiles = []
     for row in rows:
-        figure = overlay_figure(row.image, row.truth, row.prediction, row.untold[0.5])
+        result = row.results["estimated"]
+        figure = overlay_figure(row.image, row.truth, result.particles, result.evaluations[0.5])
         figure.set_size_inches(3, 3)
         figure.savefig(path.with_suffix(".tile.png"), dpi=100)
         tiles.append(Picture.open(path.with_suffix(".tile.png")).convert("RGB").resize((300, 300)))

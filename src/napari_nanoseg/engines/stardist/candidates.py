@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.config.train import StarDistConfig
+from napari_nanoseg.events import Waiting
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.scaling import ScaledView
 
@@ -54,6 +56,13 @@ class Candidates:
         return self.where(self.prob >= np.partition(self.prob, -most)[-most]) if len(self) > most else self
 
 
+def no_candidates(network: StarDistConfig) -> Candidates:
+    """Of a network in an image where there is nothing to see."""
+    classes = 0 if network.n_classes is None else network.n_classes + 1
+    shapes = (0, network.n_rays), (0, classes)
+    return Candidates(np.zeros((0, 2), np.int64), np.zeros(0, np.float32), *(np.zeros(s, np.float32) for s in shapes))
+
+
 def joined(parts: Sequence[Candidates]) -> Candidates:
     """All candidates of several tiles (at least one)."""
     columns = zip(*((p.points, p.prob, p.dist, p.classes) for p in parts), strict=True)
@@ -76,11 +85,11 @@ def outlines(candidates: Candidates, view: ScaledView) -> NDArray[np.float64]:
     return coordinates
 
 
-def paint(candidates: Candidates, view: ScaledView) -> Instances:
+def paint(candidates: Candidates, view: ScaledView) -> Generator[Waiting, None, Instances]:
     """Objects as instances of the source image, ids from the most probable (1) down.
 
     Where two outlines overlap, the more probable object owns the pixels, as in the original; an object that is
-    covered wholly vanishes.
+    covered wholly vanishes. Yields after every few objects.
     """
     from napari_nanoseg.engines.stardist.painting import painted
 
@@ -89,7 +98,8 @@ def paint(candidates: Candidates, view: ScaledView) -> Instances:
         return Instances.empty(shape)
     coordinates = outlines(candidates, view)
     ascending = np.argsort(candidates.prob, kind="stable")
-    instances = Instances.from_labels(painted(coordinates[ascending], ascending + 1, shape))
+    labels = yield from painted(coordinates[ascending], ascending + 1, shape)
+    instances = Instances.from_labels(labels)
     index = instances.ids - 1
     classes = candidates.classes.argmax(axis=1) if candidates.classes.shape[1] else np.zeros(len(candidates))
     return replace(instances, scores=candidates.prob[index], classes=classes[index].astype(np.int32))

@@ -51,7 +51,7 @@ class StarDistFound(Found):
         for plane in self._suppressions[1]:
             survivors = yield from plane.steps(probability)
             yield Waiting()
-            instances = paint(survivors, self._view)
+            instances = yield from paint(survivors, self._view)
             slices.append(instances[instances.areas >= min_area] if min_area else instances)
         return _stacked(slices) if self._stack else slices[0]
 

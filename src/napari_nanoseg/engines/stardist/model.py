@@ -16,11 +16,12 @@ from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.base import Model
 from napari_nanoseg.engines.device import choose_device
-from napari_nanoseg.engines.stardist.candidates import Candidates
+from napari_nanoseg.engines.stardist.candidates import Candidates, no_candidates
+from napari_nanoseg.engines.stardist.contrast import is_flat
 from napari_nanoseg.engines.stardist.found import Collector, StarDistFound
 from napari_nanoseg.engines.stardist.keras_files import read_keras, write_keras
 from napari_nanoseg.engines.stardist.network import StarDistNet
-from napari_nanoseg.engines.stardist.predict import all_candidates, find_candidates, network_steps
+from napari_nanoseg.engines.stardist.predict import Normalisation, all_candidates, find_candidates, network_steps
 from napari_nanoseg.engines.stardist.size import surest, try_diameters
 from napari_nanoseg.engines.stardist.suppression import suppressed
 from napari_nanoseg.errors import NanosegError
@@ -28,10 +29,10 @@ from napari_nanoseg.events import Event, Notice, Progress, Stage
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
 
-Normalisation = tuple[NDArray[np.float32], NDArray[np.float32]]
 BENEFIT_OF_DOUBT = 0.05  # how much more probable the objects must be in an inverted image
 PROBE_PROBABILITY = 0.5  # a model's own high threshold would hide how doubtful the objects of a wrong polarity are
 PROBE = 512  # side of the middle piece on which both polarities are tried
+EXTREME = 2.0  # how far beyond the percentiles a pixel may be, in spans between them
 SAMPLED_PIXELS = 16_000_000  # above this, percentiles come from evenly spaced pixels
 
 
@@ -95,7 +96,11 @@ class StarDistModel(Model):
                 yield Progress(number, image.planes, "slices")
             plane = image.plane(number)
             view = self._view(plane, config)
-            collector.add((yield from self._detect(view, plane.source, config, collector, device)))
+            if is_flat(plane):
+                yield Notice(f"{plane.source}: all pixels are the same, so there is no particle.")
+                collector.add(no_candidates(self.network.config))
+            else:
+                collector.add((yield from self._detect(view, plane.source, config, collector, device)))
         return StarDistFound(
             collector.planes,
             view.geometry(),
@@ -110,12 +115,13 @@ class StarDistModel(Model):
         yield Stage("size", f"{plane.source}: looking how large the particles are.")
         network, working = self._on(device), self.card.working_diameter
         assert working is not None
+        if is_flat(plane):
+            return working
         pixels = self._channels(plane)
-        tries = yield from try_diameters(
-            network, pixels, working, lambda view: self._normalisation(view, plane.source), device
-        )
+        tries = yield from try_diameters(network, pixels, working, self._prepared, device)
         diameter = surest(tries)
         if diameter is None:
+            yield Notice(f"{plane.source}: no particle was seen at any size; give the diameter if there are some.")
             return working
         yield Notice(
             f"{plane.source}: the particles are taken to be about {diameter:.0f} px large; give the diameter if not."
@@ -135,7 +141,7 @@ class StarDistModel(Model):
     ) -> Generator[Event, None, Candidates]:
         """Run the network over one plane."""
         network = self._on(device)
-        normalisation = self._normalisation(view, source)
+        view, normalisation = self._prepared(view)
         wish = config.invert or self.card.invert
         if wish == "auto":
             wish = yield from self._surer(network, view, normalisation, device)
@@ -190,20 +196,15 @@ class StarDistModel(Model):
             "choose another model or image."
         )
 
-    def _normalisation(self, view: ScaledView, source: str) -> Normalisation:
-        """Offset and factor per channel that bring the card's percentiles of the image to 0 and 1 (csbdeep)."""
-        if view.factor == 1 and view.source.size <= SAMPLED_PIXELS:
-            pixels = np.asarray(view.source, np.float32)
-        elif view.shape[0] * view.shape[1] <= SAMPLED_PIXELS:
-            pixels = view.whole()
-        else:
-            step = int(np.ceil(np.sqrt(view.source.shape[0] * view.source.shape[1] / SAMPLED_PIXELS)))
-            pixels = np.asarray(view.source[::step, ::step], np.float32)
+    def _prepared(self, view: ScaledView) -> tuple[ScaledView, Normalisation]:
+        """A view without its extreme pixels, and what brings the card's percentiles of it to 0 and 1 (csbdeep)."""
+        pixels = view.sampled(SAMPLED_PIXELS)
         low, high = np.percentile(pixels, self.card.percentiles, axis=(0, 1))
-        if not np.isfinite(low).all() or not np.isfinite(high).all():
-            raise NanosegError(f"{source}: the image has NaN or infinite pixels; replace them first.")
-        offset = np.asarray(low, np.float32)
-        return offset, np.asarray(1 / (np.asarray(high, np.float32) - offset + np.float32(1e-20)), np.float32)
+        if np.any(low == high):  # nearly all of the image is of one value
+            low, high = pixels.min(axis=(0, 1)), pixels.max(axis=(0, 1))
+        offset, span = np.asarray(low, np.float32), np.asarray(high - low, np.float32)
+        factor = np.asarray(1 / (span + np.float32(1e-20)), np.float32)
+        return view.clipped(offset - EXTREME * span, offset + (1 + EXTREME) * span), (offset, factor)
 
     def _surer(
         self, network: StarDistNet, view: ScaledView, normalisation: Normalisation, device: torch.device

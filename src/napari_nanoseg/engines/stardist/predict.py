@@ -23,6 +23,9 @@ LEAST_DISTANCE = 1e-3
 MOST_CANDIDATES = 400_000  # bounds the time of the NMS, which cannot be interrupted, to seconds
 
 
+Normalisation = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Subtracted from and multiplied to each channel."""
+
 Maps = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 """What the network says of one image: see :func:`run_network`."""
 
@@ -81,7 +84,7 @@ def network_steps(
 def find_candidates(
     network: StarDistNet,
     view: ScaledView,
-    normalisation: tuple[NDArray[np.float32], NDArray[np.float32]],
+    normalisation: Normalisation,
     *,
     probability: float,
     border: int,
@@ -135,6 +138,7 @@ def find_candidates(
             for done, window in enumerate(windows, 1):
                 rows, columns = window.rows, window.columns
                 pixels = view.window((rows[0] - rim, rows[1] - rim), (columns[0] - rim, columns[1] - rim))
+                yield Waiting()
                 pixels -= normalisation[0]
                 pixels *= normalisation[1]
                 maps = yield from network_steps(network, pixels, device)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_nanoseg.engines.stardist.candidates import paint
 from napari_nanoseg.engines.stardist.predict import all_candidates
 from napari_nanoseg.engines.stardist.suppression import suppressed
-from napari_nanoseg.events import Event, Progress
+from napari_nanoseg.events import Event, Progress, drain
 from napari_nanoseg.scaling import ScaledView
 
 NMS_THRESHOLDS = (0.3, 0.4, 0.5)
@@ -47,7 +47,7 @@ class _Predictor:
         found = all_candidates((prob, dist, no_classes), self.grid, prob_thresh, MOST_CANDIDATES)
         candidates = found.where(~unknown[found.points[:, 0], found.points[:, 1]])
         view = ScaledView(np.broadcast_to(np.float32(0), shape))
-        return paint(suppressed(candidates, nms_thresh), view).to_labels(), None
+        return drain(paint(suppressed(candidates, nms_thresh), view)).to_labels(), None
 
 
 def optimise_thresholds(
