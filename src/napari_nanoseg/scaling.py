@@ -15,7 +15,7 @@ STRIP = 2**22  # pixels of the source that become floating-point numbers at once
 SAMPLES, SAMPLE = (
     16,
     64,
-)  # windows along each axis and their side for percentiles of an image too large to be seen whole
+)  # windows along an axis, and their side, for percentiles of an image too large to be seen whole
 
 
 class ScaledView:

@@ -197,13 +197,18 @@ class StarDistModel(Model):
         )
 
     def _prepared(self, view: ScaledView) -> tuple[ScaledView, Normalisation]:
-        """A view without its extreme pixels, and what brings the card's percentiles of it to 0 and 1 (csbdeep)."""
+        """A view without its extreme pixels, and what brings the card's percentiles of it to 0 and 1 (csbdeep).
+
+        Models of the original see the extreme pixels, too.
+        """
         pixels = view.sampled(SAMPLED_PIXELS)
         low, high = np.percentile(pixels, self.card.percentiles, axis=(0, 1))
         if np.any(low == high):  # nearly all of the image is of one value
             low, high = pixels.min(axis=(0, 1)), pixels.max(axis=(0, 1))
         offset, span = np.asarray(low, np.float32), np.asarray(high - low, np.float32)
         factor = np.asarray(1 / (span + np.float32(1e-20)), np.float32)
+        if self.card.working_diameter is None:
+            return view, (offset, factor)
         return view.clipped(offset - EXTREME * span, offset + (1 + EXTREME) * span), (offset, factor)
 
     def _surer(
