@@ -26,9 +26,10 @@ Answer = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)
-def library(tmp_path: Path, write_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+def library(
+    tmp_path: Path, write_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, without_starter: None
+) -> Path:
     """The folder of models in the preferences, with two models."""
-    monkeypatch.setattr("napari_nanoseg.io.model_library.starter_folder", lambda: tmp_path / "none")
     chosen = Settings("cpu", tmp_path / "Modelle", 0)
     for module in ("segment", "model_picker", "model_manager", "start_from"):
         monkeypatch.setattr(f"napari_nanoseg._gui.{module}.settings", lambda: chosen)
@@ -97,7 +98,7 @@ def test_the_shipped_model_is_listed_first_and_not_to_be_changed(
     dock, start = Segment(ViewerModel()), StartFrom()
     qtbot.addWidget(dock)
     qtbot.addWidget(start)
-    assert names(dock) == ["starter", "gold", "silver"]
+    assert names(dock) == ["starter (any particles)", "gold", "silver"]
     assert [start.itemText(index) for index in range(1, 4)] == ["starter", "gold", "silver"]
     dock.models.choose(starter)
     assert offered(dock) == ["Show card", "Import…", "Export…"]

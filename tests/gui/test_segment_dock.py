@@ -37,6 +37,7 @@ from napari_nanoseg.cli import app
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.events import Progress
 from napari_nanoseg.io.images import read_image, read_labels, write_image
+from napari_nanoseg.io.model_library import starter_folder
 from napari_nanoseg.io.recent_models import recent_models, remember_model
 from napari_nanoseg.io.run_record import sha256
 from napari_nanoseg.samples import Image, Sample
@@ -99,13 +100,25 @@ def offered(dock: Segment) -> list[str]:
     return [item.widget().text() for item in buttons if item is not None]
 
 
-def test_without_a_model_or_an_image_it_says_what_to_do(dock: Segment, viewer: ViewerModel, image: Image) -> None:
+@pytest.mark.usefixtures("without_starter")
+def test_without_a_model_or_an_image_it_says_what_to_do(viewer: ViewerModel, image: Image, qtbot: QtBot) -> None:
+    dock = Segment(viewer)
+    qtbot.addWidget(dock)
     assert dock._hint.text() == NO_IMAGE
     assert not dock.panel.start_button.isEnabled()
     show(viewer, image)
     assert dock._hint.text() == NO_MODEL
     assert dock.models.itemText(0) == NOTHING
     assert offered(dock) == ["Next: Train"]
+
+
+def test_a_fresh_user_can_segment_with_the_starter(dock: Segment, viewer: ViewerModel, image: Image) -> None:
+    assert dock.session.model == starter_folder()
+    assert dock.models.currentText() == "starter (any particles)"
+    show(viewer, image)
+    assert dock._hint.isHidden()
+    assert dock.panel.start_button.isEnabled()
+    assert offered(dock) == []
 
 
 def test_dock_command_and_python_give_identical_labels(
@@ -362,8 +375,8 @@ def test_the_model_used_last_is_the_first_choice(
     qtbot.addWidget(dock)
     assert dock.session.model == other
     names = [dock.models.itemText(index) for index in range(dock.models.count())]
-    assert names[:2] == ["discs (Modelle)", "discs (elsewhere)"]
-    assert dock.models.currentIndex() == 1
+    assert names[:3] == ["starter (any particles)", "discs (Modelle)", "discs (elsewhere)"]
+    assert dock.models.currentIndex() == 2
 
 
 def test_any_folder_or_file_can_be_chosen(

@@ -31,6 +31,11 @@ def starter_folder() -> Path:
     return Path(__file__).parents[1] / STARTER
 
 
+def is_starter(path: Path) -> bool:
+    """Whether a path is that of the model that comes with the package."""
+    return path.resolve() == starter_folder().resolve()
+
+
 def list_library(folder: Path | None = None) -> list[ModelEntry]:
     """Models that can be asked for by name.
 
@@ -273,7 +278,7 @@ def _owned(model: str | Path, folder: Path) -> Path:
     """The model of the library that may be changed."""
     # here a name comes first: a folder of that name where the command is typed is never meant
     path = _named(Path(model), folder) or find_model(model, folder)
-    if path.resolve() == starter_folder().resolve():
+    if is_starter(path):
         raise NanosegError(f"The model '{STARTER}' comes with NanoSeg; it cannot be renamed or removed.")
     if path.name == ".." or path.absolute().parent.resolve() != folder.resolve():
         raise NanosegError(f"{path} is not in the library {folder}; only models there can be renamed and removed.")
