@@ -21,6 +21,7 @@ from napari_nanoseg._gui.segment import Segment
 from napari_nanoseg._gui.settings import Settings
 from napari_nanoseg._gui.start_from import StartFrom
 from napari_nanoseg.io.model_library import export_model
+from napari_nanoseg.io.recent_models import recent_models, remember_model
 
 Answer = Callable[..., None]
 
@@ -128,6 +129,21 @@ def test_a_renamed_model_stays_chosen(dock: Segment, library: Path, answer: Answ
     assert dock.models.entry is not None
     assert dock.models.entry.problem is None
     assert said(dock) == ""
+
+
+def test_a_renamed_model_is_still_the_one_used_last(dock: Segment, library: Path, answer: Answer, qtbot: QtBot) -> None:
+    for name in ("Größe", "silver", "gold"):  # the first of them is gone
+        remember_model(library / name)
+    answer(name="Größe")
+    dock.manager.rename_action.trigger()
+    assert recent_models() == [library / "Größe", library / "silver"]
+    answer(name="copper")
+    dock.models.choose(library / "silver")
+    dock.manager.rename_action.trigger()
+    assert recent_models() == [library / "Größe", library / "copper"]
+    other = Segment(ViewerModel())
+    qtbot.addWidget(other)
+    assert other.session.model == library / "Größe"
 
 
 def test_a_name_that_is_taken_is_refused_in_the_dock(dock: Segment, library: Path, answer: Answer) -> None:

@@ -20,6 +20,7 @@ from napari_nanoseg.io.model_cards import (
 )
 from napari_nanoseg.io.model_files import read_model_files
 from napari_nanoseg.io.places import models_folder
+from napari_nanoseg.io.recent_models import follow_renamed
 
 STARTER = "starter"
 """Name of the model that comes with the package; no other has it."""
@@ -182,6 +183,7 @@ def rename_model(model: str | Path, name: str, folder: Path | None = None) -> Pa
         target = target.with_name(f"{name}{path.suffix}")
     with writing(target):
         path.rename(target)
+    follow_renamed(path, target)
     return target
 
 
