@@ -91,7 +91,7 @@ def segment(request: Request) -> Generator[Event, None, Segmentation]:
     """Segment an image with a model, as the job does, and keep what other thresholds need."""
     started = datetime.now(UTC)
     yield Stage("load", f"Loading the model {request.model.name}.")
-    model = yield from _loaded(request.model)
+    model = yield from loaded(request.model)
     from napari_nanoseg.engines.device import choose_device, use_threads
 
     use_threads(request.threads)
@@ -184,7 +184,8 @@ _LAST: dict[tuple[Any, ...], Model] = {}
 """The model used last, by its path and the times of its files: loading one takes up to a second."""
 
 
-def _loaded(path: Path) -> Generator[Event, None, Model]:
+def loaded(path: Path) -> Generator[Event, None, Model]:
+    """Load a model, unless it is the one used last."""
     from napari_nanoseg.engines.preload import preload
 
     preload()
