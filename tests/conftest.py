@@ -79,6 +79,12 @@ def disc_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def without_starter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the package came without its model."""
+    monkeypatch.setattr("napari_nanoseg.io.model_library.starter_folder", lambda: tmp_path / "no starter")
+
+
 @pytest.fixture(scope="session")
 def write_model() -> Callable[..., Path]:
     """Writer of a model folder that is whole but has no network in it: for all that does not load it."""

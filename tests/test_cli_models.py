@@ -16,9 +16,10 @@ from napari_nanoseg.cli import app
 
 
 @pytest.fixture
-def library(tmp_path: Path, write_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+def library(
+    tmp_path: Path, write_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, without_starter: None
+) -> Path:
     """A library with a whole and a damaged model, seen from another folder."""
-    monkeypatch.setattr("napari_nanoseg.io.model_library.starter_folder", lambda: tmp_path / "none")
     folder = tmp_path / "Modelle"
     write_model(folder / "gold", training_diameter=31.25)
     write_model(folder / "silver", training_pixel_size_nm=1.5)

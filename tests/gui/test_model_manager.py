@@ -21,14 +21,16 @@ from napari_nanoseg._gui.segment import Segment
 from napari_nanoseg._gui.settings import Settings
 from napari_nanoseg._gui.start_from import StartFrom
 from napari_nanoseg.io.model_library import export_model
+from napari_nanoseg.io.recent_models import recent_models, remember_model
 
 Answer = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)
-def library(tmp_path: Path, write_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+def library(
+    tmp_path: Path, write_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, without_starter: None
+) -> Path:
     """The folder of models in the preferences, with two models."""
-    monkeypatch.setattr("napari_nanoseg.io.model_library.starter_folder", lambda: tmp_path / "none")
     chosen = Settings("cpu", tmp_path / "Modelle", 0)
     for module in ("segment", "model_picker", "model_manager", "start_from"):
         monkeypatch.setattr(f"napari_nanoseg._gui.{module}.settings", lambda: chosen)
@@ -97,8 +99,9 @@ def test_the_shipped_model_is_listed_first_and_not_to_be_changed(
     dock, start = Segment(ViewerModel()), StartFrom()
     qtbot.addWidget(dock)
     qtbot.addWidget(start)
-    assert names(dock) == ["starter", "gold", "silver"]
-    assert [start.itemText(index) for index in range(1, 4)] == ["starter", "gold", "silver"]
+    assert names(dock) == ["starter (any particles)", "gold", "silver"]
+    models = [start.itemText(index) for index in range(start.count())]
+    assert models[models.index("starter") :][:3] == ["starter", "gold", "silver"]
     dock.models.choose(starter)
     assert offered(dock) == ["Show card", "Import…", "Export…"]
 
@@ -127,6 +130,21 @@ def test_a_renamed_model_stays_chosen(dock: Segment, library: Path, answer: Answ
     assert dock.models.entry is not None
     assert dock.models.entry.problem is None
     assert said(dock) == ""
+
+
+def test_a_renamed_model_is_still_the_one_used_last(dock: Segment, library: Path, answer: Answer, qtbot: QtBot) -> None:
+    for name in ("Größe", "silver", "gold"):  # the first of them is gone
+        remember_model(library / name)
+    answer(name="Größe")
+    dock.manager.rename_action.trigger()
+    assert recent_models() == [library / "Größe", library / "silver"]
+    answer(name="copper")
+    dock.models.choose(library / "silver")
+    dock.manager.rename_action.trigger()
+    assert recent_models() == [library / "Größe", library / "copper"]
+    other = Segment(ViewerModel())
+    qtbot.addWidget(other)
+    assert other.session.model == library / "Größe"
 
 
 def test_a_name_that_is_taken_is_refused_in_the_dock(dock: Segment, library: Path, answer: Answer) -> None:

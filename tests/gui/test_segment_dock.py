@@ -37,6 +37,7 @@ from napari_nanoseg.cli import app
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.events import Progress
 from napari_nanoseg.io.images import read_image, read_labels, write_image
+from napari_nanoseg.io.model_library import starter_folder
 from napari_nanoseg.io.recent_models import recent_models, remember_model
 from napari_nanoseg.io.run_record import sha256
 from napari_nanoseg.samples import Image, Sample
@@ -99,13 +100,25 @@ def offered(dock: Segment) -> list[str]:
     return [item.widget().text() for item in buttons if item is not None]
 
 
-def test_without_a_model_or_an_image_it_says_what_to_do(dock: Segment, viewer: ViewerModel, image: Image) -> None:
+@pytest.mark.usefixtures("without_starter")
+def test_without_a_model_or_an_image_it_says_what_to_do(viewer: ViewerModel, image: Image, qtbot: QtBot) -> None:
+    dock = Segment(viewer)
+    qtbot.addWidget(dock)
     assert dock._hint.text() == NO_IMAGE
     assert not dock.panel.start_button.isEnabled()
     show(viewer, image)
     assert dock._hint.text() == NO_MODEL
     assert dock.models.itemText(0) == NOTHING
     assert offered(dock) == ["Next: Train"]
+
+
+def test_a_fresh_user_can_segment_with_the_starter(dock: Segment, viewer: ViewerModel, image: Image) -> None:
+    assert dock.session.model == starter_folder()
+    assert dock.models.currentText() == "starter (any particles)"
+    show(viewer, image)
+    assert dock._hint.isHidden()
+    assert dock.panel.start_button.isEnabled()
+    assert offered(dock) == []
 
 
 def test_dock_command_and_python_give_identical_labels(
@@ -362,8 +375,8 @@ def test_the_model_used_last_is_the_first_choice(
     qtbot.addWidget(dock)
     assert dock.session.model == other
     names = [dock.models.itemText(index) for index in range(dock.models.count())]
-    assert names[:2] == ["discs (Modelle)", "discs (elsewhere)"]
-    assert dock.models.currentIndex() == 1
+    assert names[:3] == ["starter (any particles)", "discs (Modelle)", "discs (elsewhere)"]
+    assert dock.models.currentIndex() == 2
 
 
 def test_any_folder_or_file_can_be_chosen(
@@ -553,6 +566,96 @@ def test_the_size_is_looked_at_anew_with_another_image(
     viewer.layers.clear()
     looked(dock, qtbot)
     assert not dock.diameter.sentence.isVisible()
+
+
+@pytest.fixture
+def any_size(model: Path, library: Path) -> Path:
+    """The model with a card that knows no size of particles."""
+    folder = Path(shutil.copytree(model, library / "any"))
+    card = yaml.safe_load((folder / "model.yaml").read_text(encoding="utf-8")) | {"training_diameter": None}
+    (folder / "model.yaml").write_text(yaml.safe_dump(card, sort_keys=False), encoding="utf-8")
+    return folder
+
+
+def empty_means(dock: Segment) -> str:
+    return dock.form._nones["diameter"]
+
+
+def test_the_estimated_size_is_said_and_taken_over_on_one_click(
+    any_size: Path, model: Path, viewer: ViewerModel, image: Image, dock: Segment, qtbot: QtBot
+) -> None:
+    layer = uncalibrated(viewer, image, 3)
+    dock.models.choose(any_size)
+    dock.show()
+    assert empty_means(dock) == "estimated from the image"
+    assert not dock.diameter.button.isVisible()
+    run(dock, qtbot)
+    looked(dock, qtbot)
+    record = record_of(viewer.layers["a: particles"])
+    assert record is not None
+    estimated = record["figures"]["diameter_px"]
+    assert estimated == pytest.approx(60, rel=0.25)
+    assert empty_means(dock) == f"{estimated:.0f} px, estimated"
+    assert dock.diameter.sentence.text() == f"The model took the particles for {estimated:.0f} px."
+    assert dock.request().config.diameter is None
+    dock.thresholds.probability.spin.setValue(0.6)
+    settled(dock, qtbot)
+    assert (record_of(viewer.layers["a: particles"]) or {})["figures"]["diameter_px"] == estimated
+
+    dock.models.choose(model)
+    assert empty_means(dock) == "20 px, as in the training"
+    dock.models.choose(any_size)
+    other = viewer.add_image(image.data, name="b")
+    dock.image.choose(other)
+    assert empty_means(dock) == "estimated from the image"
+    assert not dock.diameter.button.isVisible()
+    dock.image.choose(layer)
+    assert empty_means(dock) == f"{estimated:.0f} px, estimated"
+    dock.diameter.button.click()
+    assert dock.request().config.diameter == round(estimated)
+    assert not dock.diameter.button.isVisible()
+    run(dock, qtbot)
+    assert (record_of(viewer.layers["a: particles"]) or {})["figures"]["diameter_px"] == round(estimated)
+    dock.form.setValue(SegmentConfig(device="cpu"))
+    layer.data = layer.data[:300]
+    assert empty_means(dock) == "estimated from the image"
+
+
+def test_outlined_particles_are_offered_before_the_estimate(
+    any_size: Path, viewer: ViewerModel, image: Image, dock: Segment, qtbot: QtBot
+) -> None:
+    layer = uncalibrated(viewer, image, 3)
+    labels = viewer.add_labels(np.zeros(layer.data.shape, np.int32), name="outlined")
+    dock.session.put("particles", labels)
+    dock.models.choose(any_size)
+    dock.show()
+    looked(dock, qtbot)
+    assert not dock.diameter.sentence.isVisible()
+    labels.data_setitem(tuple(np.mgrid[50:90, 50:90].reshape(2, -1)), 1)
+    looked(dock, qtbot)
+    begin = "The outlined particles are about 45 px large; "
+    assert dock.diameter.sentence.text() == f"{begin}left empty, the diameter is estimated."
+    run(dock, qtbot)
+    looked(dock, qtbot)
+    estimated = (record_of(viewer.layers["a: particles"]) or {})["figures"]["diameter_px"]
+    assert dock.diameter.sentence.text() == f"{begin}the model took them for {estimated:.0f} px."
+    assert dock.diameter.button.text() == "Use 45 px"
+    dock.diameter.button.click()
+    assert dock.request().config.diameter == 45
+
+
+def test_where_no_particle_of_any_size_is_seen_no_size_is_made_up(
+    any_size: Path, viewer: ViewerModel, dock: Segment, qtbot: QtBot
+) -> None:
+    viewer.add_image(np.zeros((90, 90), np.uint8), name="black")
+    dock.models.choose(any_size)
+    dock.show()
+    run(dock, qtbot)
+    looked(dock, qtbot)
+    assert "no particle of any size was seen; give the particle diameter" in texts(dock)
+    assert (record_of(viewer.layers["black: particles"]) or {})["figures"] == {"particles": 0}
+    assert empty_means(dock) == "estimated from the image"
+    assert not dock.diameter.button.isVisible()
 
 
 def test_labels_come_before_their_measurements(

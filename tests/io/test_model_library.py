@@ -34,6 +34,8 @@ from napari_nanoseg.samples import Sample
 WriteModel = Callable[..., Path]
 LINK = 0o120777 << 16
 
+pytestmark = pytest.mark.usefixtures("without_starter")
+
 
 @pytest.fixture
 def library(tmp_path: Path) -> Path:
@@ -51,11 +53,6 @@ def shipped(tmp_path: Path, write_model: WriteModel, monkeypatch: pytest.MonkeyP
     folder = write_model(tmp_path / "package" / "starter")
     monkeypatch.setattr(model_library, "starter_folder", lambda: folder)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _nothing_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_library, "starter_folder", lambda: tmp_path / "package" / "none")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -506,7 +503,7 @@ def test_a_model_is_described_in_words(library: Path, write_model: WriteModel) -
     assert "32 rays" in lines["Network"]
     assert lines["Thresholds"] == "probability 0.5, overlap 0.4"
     assert lines["Working diameter"] == "24 px"
-    assert lines["Training diameter"] == "not known"
+    assert lines["Training diameter"] == "any; estimated in every image"
     assert lines["Training pixel size"] == "1.5 nm"
     assert lines["Trained"] == record["finished"]
     assert (lines["Trained on"], lines["Started from"]) == ("particles", "starter")

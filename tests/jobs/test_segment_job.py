@@ -84,6 +84,34 @@ def test_every_kind_of_image_gets_its_labels_and_its_record(disc_model, sample, 
     assert counts == list(range(len(images) + 1))
 
 
+def test_the_diameter_of_every_image_is_in_its_record_and_in_the_figures(disc_model, sample, images, tmp_path):
+    any_size = Path(shutil.copytree(disc_model, tmp_path / "any size"))
+    card = yaml.safe_load((any_size / "model.yaml").read_text(encoding="utf-8")) | {"training_diameter": None}
+    (any_size / "model.yaml").write_text(yaml.safe_dump(card, sort_keys=False), encoding="utf-8")
+    given = images[:2]
+    (_, estimated), (_, told), (_, own) = (
+        loop(segment_job(job.model_copy(update={"config": SegmentConfig(device="cpu", diameter=diameter)})))
+        for job, diameter in (
+            (job_of(any_size, given, tmp_path / "estimated"), None),
+            (job_of(any_size, given, tmp_path / "told"), 21),
+            (job_of(disc_model, given, tmp_path / "own"), None),
+        )
+    )  # fmt: skip
+
+    def recorded(out: str) -> list[object]:
+        records = [yaml.safe_load((tmp_path / out / f"{path.stem}.run.yaml").read_text("utf-8")) for path in given]
+        return [record["figures"].get("diameter_px") for record in records]
+
+    found = recorded("estimated")
+    assert found == pytest.approx([20, 20], rel=0.25)
+    assert recorded("told") == [21, 21]
+    assert recorded("own") == [None, None]
+    for result, diameters in ((estimated, found), (told, [21, 21]), (own, [None, None])):
+        assert result.figures["diameters"] == [
+            {"image": path.stem, "diameter_px": diameter} for path, diameter in zip(given, diameters, strict=True)
+        ]
+
+
 def test_labels_keep_the_pixel_size(disc_model, images, tmp_path):
     (calibrated,) = (path for path in images if path.stem == "Größe 1 µm")
     drain(segment_job(job_of(disc_model, [calibrated], tmp_path)))
@@ -223,6 +251,6 @@ def test_a_model_is_asked_for_by_its_name_and_recorded_with_its_path(disc_model,
     record = yaml.safe_load((tmp_path / "named" / f"{name}.run.yaml").read_text(encoding="utf-8"))
     assert record["inputs"][str(discs)] == sha256(discs)
     assert record["config"]["model"] == str(discs)
-    with pytest.raises(NanosegError, match="choose one of these: .*discs"):
+    with pytest.raises(NanosegError, match="choose one of these: starter, discs"):
         drain(segment_job(job_of(Path("disks"), images[:1], tmp_path / "unknown")))
     assert not (tmp_path / "unknown").exists()

@@ -33,6 +33,7 @@ from napari_nanoseg._gui.latest import Latest
 from napari_nanoseg._gui.layers import file_stem
 from napari_nanoseg._gui.offers import Offers
 from napari_nanoseg._gui.pickers import PathPicker
+from napari_nanoseg._gui.propose_button import ProposeButton
 from napari_nanoseg._gui.recovery import recovery_of
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg.errors import NanosegError
@@ -65,6 +66,7 @@ class Annotate(Step):
         self._new = _button(
             "New annotation", "Add an empty labels layer with the pixel size of the image, and draw polygons"
         )
+        self._propose = ProposeButton(self.session, self.panel, self._make)
         self._slice = _button("Take the slice that is shown", "Add the slice of the stack as an image of its own")
         self._automatic = QCheckBox("Next label after every outline")
         self._automatic.setToolTip(
@@ -97,8 +99,8 @@ class Annotate(Step):
 
     def _lay_out(self) -> None:
         for widget in (
-            self._offers, self._picker, self._new, self._slice, self._automatic, self._keys, self._region_hint,
-            self._region, self._summary, self._findings, self._mend,
+            self._offers, self._picker, self._new, self._propose, self._slice, self._automatic, self._keys,
+            self._region_hint, self._region, self._summary, self._findings, self._mend,
         ):  # fmt: skip
             self.body.addWidget(widget)
         form = QFormLayout()
@@ -182,6 +184,7 @@ class Annotate(Step):
     def _show(self, look: _Look) -> None:
         self._summary.setText(look.summary)
         self._findings.show_findings(look.findings)
+        self._propose.refresh()
         self._mend.setVisible(any(finding.mendable for finding in look.findings))
         usable = look.particles >= ENOUGH and not any(finding.severity == "problem" for finding in look.findings)
         if usable:
@@ -209,7 +212,9 @@ class Annotate(Step):
         if name is not None:
             self.panel.start(partial(save, annotation, name, folder), f"Saving '{name}'")
 
-    def _saved(self, saved: Saved) -> None:
+    def _saved(self, saved: object) -> None:
+        if not isinstance(saved, Saved):
+            return
         labels = saved.sample.instances.to_labels()
         self._recovery.saved(saved.layer, labels.reshape(saved.layer.data.shape))
         self.session.put("dataset", saved.folder)
@@ -229,7 +234,7 @@ def _what_next(image: ImageLayer | None, particles: Labels | None, stack: bool) 
     if stack:
         return f"'{image.name}' is a stack: go to a slice with many particles and take it as an image of its own."
     if particles is None:
-        return "Make a new annotation, then outline eight or more particles that look different."
+        return "Make a new annotation and outline eight or more particles that look different, or have them proposed."
     return None
 
 

@@ -52,14 +52,37 @@ class Size:
     polarity: Literal["bright", "dark"] | None
 
 
-def empty_diameter(card: ModelCard | None, image: Image | None) -> tuple[str, float | None]:
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What a model for any size took the particles of an image for.
+
+    Parameters
+    ----------
+    layer : Image layer
+    data : array
+        That of the layer, then.
+    card : ModelCard
+        Of the model.
+    diameter : float
+        In pixels.
+    """
+
+    layer: ImageLayer
+    data: object
+    card: ModelCard
+    diameter: float
+
+
+def empty_diameter(
+    card: ModelCard | None, image: Image | None, estimate: float | None = None
+) -> tuple[str, float | None]:
     """What an empty particle diameter means for a model and an image, in words; and in pixels where it is only assumed.
 
     It is assumed where the model knows the size of its particles, but the pixel sizes do not say how large they are in
-    the image.
+    the image; and where the model has estimated it.
     """
     if card is not None and card.for_any_size:
-        return "estimated from the image", None
+        return "estimated from the image" if estimate is None else f"{estimate:.0f} px, estimated", estimate
     if card is None or card.training_diameter is None or card.working_diameter is None:
         return "not rescaled", None
     calibration = Calibration() if image is None else image.calibration
@@ -76,7 +99,7 @@ class DiameterHint(QWidget):
     """Says so when the particles look much larger or smaller than the model takes them for; a button takes it over.
 
     The diameter is that of the annotation of the same image, else guessed from the image, in a thread; only while the
-    dock is seen.
+    dock is seen. For a model for any size, it is that of the annotation, else what the model estimated.
 
     Parameters
     ----------
@@ -88,7 +111,10 @@ class DiameterHint(QWidget):
     def __init__(self, session: Session, form: ConfigForm) -> None:
         super().__init__()
         self._session, self._form = session, form
+        self._card: ModelCard | None = None
+        self._told = False
         self._assumed: float | None = None
+        self._estimate: Estimate | None = None
         self._asked: tuple[Any, ...] | None = None
         self._size: Size | None = None
         self.sentence, self.button = WordLabel(), QPushButton()
@@ -116,11 +142,26 @@ class DiameterHint(QWidget):
 
     def follow(self, card: ModelCard | None, image: Image | None) -> None:
         """Show what an empty diameter means for a model and an image, and look whether the particles have it."""
-        meaning, assumed = empty_diameter(card, image)
+        self._card, self._told = card, self._form.editor("diameter").get() is not None
+        meaning, self._assumed = empty_diameter(card, image, self._estimated())
         self._form.placeholder("diameter", meaning)
-        self._assumed = assumed if self._form.editor("diameter").get() is None else None
         self._look()
         self._show()
+
+    def remember(self, estimate: Estimate | None) -> None:
+        """Keep what a model took the particles of an image for, as long as image and model are chosen; None: forget."""
+        self._estimate = estimate
+
+    def _estimated(self) -> float | None:
+        """Diameter that the chosen model estimated in the chosen image."""
+        estimate, layer = self._estimate, self._session.image
+        if estimate is None or layer is None or estimate.layer is not layer or estimate.data is not layer.data:
+            return None
+        return estimate.diameter if estimate.card == self._card else None
+
+    @property
+    def _any_size(self) -> bool:
+        return self._card is not None and self._card.for_any_size
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Look at the particles: that is not done while the dock is hidden."""
@@ -128,10 +169,11 @@ class DiameterHint(QWidget):
         self._look()
 
     def _use(self) -> None:
-        if self._size is None:
+        offered = self._offered()
+        if offered is None:
             return
         with suppress(NanosegError):  # the form says what else is wrong
-            self._form.setValue(self._form.value().model_copy(update={"diameter": _rounded(self._size)}))
+            self._form.setValue(self._form.value().model_copy(update={"diameter": _rounded(offered[0])}))
 
     def _chosen(self, name: str) -> None:
         if name == "particles":
@@ -155,12 +197,13 @@ class DiameterHint(QWidget):
         if layer is None:
             self._forget()
             return
-        if self._assumed is None or not self.isVisible():
+        any_size = self._any_size
+        if self._told or not (any_size or self._assumed is not None) or not self.isVisible():
             return
         particles = self._session.particles
         if particles is self._session.prediction:  # that of a model is no annotation
             particles = None
-        asked = (layer, layer.data, particles)
+        asked = (layer, layer.data, particles, any_size)
         if self._asked is not None and all(one is other for one, other in zip(asked, self._asked, strict=True)):
             return
         self._forget()
@@ -169,7 +212,8 @@ class DiameterHint(QWidget):
         except NanosegError:  # the dock says so
             return
         self._asked = asked
-        self._latest.ask(partial(_looking, image, None if particles is None else _labels_on(layer, image, particles)))
+        labels = None if particles is None else _labels_on(layer, image, particles)
+        self._latest.ask(partial(_looking, image, labels, guess=not any_size))
 
     def _forget(self) -> None:
         self._asked, self._size = None, None
@@ -180,25 +224,45 @@ class DiameterHint(QWidget):
         self._size = size
         self._show()
 
-    def _show(self) -> None:
+    def _offered(self) -> tuple[Size, str] | None:
+        """The size that a click takes over, and what is said of it; None: nothing is to be said."""
         size, assumed = self._size, self._assumed
-        speak = False
-        if size is not None and assumed is not None:
-            speak = max(size.diameter / assumed, assumed / size.diameter) > LARGEST_RATIO
-            self.sentence.setText(_sentence(size, assumed))
+        if self._told:
+            return None
+        if self._any_size:
+            if size is None:
+                return (
+                    None
+                    if assumed is None
+                    else (Size(assumed, None), f"The model took the particles for {assumed:.0f} px.")
+                )
+            end = (
+                "left empty, the diameter is estimated"
+                if assumed is None
+                else f"the model took them for {assumed:.0f} px"
+            )
+            return size, f"{_looks(size)}; {end}."
+        if size is None or assumed is None:
+            return None
+        if max(size.diameter / assumed, assumed / size.diameter) <= LARGEST_RATIO:
+            return None
+        return size, f"{_looks(size)}; the model takes them for {assumed:.0f} px."
+
+    def _show(self) -> None:
+        offered = self._offered()
+        if offered is not None:
+            size, sentence = offered
+            self.sentence.setText(sentence)
             self.button.setText(f"Use {_rounded(size):.0f} px")
-        self.sentence.setVisible(speak)
-        self.button.setVisible(speak)
+        self.sentence.setVisible(offered is not None)
+        self.button.setVisible(offered is not None)
 
 
-def _sentence(size: Size, assumed: float) -> str:
+def _looks(size: Size) -> str:
+    large = f"about {_rounded(size):.0f} px large"
     if size.polarity is None:
-        begin = f"The outlined particles are about {_rounded(size):.0f} px large"
-    else:
-        begin = (
-            f"The particles look about {_rounded(size):.0f} px large and {POLARITY[size.polarity]} than the background"
-        )
-    return f"{begin}; the model takes them for {assumed:.0f} px."
+        return f"The outlined particles are {large}"
+    return f"The particles look {large} and {POLARITY[size.polarity]} than the background"
 
 
 def _rounded(size: Size) -> float:
@@ -215,16 +279,18 @@ def _labels_on(layer: ImageLayer, image: Image, particles: Labels) -> NDArray[An
     return labels if labels.shape[-2:] == image.plane_shape and apart(layer, particles) <= 0.5 else None
 
 
-def _looking(image: Image, labels: NDArray[Any] | None) -> Generator[Event, None, Size | None]:
-    """Take the size from the annotation, else guess it."""
+def _looking(image: Image, labels: NDArray[Any] | None, *, guess: bool) -> Generator[Event, None, Size | None]:
+    """Take the size from the annotation, else guess it, if wanted."""
     yield Stage("size", "Looking how large the particles are.")
     if labels is not None and (size := _annotated(labels)) is not None:
         return size
+    if not guess:
+        return None
     from napari_nanoseg.measurement.guess import guess_particles
 
     yield Stage("size", "Looking how large the particles are.")
-    guess = guess_particles(image.plane(image.planes // 2))
-    return None if guess is None else Size(guess.diameter, guess.polarity)
+    guessed = guess_particles(image.plane(image.planes // 2))
+    return None if guessed is None else Size(guessed.diameter, guessed.polarity)
 
 
 def _annotated(labels: NDArray[Any]) -> Size | None:

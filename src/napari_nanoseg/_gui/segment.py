@@ -11,7 +11,7 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout
 
-from napari_nanoseg._gui.diameter_hint import DiameterHint
+from napari_nanoseg._gui.diameter_hint import DiameterHint, Estimate
 from napari_nanoseg._gui.folder_fold import FolderFold, FolderResult
 from napari_nanoseg._gui.follow import Following
 from napari_nanoseg._gui.forms import ConfigForm
@@ -37,6 +37,7 @@ from napari_nanoseg._gui.settings import settings
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.thresholds import Thresholds
 from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.samples import Image
@@ -63,7 +64,7 @@ class Segment(Step):
         """The segmentation whose particles are shown."""
         self._shown = ParticleLayer(self)
         self._offers_training = False
-        self._source: tuple[ImageLayer, object] | None = None
+        self._source: tuple[ImageLayer, object, ModelCard | None] | None = None
         self._rethreshold = Rethresholding(self)
         self._image_events = Following(self)
         head = QFormLayout()
@@ -137,7 +138,8 @@ class Segment(Step):
         layer = self.session.image
         assert layer is not None
         if self.panel.start(partial(segment, request), f"Segmentation of {layer.name}"):
-            self._source = layer, layer.data
+            entry = self.models.entry
+            self._source = layer, layer.data, None if entry is None else entry.card
             self._rethreshold.stop()
             self.offer()
             self._refresh()
@@ -155,8 +157,11 @@ class Segment(Step):
     def _show(self, result: Segmentation) -> None:
         """Put the particles into the viewer, on the image they were found in."""
         assert self._source is not None
-        layer, data = self._source
+        layer, data, card = self._source
         self._source = None
+        if card is not None and result.request.config.diameter is None:
+            diameter = result.found.config.diameter
+            self.diameter.remember(None if diameter is None else Estimate(layer, data, card, diameter))
         place: Layer | Calibration = layer
         if layer not in self.viewer.layers:
             self.panel.warn(f"The image '{layer.name}' was removed meanwhile; its particles are shown all the same.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from napari_nanoseg.io.images import write_image
 from napari_nanoseg.io.recent_models import remember_model
 from napari_nanoseg.io.run_record import run_record
 from napari_nanoseg.io.sample_data import sample_data
-from napari_nanoseg.jobs.segment import write_result
+from napari_nanoseg.jobs.segment import figures_of, write_result
 from napari_nanoseg.measurement.particles import measuring
 from napari_nanoseg.samples import Image
 
@@ -91,7 +91,7 @@ def segment(request: Request) -> Generator[Event, None, Segmentation]:
     """Segment an image with a model, as the job does, and keep what other thresholds need."""
     started = datetime.now(UTC)
     yield Stage("load", f"Loading the model {request.model.name}.")
-    model = yield from _loaded(request.model)
+    model = yield from loaded(request.model)
     from napari_nanoseg.engines.device import choose_device, use_threads
 
     use_threads(request.threads)
@@ -101,7 +101,7 @@ def segment(request: Request) -> Generator[Event, None, Segmentation]:
     instances = yield from found.instances_steps()
     table = yield from _measured(instances, request.image.calibration)
     yield from drawable()
-    record = _record(request, len(instances), str(device), started)
+    record = _record(request, figures_of(found, len(instances)), str(device), started)
     remember_model(request.model)
     return Segmentation(request, found, instances, instances.to_labels(), table, record, reason)
 
@@ -112,7 +112,7 @@ def with_thresholds(result: Segmentation, config: SegmentConfig) -> Generator[Ev
     request = replace(result.request, config=config)
     described = dict(result.record["config"])
     described.update({"config": config.model_dump(mode="json")} if "config" in described else config.model_dump())
-    record = result.record | {"config": described, "figures": {"particles": len(instances)}}
+    record = result.record | {"config": described, "figures": figures_of(result.found, len(instances))}
     labels = instances.to_labels()
     return replace(result, request=request, instances=instances, labels=labels, table=None, record=record)
 
@@ -168,7 +168,8 @@ def save_labels(
     yield Stage("write", f"Writing {path}.")
     record = result.record
     if edited:
-        record = record | {"edited": True, "figures": {"particles": len(Instances.from_labels(labels))}}
+        figures = figures_of(result.found, len(Instances.from_labels(labels)))
+        record = record | {"edited": True, "figures": figures}
     write_result(path, labels, result.request.image.calibration, record)
     return SavedLabels(path)
 
@@ -183,7 +184,8 @@ _LAST: dict[tuple[Any, ...], Model] = {}
 """The model used last, by its path and the times of its files: loading one takes up to a second."""
 
 
-def _loaded(path: Path) -> Generator[Event, None, Model]:
+def loaded(path: Path) -> Generator[Event, None, Model]:
+    """Load a model, unless it is the one used last."""
     from napari_nanoseg.engines.preload import preload
 
     preload()
@@ -216,10 +218,9 @@ def _measured(instances: Instances, calibration: Calibration) -> Generator[Event
         return (yield from measuring(instances))
 
 
-def _record(request: Request, particles: int, device: str, started: datetime) -> dict[str, Any]:
+def _record(request: Request, figures: Mapping[str, Any], device: str, started: datetime) -> dict[str, Any]:
     """Run record of a segmentation: that of the job where the image is a file's."""
     file = file_of(request.image, request.origins)
-    figures = {"particles": particles}
     if file is not None:
         job = job_of(request, file)
         return run_record(job, [file, request.model], device=device, figures=figures, started=started)

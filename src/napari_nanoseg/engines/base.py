@@ -30,7 +30,7 @@ class Found(ABC):
     Attributes
     ----------
     config : SegmentConfig
-        That of the run, with the model's own thresholds where it had none.
+        That of the run, with the model's own thresholds and the estimated particle diameter where it had none.
     floor : float
         Lowest probability that can be asked for: less probable objects were not kept.
     """

@@ -20,6 +20,7 @@ from napari_nanoseg.io.model_cards import (
 )
 from napari_nanoseg.io.model_files import read_model_files
 from napari_nanoseg.io.places import models_folder
+from napari_nanoseg.io.recent_models import follow_renamed
 
 STARTER = "starter"
 """Name of the model that comes with the package; no other has it."""
@@ -29,6 +30,11 @@ _SIGNS = '/\\:*?"<>|'
 def starter_folder() -> Path:
     """Folder of the model that comes with the package."""
     return Path(__file__).parents[1] / STARTER
+
+
+def is_starter(path: Path) -> bool:
+    """Whether a path is that of the model that comes with the package."""
+    return path.resolve() == starter_folder().resolve()
 
 
 def list_library(folder: Path | None = None) -> list[ModelEntry]:
@@ -177,6 +183,7 @@ def rename_model(model: str | Path, name: str, folder: Path | None = None) -> Pa
         target = target.with_name(f"{name}{path.suffix}")
     with writing(target):
         path.rename(target)
+    follow_renamed(path, target)
     return target
 
 
@@ -273,7 +280,7 @@ def _owned(model: str | Path, folder: Path) -> Path:
     """The model of the library that may be changed."""
     # here a name comes first: a folder of that name where the command is typed is never meant
     path = _named(Path(model), folder) or find_model(model, folder)
-    if path.resolve() == starter_folder().resolve():
+    if is_starter(path):
         raise NanosegError(f"The model '{STARTER}' comes with NanoSeg; it cannot be renamed or removed.")
     if path.name == ".." or path.absolute().parent.resolve() != folder.resolve():
         raise NanosegError(f"{path} is not in the library {folder}; only models there can be renamed and removed.")

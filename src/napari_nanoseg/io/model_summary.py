@@ -56,10 +56,16 @@ def _card(card: ModelCard) -> dict[str, str]:
         f"{network.unet_n_filter_base} filters, {channels}",
         "Thresholds": _both(card.thresholds),
         "Working diameter": working,
-        "Training diameter": UNKNOWN if card.training_diameter is None else f"{card.training_diameter:.4g} px",
+        "Training diameter": _training_diameter(card),
         "Training pixel size": UNKNOWN if size is None else f"{size:.4g} nm",
         **_provenance(card.provenance),
     }
+
+
+def _training_diameter(card: ModelCard) -> str:
+    if card.for_any_size:
+        return "any; estimated in every image"
+    return UNKNOWN if card.training_diameter is None else f"{card.training_diameter:.4g} px"
 
 
 def _thresholds(entry: ModelEntry) -> dict[str, str]:

@@ -25,7 +25,18 @@ def recent_models() -> list[Path]:
 
 def remember_model(path: Path) -> None:
     """Put a model first in the list; where the list cannot be written, it is forgotten after this session."""
-    path = path.absolute()
-    names = [str(path), *(str(other) for other in recent_models() if other != path)]
+    _write([path.absolute(), *recent_models()])
+
+
+def follow_renamed(before: Path, after: Path) -> None:
+    """Give a model that was renamed its new name in the list, where it is one of those used last."""
+    before, after = before.absolute(), after.absolute()
+    models = recent_models()
+    if before in models:
+        _write([after if path == before else path for path in models])
+
+
+def _write(models: list[Path]) -> None:
+    names = [str(path) for path in dict.fromkeys(models)]
     with suppress(NanosegError):
         write_text(state_folder() / FILE, json.dumps(names[:MOST_RECENT], ensure_ascii=False, indent=1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -20,9 +20,16 @@ from napari_nanoseg.io.images import list_images, read_image, write_labels
 from napari_nanoseg.io.model_library import find_model
 from napari_nanoseg.io.run_record import run_record, write_run_record
 
+if TYPE_CHECKING:
+    from napari_nanoseg.engines.base import Found
+
 
 def segment_job(job: SegmentJob) -> Job:
-    """Write one label image per image under the image's name; finished images stay when it is cancelled."""
+    """Write one label image per image under the image's name; finished images stay when it is cancelled.
+
+    The figures are the number of ``images`` and ``particles``, and ``diameters``, the particle diameter of every image
+    as it was told or estimated; None where the model has its own.
+    """
     from napari_nanoseg.engines.device import choose_device
     from napari_nanoseg.engines.library import load_model
 
@@ -39,6 +46,7 @@ def segment_job(job: SegmentJob) -> Job:
     device, _ = choose_device(job.config.device)
     labels: dict[str, str] = {}
     done: dict[str, Instances] = {}
+    diameters: list[dict[str, Any]] = []
     try:
         for number, (path, target) in enumerate(zip(images, targets, strict=True)):
             yield Progress(number, len(images), "images")
@@ -46,14 +54,16 @@ def segment_job(job: SegmentJob) -> Job:
             image = read_image(path)
             if job.coco is not None and image.axes[0] in "ZT":
                 raise NanosegError(f"{path} is a stack, which a COCO file cannot hold; leave the COCO file out.")
-            instances = yield from model.segment_steps(image, job.config)
+            found = yield from model.detect_steps(image, job.config)
+            instances = yield from found.instances_steps()
             if len(instances) == 0:
                 yield Notice(f"{path.name}: no particle was found.")
-            figures = {"particles": len(instances)}
+            figures = figures_of(found, len(instances))
             record = run_record(job, [path, job.model], device=str(device), figures=figures, started=started)
             write_result(target, instances.to_labels(), image.calibration, record)
             done[path.stem] = instances
             labels[path.stem] = str(target)
+            diameters.append({"image": path.stem, "diameter_px": found.config.diameter})
     finally:
         # Also when cancelled: the images that are finished stay whole.
         if job.coco is not None and done:
@@ -61,7 +71,13 @@ def segment_job(job: SegmentJob) -> Job:
     yield Progress(len(images), len(images), "images")
     files = labels | ({} if job.coco is None else {"coco": str(job.coco)})
     particles = sum(len(instances) for instances in done.values())
-    return JobResult({"images": len(images), "particles": particles}, files)
+    return JobResult({"images": len(images), "particles": particles, "diameters": diameters}, files)
+
+
+def figures_of(found: Found, particles: int) -> dict[str, Any]:
+    """Figures of one image: the number of its particles and, where it was told or estimated, their diameter."""
+    diameter = found.config.diameter
+    return {"particles": particles} | ({} if diameter is None else {"diameter_px": diameter})
 
 
 def write_result(target: Path, labels: NDArray[Any], calibration: Calibration, record: Mapping[str, Any]) -> None:

@@ -52,6 +52,28 @@ def test_noise_and_tiny_images_have_no_particles(model):
         assert len(model.segment(Image(pixels, "YX", source="noise"), SegmentConfig(probability=0.9))) == 0
 
 
+def test_where_nothing_is_seen_no_diameter_is_made_up(model):
+    steps, said = model.detect_steps(Image(np.zeros((90, 90), np.uint8), "YX", source="black"), SegmentConfig()), []
+    while True:
+        try:
+            said.append(next(steps))
+        except StopIteration as stop:
+            found = stop.value
+            break
+    assert found.config.diameter is None
+    assert len(found.instances()) == 0
+    sentence = "black: no particle of any size was seen; give the particle diameter, or choose another model."
+    assert sentence in [event.message for event in said if isinstance(event, Notice)]
+
+
+@pytest.mark.parametrize("diameter", [None, 20])
+def test_a_single_bright_pixel_does_not_end_the_process(model, diameter):
+    """Percentiles do not see it, so it becomes endlessly bright."""
+    pixels = np.zeros((90, 90), np.uint8)
+    pixels[44, 40] = 1
+    assert model.segment(pixels, SegmentConfig(diameter=diameter)).shape == (90, 90)
+
+
 def test_the_surest_try_counts_within_its_reach():
     tries = [Try(8.0, float("nan"), 0.0), Try(16.0, 20.0, 0.3), Try(32.0, 90.0, 0.4)]
     assert surest(tries) == pytest.approx(32 * 2**0.5)

@@ -109,23 +109,27 @@ class StarDistModel(Model):
             collector.floor,
         )
 
-    def _estimated(self, image: Image, device: torch.device) -> Generator[Event, None, float]:
-        """Particle diameter of an image or of the middle plane of a stack, px."""
+    def _estimated(self, image: Image, device: torch.device) -> Generator[Event, None, float | None]:
+        """Particle diameter of an image or of the middle plane of a stack, px; None when it shows no particle."""
         plane = image.plane(image.planes // 2)
         yield Stage("size", f"{plane.source}: looking how large the particles are.")
         network, working = self._on(device), self.card.working_diameter
         assert working is not None
         if is_flat(plane):
-            return working
+            return None
         pixels = self._channels(plane)
         tries = yield from try_diameters(network, pixels, working, self._prepared, device)
         diameter = surest(tries)
         if diameter is None:
-            yield Notice(f"{plane.source}: no particle was seen at any size; give the diameter if there are some.")
-            return working
-        yield Notice(
-            f"{plane.source}: the particles are taken to be about {diameter:.0f} px large; give the diameter if not."
-        )
+            yield Notice(
+                f"{plane.source}: no particle of any size was seen; give the particle diameter, or choose another "
+                "model."
+            )
+        else:
+            yield Notice(
+                f"{plane.source}: the particles are taken to be about {diameter:.0f} px large; give the diameter if "
+                "not."
+            )
         return diameter
 
     def _on(self, device: torch.device) -> StarDistNet:
@@ -168,7 +172,8 @@ class StarDistModel(Model):
         calibration : Calibration
             Of the image.
         diameter : float or None
-            Particle diameter in the image, px; None: from the pixel sizes of image and training, else as in training.
+            Particle diameter in the image, px; None: from the pixel sizes of image and training, else as in training;
+            of a model for any size, that at which the network sees them.
         """
         card = self.card
         if card.working_diameter is None:
@@ -181,8 +186,7 @@ class StarDistModel(Model):
             return card.training_diameter / diameter
         if diameter is None:
             diameter = card.diameter_in(calibration)
-            assert diameter is not None
-        return card.working_diameter / diameter
+        return 1.0 if diameter is None else card.working_diameter / diameter
 
     def _channels(self, image: Image) -> NDArray[Any]:
         wanted = self.network.config.n_channel_in

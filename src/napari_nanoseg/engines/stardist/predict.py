@@ -20,6 +20,9 @@ from napari_nanoseg.tiling import tiles
 
 EXCLUDED_RIM = 2  # grid pixels at the border of the padded image that never are candidates (the original's b=2)
 LEAST_DISTANCE = 1e-3
+MOST_DISTANCE = 2.0**14
+"""Of an outline from its middle, px; stardist's compiled code ends the process for distances of 1e18, which a network
+gives for a single bright pixel: percentiles do not see it, so normalising makes it endlessly bright."""
 MOST_CANDIDATES = 400_000  # bounds the time of the NMS, which cannot be interrupted, to seconds
 
 
@@ -206,7 +209,7 @@ def all_candidates(
         keep &= prob >= np.partition(prob[keep], -most)[-most]
     index = np.nonzero(keep)
     points = np.stack(index, axis=1) * np.array(grid)
-    return Candidates(points, prob[index], np.maximum(dist[index], LEAST_DISTANCE), classes[index])
+    return Candidates(points, prob[index], _bounded(dist[index]), classes[index])
 
 
 def _pick(
@@ -230,4 +233,9 @@ def _pick(
         keep &= inside[:, None] if axis == 0 else inside[None, :]
     index = np.nonzero(keep)
     points = (np.stack(index, axis=1) + offsets) * grid
-    return Candidates(points, prob[index], np.maximum(dist[index], LEAST_DISTANCE), classes[index])
+    return Candidates(points, prob[index], _bounded(dist[index]), classes[index])
+
+
+def _bounded(distances: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Distances of outlines that can be drawn; NaN becomes the least."""
+    return np.fmin(np.fmax(distances, np.float32(LEAST_DISTANCE)), np.float32(MOST_DISTANCE))
