@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage.measure import regionprops
 
 from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.engines.augment import (
@@ -36,11 +37,28 @@ def test_turning_moves_image_and_labels_alike(seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_warping_moves_image_and_labels_alike_and_knows_nothing_outside(seed):
     image, labels = patch()
-    config = TrainConfig(blur=0)
+    config = TrainConfig(blur=0).filled(fine_tuning=False)
     pixels, truth = warped_patch(image, labels, (20.0, 20.0), 64, config, np.random.default_rng(seed))
     known = truth != UNKNOWN
     assert 0.2 < known.mean() < 1
     assert ((pixels > 0.5) == (truth > 0))[known].mean() > 0.97
+
+
+def test_stretching_makes_discs_ellipses_of_the_same_area():
+    rows, columns = np.mgrid[:128, :128]
+    labels = (np.hypot(rows - 64, columns - 64) < 12).astype(np.int32)
+    config = TrainConfig(blur=0, scale=(1, 1), stretch=3).filled(fine_tuning=False)
+    ratios = []
+    for seed in range(60):
+        pixels, truth = warped_patch(
+            labels.astype(np.float32), labels, (64.0, 64.0), 96, config, np.random.default_rng(seed)
+        )
+        assert ((pixels > 0.5) == (truth > 0)).mean() > 0.98
+        (disc,) = regionprops((truth > 0).astype(np.uint8))
+        assert disc.area == pytest.approx(labels.sum(), rel=0.06)
+        ratios.append(disc.axis_major_length / disc.axis_minor_length)
+    assert np.mean(np.array(ratios) < 1.05) == pytest.approx(0.5, abs=0.15), "half of the patches"
+    assert 2.3 < max(ratios) < 3.2
 
 
 def test_letters_cover_a_fraction_of_the_patches():

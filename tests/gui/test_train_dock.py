@@ -453,7 +453,7 @@ def test_a_real_training(
     assert (models / "discs" / "weights.safetensors").is_file()
     saved = read_job(models / "discs" / "job.yaml")
     assert isinstance(saved, TrainJob)
-    assert saved.config == config.model_copy(update={"learning_rate": 3e-3})
+    assert saved.config == config.model_copy(update={"learning_rate": 3e-3, "scale": (0.75, 1.35)})
     assert training.steps_done(models / "discs") == 20
     job = training.resumable(models / "discs")
     assert job is not None
@@ -467,7 +467,7 @@ def test_says_what_the_training_starts_from(annotated: Train) -> None:
         return dock.form._nones[field]
 
     assert dock.start_from.currentText() == "automatic: starter"
-    assert (shown("steps"), shown("learning_rate")) == ("500, from 'starter'", "0.0005, from 'starter'")
+    assert (shown("steps"), shown("learning_rate")) == ("300, from 'starter'", "0.0005, from 'starter'")
     wider = TrainConfig(engine=StarDistConfig(unet_n_filter_base=32))
     dock.form.setValue(wider)
     assert dock.start_from.currentText() == "automatic: a new network"

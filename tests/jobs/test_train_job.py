@@ -100,7 +100,7 @@ def test_leaves_a_model_and_its_run_record(dataset, tmp_path):
     assert all(Path(path).exists() for path in result.files.values())
     record = yaml.safe_load((job.out / "run.yaml").read_text(encoding="utf-8"))
     assert TrainJob.parse(record["config"]) == job.model_copy(
-        update={"start_from": None, "config": tiny(seed=5, learning_rate=3e-3)}
+        update={"start_from": None, "config": tiny(seed=5, learning_rate=3e-3, scale=(0.75, 1.35))}
     ), "with what was left open"
     assert record["seed"] == 5
     assert record["device"] == "cpu"
@@ -374,6 +374,15 @@ def test_a_training_starts_from_the_starter_unless_another_network_is_asked_for(
     assert start(TrainConfig(engine=TINY)) is None
     assert start(TrainConfig(working_diameter=16.0)) is None
     assert start(TrainConfig(engine=TINY), start_from=Path("starter")) == starter_folder()
+
+
+def test_what_is_left_open_depends_on_the_start_and_the_rest_is_kept():
+    config = TrainConfig(steps=7, working_diameter=None, patience=None)
+    scratch, tuning = config.filled(fine_tuning=False), config.filled(fine_tuning=True)
+    assert (scratch.steps, scratch.learning_rate, scratch.scale) == (7, 3e-3, (0.75, 1.35))
+    assert (tuning.steps, tuning.learning_rate, tuning.scale) == (7, 5e-4, (0.5, 1.8))
+    assert tuning.working_diameter is None
+    assert TrainConfig(learning_rate=0.1).filled(fine_tuning=True).learning_rate == 0.1
 
 
 def test_a_fine_tuning_fills_in_what_was_left_open_and_says_what_it_starts_from(dataset, tmp_path):

@@ -296,6 +296,7 @@ class Train(Step):
         why = "for a new network" if start is None else f"from '{start.name}'"
         self.form.placeholder("steps", f"{filled.steps}, {why}")
         self.form.placeholder("learning_rate", f"{filled.learning_rate:g}, {why}")
+        self.form.placeholder("scale", f"{filled.scale[0]:g} to {filled.scale[1]:g}, {why}")
         if start is None or config.engine == TrainConfig().engine:
             return None
         return f"The settings of the network are not used: the training keeps the network of '{start.name}'."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -188,10 +188,10 @@ class TrainConfig(Config):
         ge=0,
         le=1000,
         title="Synthetic per real patch",
-        description="Synthetic patches per real patch; none: 5, or 0 for a generated dataset",
+        description="Synthetic patches per real patch; none: 5, or 1 when it starts from a model, 0 on generated data",
     )
     steps: int | None = Field(
-        None, ge=1, le=10_000_000, description="Training steps; none: 1500, or 500 when it starts from a model",
+        None, ge=1, le=10_000_000, description="Training steps; none: 1500, or 300 when it starts from a model",
         json_schema_extra={"start": 1500},
     )  # fmt: skip
     batch_size: int = Field(4, ge=1, le=1024, description="Patches per step")
@@ -253,12 +253,10 @@ class TrainConfig(Config):
         1.0, ge=0, le=10, title="Blur", description="Most Gaussian blur of real patches",
         json_schema_extra={"unit": "px", "advanced": True},
     )  # fmt: skip
-    scale: tuple[Enlargement, Enlargement] = Field(
-        (0.75, 1.35),
-        title="Enlargement",
-        description="Range of random enlargements of real patches",
-        json_schema_extra=ADVANCED,
-    )
+    scale: tuple[Enlargement, Enlargement] | None = Field(
+        None, title="Enlargement", json_schema_extra=ADVANCED | {"start": (0.75, 1.35)},
+        description="Range of random enlargements of real patches; none: 0.75 to 1.35, or 0.5 to 1.8 from a model",
+    )  # fmt: skip
     stretch: float = Field(
         1.0, ge=1, le=10, title="Stretch", json_schema_extra=ADVANCED,
         description="Most times that half of the real patches are stretched in a random direction; 1: none",
@@ -280,23 +278,29 @@ class TrainConfig(Config):
 
     @field_validator("scale")
     @classmethod
-    def _ordered(cls, scale: tuple[float, float]) -> tuple[float, float]:
-        if scale[0] > scale[1]:
+    def _ordered(cls, scale: tuple[float, float] | None) -> tuple[float, float] | None:
+        if scale is not None and scale[0] > scale[1]:
             raise ValueError("the range must begin below its end; swap the two")
         return scale
 
     def filled(self, *, fine_tuning: bool) -> FilledTrainConfig:
         """Give what was left open the value that suits a training from scratch or one that starts from a model."""
-        steps, rate = (500, 5e-4) if fine_tuning else (1500, 3e-3)
-        values = {"steps": self.steps or steps, "learning_rate": self.learning_rate or rate}
-        return FilledTrainConfig(**dict(self) | values)
+        values = FINE_TUNING if fine_tuning else FROM_SCRATCH
+        missing = {name: value for name, value in values.items() if getattr(self, name) is None}
+        return FilledTrainConfig(**dict(self) | missing)
 
 
 class FilledTrainConfig(TrainConfig):
-    """The same with nothing left open."""
+    """The same with nothing left open that depends on whether it starts from a model."""
 
     steps: int
     learning_rate: float
+    scale: tuple[Enlargement, Enlargement]
+
+
+FROM_SCRATCH: dict[str, Any] = {"steps": 1500, "learning_rate": 3e-3, "scale": (0.75, 1.35)}
+FINE_TUNING: dict[str, Any] = {"steps": 300, "learning_rate": 5e-4, "scale": (0.5, 1.8)}
+"""With the changes of patches of a training from scratch, the starter got worse on other images of the same paper."""
 
 
 class TrainJob(Config):

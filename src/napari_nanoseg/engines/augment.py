@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.config.train import TrainConfig
+from napari_nanoseg.config.train import FilledTrainConfig, TrainConfig
 
 FloatImage = NDArray[np.float32]
 UNKNOWN = -1
@@ -103,7 +103,7 @@ def warped_patch(
     labels: NDArray[Any],
     centre: tuple[float, float],
     size: int,
-    config: TrainConfig,
+    config: FilledTrainConfig,
     rng: np.random.Generator,
 ) -> tuple[FloatImage, NDArray[Any]]:
     """A square piece of an image at any rotation and at a random scale; outside the image the truth is not known.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from napari_nanoseg.calibration import Calibration
-from napari_nanoseg.config.train import TrainConfig
+from napari_nanoseg.config.train import FilledTrainConfig, TrainConfig
 from napari_nanoseg.engines.augment import UNKNOWN, burn_in, change_intensity, mirror_border, turn, warped_patch
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.generators.cutpaste import CutPaste
@@ -113,7 +113,7 @@ class Patches(Dataset[Any]):
 
     def __init__(
         self,
-        config: TrainConfig,
+        config: FilledTrainConfig,
         real: Sequence[WorkingImage],
         generator: CutPaste | None,
         synthetic_per_real: int,

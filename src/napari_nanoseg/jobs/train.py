@@ -24,7 +24,7 @@ from napari_nanoseg.samples import Sample
 
 T = TypeVar("T")
 
-SYNTHETIC_PER_REAL = 5  # as published (UTILE-Gen)
+SYNTHETIC_PER_REAL, FINE_TUNING_SYNTHETIC_PER_REAL = 5, 1  # 5 as published (UTILE-Gen)
 
 
 def train(config: TrainConfig, dataset: str | Path, out: str | Path, start_from: str | Path | None = AUTO) -> Job:
@@ -84,7 +84,8 @@ def train_job(job: TrainJob) -> Job:
         samples, validation = split(samples, config)
     synthetic_per_real = config.synthetic_per_real
     if synthetic_per_real is None:
-        synthetic_per_real = 0 if is_generated(job.dataset) else SYNTHETIC_PER_REAL
+        usual = SYNTHETIC_PER_REAL if start is None else FINE_TUNING_SYNTHETIC_PER_REAL
+        synthetic_per_real = 0 if is_generated(job.dataset) else usual
     start_from = None
     if start is not None:
         yield Notice(f"The training starts from the model '{start.name}'.")
