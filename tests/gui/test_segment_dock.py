@@ -652,7 +652,7 @@ def test_where_no_particle_of_any_size_is_seen_no_size_is_made_up(
     dock.show()
     run(dock, qtbot)
     looked(dock, qtbot)
-    assert "no particle of any size was seen; give the particle diameter" in texts(dock)
+    assert "all pixels are the same, so there is no particle" in texts(dock)
     assert (record_of(viewer.layers["black: particles"]) or {})["figures"] == {"particles": 0}
     assert empty_means(dock) == "estimated from the image"
     assert not dock.diameter.button.isVisible()
