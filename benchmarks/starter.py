@@ -311,8 +311,8 @@ def write_page(rows: list[Row], path: Path) -> None:
     for row in rows:
         result = row.results["estimated"]
         figure = overlay_figure(row.image, row.truth, result.particles, result.evaluations[0.5])
-        figure.set_size_inches(3, 3)
-        figure.savefig(path.with_suffix(".tile.png"), dpi=100)
+        figure.set_size_inches(6, 6)  # the legend has room then
+        figure.savefig(path.with_suffix(".tile.png"), dpi=50)
         tiles.append(Picture.open(path.with_suffix(".tile.png")).convert("RGB").resize((300, 300)))
         path.with_suffix(".tile.png").unlink()
     page = Picture.new("RGB", (300 * COLUMNS, 300 * -(-len(tiles) // COLUMNS)), "white")

@@ -67,7 +67,15 @@ FIRST = TrainConfig(
     steps=4500,
 )
 SECOND = FIRST.model_copy(
-    update={"steps": 4800, "patch_size": 160, "batch_size": 6, "learning_rate": 1.5e-3, "stretch": 2.5, "seed": 21}
+    update={
+        "steps": 4800,
+        "patch_size": 160,
+        "batch_size": 6,
+        "learning_rate": 1.5e-3,
+        "stretch": 2.5,
+        "anchor": 0.0,
+        "seed": 21,
+    }
 )
 """Larger patches, in which a whole rod has room, and particles that are stretched to rods."""
 STAGES = {"first": ("plain", FIRST), "model": ("train", SECOND)}

@@ -11,6 +11,7 @@ import torch
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.train import StarDistConfig, TrainConfig
 from napari_nanoseg.engines import training
+from napari_nanoseg.engines.anchor import Anchor
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.stardist.model import StarDistModel
 from napari_nanoseg.engines.stardist.train import train_stardist
@@ -223,3 +224,31 @@ def test_what_is_not_a_model_is_refused(tmp_path):
         load_model(tmp_path / "text.txt")
     with pytest.raises(NanosegError, match="not a model"):
         load_model(tmp_path)
+
+
+def test_an_anchored_result_lies_between_start_and_training():
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    anchor = Anchor(network, 0.25)
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            tensor += 4
+    anchor.settle()
+    for name, tensor in anchor.result.state_dict().items():
+        torch.testing.assert_close(tensor, start[name] + 3 if tensor.is_floating_point() else start[name])
+
+
+def test_thresholds_are_drawn_back_to_those_of_the_start(trained, make_sample, tmp_path):
+    start = load_model(trained[0])
+    start.card = start.card.model_copy(update={"thresholds": {"prob": 0.9, "nms": 0.9}})
+    own, drawn = (
+        drain(
+            train_stardist(
+                config(steps=2, optimize_thresholds=True, anchor=share),
+                [make_sample("a", 1)], [make_sample("b", 2)], 0, tmp_path / str(share), CPU, start_from=start,
+            )
+        )[0].card.thresholds
+        for share in (0.0, 0.5)
+    )  # fmt: skip
+    assert own["prob"] < 0.85
+    assert drawn["prob"] == pytest.approx((own["prob"] + 0.9) / 2, abs=0.1)

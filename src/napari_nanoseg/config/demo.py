@@ -15,7 +15,7 @@ class DemoJob(Config):
 
     job: Literal["demo"] = "demo"
     out: Path = Field(Path("demo_output"), description="Folder of the results; an earlier demo in it is replaced")
-    steps: int = Field(800, ge=1, le=100_000, description="Training steps")
+    steps: int = Field(200, ge=1, le=100_000, description="Training steps")
     show: Literal["auto", "window", "screenshot", "none"] = Field(
         "auto", description="Show the result in napari; auto: a window where there is a display, else a screenshot"
     )

@@ -257,6 +257,10 @@ class TrainConfig(Config):
         None, title="Enlargement", json_schema_extra=ADVANCED | {"start": (0.75, 1.35)},
         description="Range of random enlargements of real patches; none: 0.75 to 1.35, or 0.5 to 1.8 from a model",
     )  # fmt: skip
+    anchor: float = Field(
+        0.5, ge=0, lt=1, title="Anchor", json_schema_extra=ADVANCED,
+        description="Share of the model that it starts from in the resulting weights and thresholds; 0: none",
+    )  # fmt: skip
     stretch: float = Field(
         1.0, ge=1, le=10, title="Stretch", json_schema_extra=ADVANCED,
         description="Most times that half of the real patches are stretched in a random direction; 1: none",

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.train import StarDistConfig, TrainConfig
+from napari_nanoseg.engines.anchor import Anchor
 from napari_nanoseg.engines.base import read_weights
 from napari_nanoseg.engines.patches import (
     Patches,
@@ -145,7 +146,7 @@ def train_stardist(
     yield Stage("prepare", f"Preparing training patches (particles of {diameter:.0f} px seen at {factor:.2g}x).")
     card = ModelCard(
         network=network_config,
-        thresholds={"prob": 0.5, "nms": 0.4},
+        thresholds={"prob": 0.5, "nms": 0.4} if start_from is None else start_from.card.thresholds,
         working_diameter=working,
         training_diameter=diameter,
         training_pixel_size_nm=calibration.nm_per_pixel if calibration.known else None,
@@ -153,7 +154,11 @@ def train_stardist(
         invert="auto",
     )
     model = StarDistModel.from_card(card) if start_from is None else StarDistModel(start_from.network, card)
-    network = model.network.to(device).to(memory_format=torch.channels_last)
+    trained = network = model.network.to(device).to(memory_format=torch.channels_last)
+    anchor = None
+    if start_from is not None and config.anchor > 0:
+        anchor = Anchor(trained, config.anchor)
+        model.network = network = anchor.result
     channels = network_config.n_channel_in
 
     def at_working_scale(images: Sequence[Sample]) -> list[tuple[Sample, float]]:
@@ -191,6 +196,8 @@ def train_stardist(
     ]
 
     def validate() -> Generator[Event, None, dict[str, float]]:
+        if anchor is not None:
+            anchor.settle()
         network.eval()
         sums: dict[str, float] = {}
         for done, batch in enumerate(batches, 1):
@@ -209,7 +216,7 @@ def train_stardist(
         return str(out / PREVIEW)
 
     task = Trainable(
-        network,
+        trained,
         items,
         partial(_losses, network_config),
         validate,
@@ -226,7 +233,7 @@ def train_stardist(
     yield Stage("finish", "Choosing the best weights and thresholds.")
     read_weights(network, out, read_card(out).weights_sha256)
     network.to(device)
-    if network_config.unet_batch_norm:
+    if network_config.unet_batch_norm and anchor is None:
         images = _images(items, config.batch_size, device)
         yield from recalibrated(network, images, BATCHES_TO_RECALIBRATE)
         losses = yield from validate()
@@ -242,6 +249,9 @@ def train_stardist(
         if accuracy <= 0:
             yield Notice("The network finds no particle in the validation images yet; train it longer.")
         else:
+            if anchor is not None:
+                for name, kept in card.thresholds.items():
+                    thresholds[name] += anchor.share * (kept - thresholds[name])
             model.card = card.model_copy(update={"thresholds": thresholds})
         chosen = model.card.thresholds
         figures |= {"validation_accuracy": max(accuracy, 0.0)} | {f"threshold_{k}": v for k, v in chosen.items()}
