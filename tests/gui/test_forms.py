@@ -140,27 +140,27 @@ def test_that_a_seed_may_have_32_bits_and_all_steps_are_one(qtbot: QtBot) -> Non
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("abc", "'Learning rate' is 'abc': it must be a number."),
-        ("", "'Learning rate' is '': it must be a number."),
-        ("2", "'Learning rate' is 2.0: it must be at most 1.0."),
-        ("0,5", "'Learning rate' is '0,5': it must be a number."),
-        ("nan", "'Learning rate' is nan: it must be a finite number."),
+        ("abc", "'Noise' is 'abc': it must be a number."),
+        ("", "'Noise' is '': it must be a number."),
+        ("2", "'Noise' is 2.0: it must be at most 1.0."),
+        ("0,5", "'Noise' is '0,5': it must be a number."),
+        ("nan", "'Noise' is nan: it must be a finite number."),
     ],
 )
 def test_that_what_is_no_number_is_marked_and_refused(qtbot: QtBot, text: str, said: str) -> None:
     form = ConfigForm(TrainConfig)
     qtbot.addWidget(form)
     with qtbot.waitSignal(form.valueChanged):
-        _line(form, "learning_rate").setText(text)
+        _line(form, "noise").setText(text)
     assert form.problem() == said
-    assert form.editor("learning_rate").styleSheet()
+    assert form.editor("noise").styleSheet()
     with pytest.raises(NanosegError) as refused:
         form.value()
     assert str(refused.value) == said
-    _line(form, "learning_rate").setText("0.5")
+    _line(form, "noise").setText("0.5")
     assert form.problem() is None
-    assert not form.editor("learning_rate").styleSheet()
-    assert form.value() == TrainConfig(learning_rate=0.5)
+    assert not form.editor("noise").styleSheet()
+    assert form.value() == TrainConfig(noise=0.5)
 
 
 def test_that_a_rule_about_several_fields_is_told_in_labels_and_marks_them(qtbot: QtBot) -> None:
