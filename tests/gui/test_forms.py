@@ -150,6 +150,7 @@ def test_that_a_seed_may_have_32_bits_and_all_steps_are_one(qtbot: QtBot) -> Non
 def test_that_what_is_no_number_is_marked_and_refused(qtbot: QtBot, text: str, said: str) -> None:
     form = ConfigForm(TrainConfig)
     qtbot.addWidget(form)
+    form.unfold()
     with qtbot.waitSignal(form.valueChanged):
         _line(form, "noise").setText(text)
     assert form.problem() == said

@@ -10,7 +10,7 @@ from napari.layers import Image, Labels, Layer, Shapes
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit, QWidget
+from qtpy.QtWidgets import QApplication, QCheckBox, QFileDialog, QLineEdit, QWidget
 from robot import Robot
 from skimage.measure import approximate_polygon, find_contours
 
@@ -126,6 +126,9 @@ class Tour:
         QTest.keyClick(page.source, Qt.Key.Key_Home)  # from the dataset just written back to the layers
         robot.settle()
         robot.type_into(page.name, name)
+        own = robot.find(page.form.editor("steps"), QCheckBox)  # in place of what suits the start
+        robot.reveal(own)
+        QTest.keyClick(own, Qt.Key.Key_Space)
         robot.type_into(editor(page.form, "steps"), str(steps))
         robot.click(page, "Train")
         epochs: list[Epoch] = []
