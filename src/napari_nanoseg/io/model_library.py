@@ -62,7 +62,7 @@ def find_model(name_or_path: str | Path, folder: Path | None = None) -> Path:
     Parameters
     ----------
     name_or_path : str or Path
-        What lies at this path wins over a model of this name in the library.
+        A model at this path wins over one of this name in the library.
     folder : Path, optional
         The library; by default the user's.
 
@@ -76,12 +76,10 @@ def find_model(name_or_path: str | Path, folder: Path | None = None) -> Path:
         When there is neither; it lists the names that there are.
     """
     path = Path(name_or_path)
-    if path.exists():
-        return path
-    found = _named(path, _library(folder))
-    if found is None:
+    found = path if is_model(path) else _named(path, _library(folder))
+    if found is None and not path.exists():
         raise NanosegError(_nothing(path, folder))
-    return found
+    return found or path
 
 
 def check_model(path: Path) -> None:
