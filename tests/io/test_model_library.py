@@ -527,9 +527,7 @@ def test_records_of_other_programs_are_no_reason_to_fail(record: dict, library: 
 def test_a_folder_that_is_no_model_does_not_hide_a_name(library, write_model, tmp_path, monkeypatch):
     named = write_model(library / "gold")
     monkeypatch.chdir(tmp_path)
-    for name in ("gold", "starter"):
-        (tmp_path / name).mkdir(exist_ok=True)
+    (tmp_path / "gold").mkdir()
     assert find_model("gold", library) == named
-    assert find_model("starter") == starter_folder()
     (tmp_path / "silver").mkdir()
     assert find_model("silver") == Path("silver"), "to be told what it lacks"
