@@ -2,7 +2,8 @@
 
 Run ``python benchmarks/starter_false_positives.py [--model MODEL] [--quick] [--json]``. Ten images: five procedural
 textures, none made as those of the training were, and five real ones of cracks in solar cells; and noise in three
-sizes. Beside it, on the same images, Otsu's threshold with a watershed at the same diameter. Prints a Markdown table.
+sizes. Beside it, on the same images, Otsu's threshold with a watershed at the same diameter, of the side of the
+threshold that gives fewer particles. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ def main() -> None:
     for name in list(images)[:: 4 if options.quick else 1]:
         found = drain(model.detect_steps(Image(images[name], source=name), SegmentConfig()))
         diameter = found.config.diameter
-        assert diameter is not None
-        counts[name] = {"network": len(found.instances()), "otsu": len(otsu_watershed(images[name], diameter))}
-        print(f"| {name} | {counts[name]['network']} | {diameter:.0f} | {counts[name]['otsu']} |", flush=True)
+        seen = diameter or model.card.working_diameter or 1.0
+        otsu = min(len(otsu_watershed(images[name], seen, bright=bright)) for bright in (True, False))
+        counts[name] = {"network": len(found.instances()), "otsu": otsu}
+        taken = "none seen" if diameter is None else f"{diameter:.0f}"
+        print(f"| {name} | {counts[name]['network']} | {taken} | {otsu} |", flush=True)
     if options.json:
         print(json.dumps(counts))
 

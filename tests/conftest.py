@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,3 +108,18 @@ def write_model() -> Callable[..., Path]:
 def make_sample() -> Callable[..., Sample]:
     """Maker of annotated images: name, seed, shape and radius."""
     return disc_sample
+
+
+@pytest.fixture(scope="session")
+def events_of() -> Callable[[Generator[Any, None, Any]], tuple[list[Any], Any]]:
+    """Run a job or steps to their end: what they yield, and their result."""
+
+    def run(steps: Generator[Any, None, Any]) -> tuple[list[Any], Any]:
+        events = []
+        while True:
+            try:
+                events.append(next(steps))
+            except StopIteration as stop:
+                return events, stop.value
+
+    return run

@@ -151,7 +151,7 @@ def ship(model: Path) -> None:
     card, target = read_card(model), starter_folder()
     record = card.provenance
     images = {part: len(names) for part, names in json.loads((model.parent / "split.json").read_text()).items()}
-    kept = {name: record[name] for name in ("versions", "seed", "device", "started", "finished", "figures")}
+    kept = {name: record[name] for name in ("versions", "seed", "device", "finished", "figures")}
     data = f"{images['train']} micrographs of EMPS, stopped by {images['stop']} of other papers"
     kept |= {"config": {"dataset": data, "by": "tools/train_starter.py"}, "inputs": list(record["inputs"].values())}
     target.mkdir(exist_ok=True)

@@ -173,6 +173,19 @@ def test_resuming_with_other_settings_names_them(make_sample, tmp_path):
         drain(train_stardist(config(learning_rate=0.1), samples, [], 0, tmp_path / "m", CPU, resume=True))
 
 
+def test_a_training_that_an_earlier_version_began_goes_on(make_sample, tmp_path):
+    samples, out = [make_sample("a", 1)], tmp_path / "m"
+    drain(train_stardist(config(steps=2), samples, [], 0, out, CPU))
+    content = torch.load(out / CHECKPOINT, weights_only=True)
+    for name in ("stretch", "anchor"):
+        del content["config"][name]
+    torch.save(content, out / CHECKPOINT)
+    _, figures = drain(train_stardist(config(steps=4), samples, [], 0, out, CPU, resume=True))
+    assert figures["steps"] == 4
+    with pytest.raises(NanosegError, match="another value of stretch"):
+        drain(train_stardist(config(steps=6, stretch=2.0), samples, [], 0, out, CPU, resume=True))
+
+
 def test_a_damaged_checkpoint_is_refused(make_sample, tmp_path):
     samples = [make_sample("a", 1)]
     drain(train_stardist(config(), samples, [], 0, tmp_path / "m", CPU))

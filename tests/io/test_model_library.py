@@ -386,7 +386,9 @@ def test_an_import_that_fails_leaves_nothing(gold: Path, tmp_path: Path, monkeyp
 
 
 # --- names that cannot be given --------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", ["a/b", "", " ", ".", "..", ".hidden", "a\\b", "a:b", "a\0b", "a\nb", "a ", "x" * 300])
+@pytest.mark.parametrize(
+    "name", ["a/b", "", " ", ".", "..", ".hidden", "a\\b", "a:b", "a\0b", "a\nb", "a ", "x" * 300, "auto", "None"]
+)
 def test_a_bad_name_is_refused(gold: Path, library: Path, name: str) -> None:
     before = contents(library)
     with pytest.raises(NanosegError, match="name"):

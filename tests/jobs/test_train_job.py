@@ -19,7 +19,7 @@ import yaml
 
 from napari_nanoseg.config.generate import CutPasteConfig, GenerateJob
 from napari_nanoseg.config.jobs import read_job
-from napari_nanoseg.config.train import StarDistConfig, TrainConfig, TrainJob
+from napari_nanoseg.config.train import SYNTHETIC_PER_REAL, StarDistConfig, TrainConfig, TrainJob
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.training import CHECKPOINT
 from napari_nanoseg.errors import NanosegError
@@ -27,7 +27,6 @@ from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress
 from napari_nanoseg.io.datasets import open_dataset, write_sample
 from napari_nanoseg.io.model_library import starter_folder
 from napari_nanoseg.io.run_record import sha256
-from napari_nanoseg.jobs import train as train_module
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.jobs.failures import JobCrashError
 from napari_nanoseg.jobs.generate import generate_job
@@ -164,13 +163,13 @@ def test_only_generated_images_get_no_synthetic_ones_on_top(dataset, monkeypatch
     for folder, wish in [(made, None), (made, 3), (dataset, None), (dataset, 0)]:
         with pytest.raises(NanosegError, match="Enough"):
             drain(train_job(TrainJob(config=tiny(synthetic_per_real=wish), dataset=folder, out=tmp_path / "m")))
-    assert asked == [0, 3, train_module.SYNTHETIC_PER_REAL, 0]
+    assert asked == [0, 3, SYNTHETIC_PER_REAL, 0]
     # A run record of another job, or any other run.yaml, does not make real images synthetic.
     for text in ("config: {job: segment}\n", "config: [1, 2]\n", "nothing: [\n"):
         (real / "run.yaml").write_text(text)
         with pytest.raises(NanosegError, match="Enough"):
             drain(train_job(TrainJob(config=tiny(synthetic_per_real=None), dataset=real, out=tmp_path / "m")))
-        assert asked.pop() == train_module.SYNTHETIC_PER_REAL, text
+        assert asked.pop() == SYNTHETIC_PER_REAL, text
 
 
 def test_a_folder_that_holds_a_model_is_refused_and_kept(dataset, tmp_path):
@@ -387,13 +386,7 @@ def test_what_is_left_open_depends_on_the_start_and_the_rest_is_kept():
 
 def test_a_fine_tuning_fills_in_what_was_left_open_and_says_what_it_starts_from(dataset, tmp_path):
     config = TrainConfig(steps=1, batch_size=1, synthetic_per_real=0, workers=0, device="cpu")
-    events = []
-    job = train_job(TrainJob(config=config, dataset=dataset, out=tmp_path / "m"))
-    while True:
-        try:
-            events.append(next(job))
-        except StopIteration:
-            break
+    events, _ = loop(train_job(TrainJob(config=config, dataset=dataset, out=tmp_path / "m")))
     assert any("starts from the model 'starter'" in event.message for event in events if isinstance(event, Notice))
     written = read_job(tmp_path / "m" / "job.yaml")
     assert isinstance(written, TrainJob)

@@ -226,24 +226,16 @@ class DiameterHint(QWidget):
 
     def _offered(self) -> tuple[Size, str] | None:
         """The size that a click takes over, and what is said of it; None: nothing is to be said."""
-        size, assumed = self._size, self._assumed
-        if self._told:
+        size, assumed, any_size = self._size, self._assumed, self._any_size
+        if self._told or (size is None and assumed is None):
             return None
-        if self._any_size:
-            if size is None:
-                return (
-                    None
-                    if assumed is None
-                    else (Size(assumed, None), f"The model took the particles for {assumed:.0f} px.")
-                )
-            end = (
-                "left empty, the diameter is estimated"
-                if assumed is None
-                else f"the model took them for {assumed:.0f} px"
-            )
-            return size, f"{_looks(size)}; {end}."
-        if size is None or assumed is None:
-            return None
+        if size is None:
+            assert assumed is not None
+            return (Size(assumed, None), f"The model took the particles for {assumed:.0f} px.") if any_size else None
+        if assumed is None:
+            return (size, f"{_looks(size)}; left empty, the diameter is estimated.") if any_size else None
+        if any_size:
+            return size, f"{_looks(size)}; the model took them for {assumed:.0f} px."
         if max(size.diameter / assumed, assumed / size.diameter) <= LARGEST_RATIO:
             return None
         return size, f"{_looks(size)}; the model takes them for {assumed:.0f} px."

@@ -175,6 +175,21 @@ class SyntheticPatchConfig(CutPasteConfig):
     )  # fmt: skip
 
 
+FROM_SCRATCH: dict[str, Any] = {"steps": 1500, "learning_rate": 3e-3, "scale": (0.75, 1.35)}
+FINE_TUNING: dict[str, Any] = {"steps": 300, "learning_rate": 5e-4, "scale": (0.5, 1.8)}
+"""With the changes of patches of a training from scratch, the starter got worse on other images of the same paper."""
+SYNTHETIC_PER_REAL, FINE_TUNING_SYNTHETIC_PER_REAL = 5, 1  # 5 as published (UTILE-Gen)
+
+
+def _open(what: str, name: str) -> str:
+    """Description of a field whose value depends on whether the training starts from a model."""
+    scratch, tuning = (
+        " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        for value in (FROM_SCRATCH[name], FINE_TUNING[name])
+    )
+    return f"{what}; none: {scratch}, or {tuning} when it starts from a model"
+
+
 class TrainConfig(Config):
     """How a network is trained, apart from where its data lie."""
 
@@ -188,11 +203,12 @@ class TrainConfig(Config):
         ge=0,
         le=1000,
         title="Synthetic per real patch",
-        description="Synthetic patches per real patch; none: 5, or 1 when it starts from a model, 0 on generated data",
+        description=f"Synthetic patches per real patch; none: {SYNTHETIC_PER_REAL}, or "
+        f"{FINE_TUNING_SYNTHETIC_PER_REAL} when it starts from a model, 0 on generated data",
     )
     steps: int | None = Field(
-        None, ge=1, le=10_000_000, description="Training steps; none: 1500, or 300 when it starts from a model",
-        json_schema_extra={"start": 1500},
+        None, ge=1, le=10_000_000, description=_open("Training steps", "steps"),
+        json_schema_extra={"start": FROM_SCRATCH["steps"]},
     )  # fmt: skip
     batch_size: int = Field(4, ge=1, le=1024, description="Patches per step")
     patch_size: int = Field(
@@ -208,8 +224,8 @@ class TrainConfig(Config):
         json_schema_extra={"unit": "px", "advanced": True},
     )  # fmt: skip
     learning_rate: float | None = Field(
-        None, gt=0, le=1, description="Learning rate of Adam; none: 0.003, or 0.0005 when it starts from a model",
-        json_schema_extra={"start": 3e-3},
+        None, gt=0, le=1, description=_open("Learning rate of Adam", "learning_rate"),
+        json_schema_extra={"start": FROM_SCRATCH["learning_rate"]},
     )  # fmt: skip
     schedule: Literal["cosine", "plateau", "constant"] = Field(
         "cosine", description="How the learning rate falls", json_schema_extra=ADVANCED
@@ -254,8 +270,8 @@ class TrainConfig(Config):
         json_schema_extra={"unit": "px", "advanced": True},
     )  # fmt: skip
     scale: tuple[Enlargement, Enlargement] | None = Field(
-        None, title="Enlargement", json_schema_extra=ADVANCED | {"start": (0.75, 1.35)},
-        description="Range of random enlargements of real patches; none: 0.75 to 1.35, or 0.5 to 1.8 from a model",
+        None, title="Enlargement", json_schema_extra=ADVANCED | {"start": FROM_SCRATCH["scale"]},
+        description=_open("Range of random enlargements of real patches", "scale"),
     )  # fmt: skip
     anchor: float = Field(
         0.5, ge=0, lt=1, title="Anchor", json_schema_extra=ADVANCED,
@@ -300,11 +316,6 @@ class FilledTrainConfig(TrainConfig):
     steps: int
     learning_rate: float
     scale: tuple[Enlargement, Enlargement]
-
-
-FROM_SCRATCH: dict[str, Any] = {"steps": 1500, "learning_rate": 3e-3, "scale": (0.75, 1.35)}
-FINE_TUNING: dict[str, Any] = {"steps": 300, "learning_rate": 5e-4, "scale": (0.5, 1.8)}
-"""With the changes of patches of a training from scratch, the starter got worse on other images of the same paper."""
 
 
 class TrainJob(Config):

@@ -288,7 +288,8 @@ def _load(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, co
     path = folder / CHECKPOINT
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        state, before = State(**content["state"]), content["config"]
+        # A training that an earlier version began has not all fields: it did what their defaults mean.
+        state, before = State(**content["state"]), _same_training(TrainConfig()) | content["config"]
         now = _same_training(config)
         changed = sorted(name for name in now if now[name] != before.get(name))
         if changed:

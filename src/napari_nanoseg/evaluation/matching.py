@@ -219,11 +219,6 @@ def pool(evaluations: Iterable[Evaluation]) -> Evaluation:
     )
 
 
-def overlaps(truth: Instances, prediction: Instances, least: float) -> coo_array:
-    """Sparse matrix (true, predicted) of the intersections over union that are at least `least`, above 0."""
-    return _ious(_pixels(truth), _pixels(prediction), least)
-
-
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 

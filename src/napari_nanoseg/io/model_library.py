@@ -24,6 +24,8 @@ from napari_nanoseg.io.recent_models import follow_renamed
 
 STARTER = "starter"
 """Name of the model that comes with the package; no other has it."""
+WORDS = ("auto", "none")
+"""What ``train --from`` takes in place of a name."""
 _SIGNS = '/\\:*?"<>|'
 
 
@@ -242,6 +244,8 @@ def check_name(name: str) -> None:
         )
     if name.lower() == STARTER:
         raise NanosegError(f"The name '{name}' is kept for the model that comes with NanoSeg; choose another.")
+    if name.lower() in WORDS:
+        raise NanosegError(f"The name '{name}' has a meaning of its own where a training starts; choose another.")
 
 
 def _library(folder: Path | None) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_nanoseg.config.jobs import read_job, read_yaml
 from napari_nanoseg.config.paths import AUTO, absolute
-from napari_nanoseg.config.train import TrainConfig, TrainJob
+from napari_nanoseg.config.train import FINE_TUNING_SYNTHETIC_PER_REAL, SYNTHETIC_PER_REAL, TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import need_writable, write_text
@@ -23,8 +23,6 @@ from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.samples import Sample
 
 T = TypeVar("T")
-
-SYNTHETIC_PER_REAL, FINE_TUNING_SYNTHETIC_PER_REAL = 5, 1  # 5 as published (UTILE-Gen)
 
 
 def train(config: TrainConfig, dataset: str | Path, out: str | Path, start_from: str | Path | None = AUTO) -> Job:

@@ -23,16 +23,9 @@ def model(disc_model) -> StarDistModel:
 
 
 @pytest.mark.parametrize("radius", [7, 14, 36])
-def test_the_diameter_is_estimated_and_the_particles_are_found(model, make_sample, radius):
+def test_the_diameter_is_estimated_and_the_particles_are_found(model, make_sample, radius, events_of):
     sample = make_sample("sizes", 3, shape=(16 * radius, 18 * radius), radius=radius)
-    steps = model.detect_steps(sample.image, SegmentConfig())
-    events = []
-    while True:
-        try:
-            events.append(next(steps))
-        except StopIteration as stop:
-            found = stop.value
-            break
+    events, found = events_of(model.detect_steps(sample.image, SegmentConfig()))
     assert found.config.diameter == pytest.approx(2 * radius, rel=0.25)
     (said,) = (event.message for event in events if isinstance(event, Notice) and "large" in event.message)
     assert f"about {found.config.diameter:.0f} px" in said
@@ -63,15 +56,9 @@ def test_noise_and_tiny_images_have_no_particles(model):
         ),
     ],
 )
-def test_where_nothing_is_seen_no_diameter_is_made_up(model, name, pixels, sentence, monkeypatch):
+def test_where_nothing_is_seen_no_diameter_is_made_up(model, name, pixels, sentence, monkeypatch, events_of):
     monkeypatch.setattr("napari_nanoseg.engines.stardist.model.surest", lambda _: None)
-    steps, said = model.detect_steps(Image(pixels, "YX", source=name), SegmentConfig()), []
-    while True:
-        try:
-            said.append(next(steps))
-        except StopIteration as stop:
-            found = stop.value
-            break
+    said, found = events_of(model.detect_steps(Image(pixels, "YX", source=name), SegmentConfig()))
     assert found.config.diameter is None
     assert f"{name}: {sentence}" in [event.message for event in said if isinstance(event, Notice)]
 

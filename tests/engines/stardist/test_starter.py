@@ -48,15 +48,6 @@ def noise(shape, seed=0):
     return np.random.default_rng(seed).normal(100, 10, shape).astype(np.float32)
 
 
-def events_of(steps):
-    events = []
-    while True:
-        try:
-            events.append(next(steps))
-        except StopIteration as stop:
-            return events, stop.value
-
-
 @pytest.mark.parametrize("diameter", [None, 24.0])
 def test_discs_are_found_told_and_untold(starter, discs, diameter):
     pixels, truth = discs
@@ -94,7 +85,7 @@ def test_sizes_that_differ_by_a_factor_4_are_found_in_one_image(starter, least, 
 
 
 @pytest.mark.parametrize("value", [0, 77])
-def test_an_image_of_one_value_has_no_particle_and_it_is_said(starter, value):
+def test_an_image_of_one_value_has_no_particle_and_it_is_said(starter, value, events_of):
     events, found = events_of(
         starter.segment_steps(Image(np.full((80, 90), value, np.uint8), source="flat"), SegmentConfig())
     )

@@ -154,11 +154,9 @@ def train_stardist(
         invert="auto",
     )
     model = StarDistModel.from_card(card) if start_from is None else StarDistModel(start_from.network, card)
-    trained = network = model.network.to(device).to(memory_format=torch.channels_last)
-    anchor = None
-    if start_from is not None and config.anchor > 0:
-        anchor = Anchor(trained, config.anchor)
-        model.network = network = anchor.result
+    share = 0.0 if start_from is None else config.anchor
+    anchor = Anchor(model.network.to(device).to(memory_format=torch.channels_last), share)
+    model.network = network = anchor.result
     channels = network_config.n_channel_in
 
     def at_working_scale(images: Sequence[Sample]) -> list[tuple[Sample, float]]:
@@ -196,8 +194,7 @@ def train_stardist(
     ]
 
     def validate() -> Generator[Event, None, dict[str, float]]:
-        if anchor is not None:
-            anchor.settle()
+        anchor.settle()
         network.eval()
         sums: dict[str, float] = {}
         for done, batch in enumerate(batches, 1):
@@ -216,7 +213,7 @@ def train_stardist(
         return str(out / PREVIEW)
 
     task = Trainable(
-        trained,
+        anchor.trained,
         items,
         partial(_losses, network_config),
         validate,
@@ -233,7 +230,7 @@ def train_stardist(
     yield Stage("finish", "Choosing the best weights and thresholds.")
     read_weights(network, out, read_card(out).weights_sha256)
     network.to(device)
-    if network_config.unet_batch_norm and anchor is None:
+    if network_config.unet_batch_norm and not share:
         images = _images(items, config.batch_size, device)
         yield from recalibrated(network, images, BATCHES_TO_RECALIBRATE)
         losses = yield from validate()
@@ -249,10 +246,8 @@ def train_stardist(
         if accuracy <= 0:
             yield Notice("The network finds no particle in the validation images yet; train it longer.")
         else:
-            if anchor is not None:
-                for name, kept in card.thresholds.items():
-                    thresholds[name] += anchor.share * (kept - thresholds[name])
-            model.card = card.model_copy(update={"thresholds": thresholds})
+            settled = {name: anchor.between(thresholds[name], kept) for name, kept in card.thresholds.items()}
+            model.card = card.model_copy(update={"thresholds": settled})
         chosen = model.card.thresholds
         figures |= {"validation_accuracy": max(accuracy, 0.0)} | {f"threshold_{k}": v for k, v in chosen.items()}
     network.eval()
