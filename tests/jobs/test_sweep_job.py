@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 import yaml
 
 from napari_nanoseg.config.sweep import SweepJob
@@ -26,6 +27,7 @@ from napari_nanoseg.io.model_library import starter_folder
 from napari_nanoseg.io.run_record import sha256
 from napari_nanoseg.io.tables import read_table
 from napari_nanoseg.jobs import sweep
+from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.jobs.failures import JobCrashError
 from napari_nanoseg.jobs.run import run
 from napari_nanoseg.jobs.sweep import _evaluated, _settled, sweep_job
@@ -294,3 +296,17 @@ def test_killed_it_goes_on_where_it_was_and_leaves_no_process(dataset, tmp_path)
     going_on = sweep_job(job.model_copy(update={"resume": True}))
     assert any("Going on after step" in event.message for event in going_on if isinstance(event, Notice))
     going_on.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+def test_cancelled_in_its_process_it_keeps_the_step_and_ends_all_processes(dataset, tmp_path):
+    config = {"steps": 100_000, "steps_per_epoch": 100_000}
+    job = job_of(dataset, tmp_path / "sweep", {"seed": [1, 2]}, config=config)
+    steps = run_in_child(job)
+    last = next(event for event in steps if isinstance(event, Progress) and event.unit == "steps" and event.done > 4)
+    family = psutil.Process().children(recursive=True)
+    assert len(family) >= 2, "the sweep and its training"
+    steps.close()
+    assert psutil.wait_procs([one for one in family if one.is_running()], timeout=15)[1] == []
+    checkpoint = torch.load(job.out / "seed=1" / "checkpoint.pt", weights_only=True)
+    assert checkpoint["state"]["step"] >= last.done

@@ -116,6 +116,7 @@ class Train(Step):
         self._forms = head, self.annotation.layout(), model
         self.body.addWidget(self.form)
         self.body.addWidget(self.sweep)
+        self.body.addStretch(1)
 
     @property
     def on_layers(self) -> bool:

@@ -32,8 +32,8 @@ class Variations(Editor):
         self._names = list(fields_to_vary(self._config))
         self._rows: list[_Row] = []
         self._grid = QGridLayout()
-        self._grid.setColumnStretch(0, 1)
-        self._grid.setColumnStretch(1, 1)
+        self._grid.setColumnStretch(0, 3)
+        self._grid.setColumnStretch(1, 2)
         self._grid.setHorizontalSpacing(3)
         self.add_button = QPushButton("Add a field")
         self.add_button.clicked.connect(lambda: self._add_next())
@@ -103,7 +103,7 @@ class Variations(Editor):
         if fields is None:
             return
         row.values.setPlaceholderText(f"{text_of(value_at(self._config, name))}, …")
-        row.field.setToolTip(f"{fields[-1].description}")
+        row.field.setToolTip(f"{way_label(name, fields)}: {fields[-1].description}")
         row.values.setToolTip("Values with commas between them; the two of a range with a blank")
 
     def _show(self, value: Any) -> None:
