@@ -54,8 +54,8 @@ class MaskRCNNConfig(Config):
 
     Everything that Detectron2's ``config.yaml`` says of it and that is used here, so that models travel in both
     directions. Where a CPU and dense micrographs ask for it, the defaults differ from Detectron2's: two samples per bin
-    of ROIAlign in place of as many as pixels (which take 1.3 of 1.5 s on a CPU), 1000 objects per image or tile in place
-    of 100, no resizing to a fixed side (images are brought to the particle diameter of the training).
+    of ROIAlign in place of as many as pixels (which take 1.3 of 1.5 s on a CPU), 1000 objects per image or tile in
+    place of 100, no resizing to a fixed side (images are brought to the particle diameter of the training).
     """
 
     engine: Literal["maskrcnn"] = "maskrcnn"
@@ -145,7 +145,7 @@ class MaskRCNNConfig(Config):
     )
     anchor_sizes: tuple[Positive, ...] = Field(
         (32.0, 64.0, 128.0, 256.0, 512.0), title="Anchor sizes",
-        description=f"Sides of the anchor boxes, px, as many for each of the {LEVELS} levels of the pyramid, finest first",
+        description=f"Sides of the anchor boxes, px: as many for each of the {LEVELS} levels, finest first",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
     anchor_ratios: tuple[Positive, ...] = Field(
@@ -247,8 +247,9 @@ class MaskRCNNConfig(Config):
         """Detectron2's Base-RCNN-FPN where it differs from the defaults here."""
         return cls(
             backbone="custom", **BACKBONES["resnet50"]._asdict(), stride_in_1x1=True, freeze_at=2, n_classes=80,
-            box_sampling_ratio=0, mask_sampling_ratio=0, channel_format="BGR", pixel_mean=(103.530, 116.280, 123.675), pixel_std=(1.0, 1.0, 1.0), min_size_test=800,
-            rpn_pre_nms_topk_test=1000, rpn_post_nms_topk_test=1000, detections_per_image=100,
+            box_sampling_ratio=0, mask_sampling_ratio=0, channel_format="BGR", pixel_mean=(103.530, 116.280, 123.675),
+            pixel_std=(1.0, 1.0, 1.0), min_size_test=800, rpn_pre_nms_topk_test=1000, rpn_post_nms_topk_test=1000,
+            detections_per_image=100,
         )  # fmt: skip
 
     @property

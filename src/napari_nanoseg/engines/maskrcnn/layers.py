@@ -55,6 +55,7 @@ class Convolution(nn.Conv2d):
         self._relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps (N, outputs, h, w) of maps (N, inputs, H, W)."""
         x = super().forward(x)
         if self.norm is not None:
             x = self.norm(x)

@@ -1,8 +1,8 @@
 """The Mask R-CNN: Detectron2's GeneralizedRCNN with a ResNet-FPN, stage by stage, on torchvision's operations.
 
-The names in its state dict are Detectron2's, so that weights travel without a table of names. Detectron2 itself cannot be
-installed without a compiler; from its conventions torchvision's own Mask R-CNN differs in rounded anchors, unaligned
-pooling and pasted masks, which together cost a mean mask IoU of 0.88 and a fifth more detections.
+The names in its state dict are Detectron2's, so that weights travel without a table of names. torchvision's own Mask
+R-CNN differs in rounded anchors, unaligned pooling and pasted masks: with Detectron2's weights in it, 68 instead of 56
+objects were found, and their masks had a mean IoU of 0.88.
 """
 
 from __future__ import annotations
