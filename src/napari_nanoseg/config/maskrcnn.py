@@ -211,15 +211,15 @@ class MaskRCNNConfig(Config):
     rpn_post_nms_topk_train: int = Field(1000, **_COUNT, description="Proposals per image, in training")
     rpn_post_nms_topk_test: int = Field(2000, **_COUNT, description="Proposals per image or tile")
     rpn_nms_threshold: float = Field(0.7, **_SHARE, description="Most overlap (IoU) of two proposals of a level")
-    rpn_min_box_size: float = Field(
-        0.0, ge=0, le=1e5, description="Least side of a proposal", json_schema_extra=ADVANCED | {"unit": "px"}
+    rpn_min_box_size: int = Field(
+        0, ge=0, le=100_000, description="Least side of a proposal", json_schema_extra=ADVANCED | {"unit": "px"}
     )
     rpn_iou_thresholds: tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]] = Field(
         (0.3, 0.7), description="Overlap (IoU) below which an anchor is background and above which it is an object",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
-    rpn_boundary_threshold: float = Field(
-        -1.0, ge=-1, le=1e5, description="Anchors farther outside the image are not trained; -1: all are",
+    rpn_boundary_threshold: int = Field(
+        -1, ge=-1, le=100_000, description="Anchors farther outside the image are not trained; -1: all are",
         json_schema_extra=ADVANCED | {"unit": "px"},
     )  # fmt: skip
     rpn_batch_per_image: int = Field(256, **_COUNT, description="Anchors per image whose loss counts")

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_nanoseg.engines.contrast import Normalisation
 from napari_nanoseg.engines.stardist.candidates import Candidates, joined
 from napari_nanoseg.engines.stardist.network import StarDistNet
-from napari_nanoseg.engines.stardist.predict import Normalisation, all_candidates, network_steps
+from napari_nanoseg.engines.stardist.predict import all_candidates, network_steps
 from napari_nanoseg.engines.stardist.suppression import suppressed
 from napari_nanoseg.events import Event, Progress, Waiting
 from napari_nanoseg.scaling import LIMITS, ScaledView
