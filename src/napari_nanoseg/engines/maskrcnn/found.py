@@ -89,7 +89,8 @@ class Plane:
                 if index % FEW == 0:
                     yield Waiting()
         if len(self.seen) > 1:
-            pieces = yield from merge_steps(pieces, [self._frame(seen.tile, step) for seen in self.seen])
+            frames = [self._frame(seen.tile, step) for seen in self.seen]
+            pieces = yield from merge_steps(pieces, frames, overlap)
         pieces.sort(key=lambda piece: -piece.score)
         return Instances.from_masks(
             self.shape,

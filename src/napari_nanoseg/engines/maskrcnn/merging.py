@@ -50,7 +50,9 @@ class Piece:
 Box = tuple[int, int, int, int]
 
 
-def merge_steps(pieces: Sequence[Piece], windows: Sequence[Box]) -> Generator[Waiting, None, list[Piece]]:
+def merge_steps(
+    pieces: Sequence[Piece], windows: Sequence[Box], overlap: float
+) -> Generator[Waiting, None, list[Piece]]:
     """Each object once: whole from the window that saw it whole, else put together.
 
     Parameters
@@ -58,6 +60,9 @@ def merge_steps(pieces: Sequence[Piece], windows: Sequence[Box]) -> Generator[Wa
     pieces : sequence of Piece
     windows : sequence of tuple
         First row and column of each window, then those behind the last.
+    overlap : float
+        Most intersection over union of the boxes of two objects of a class: of two that different windows saw, the less
+        probable one goes, as it would have within one window.
 
     Yields
     ------
@@ -69,10 +74,10 @@ def merge_steps(pieces: Sequence[Piece], windows: Sequence[Box]) -> Generator[Wa
     list of Piece
         Of different windows of one object only one is left.
     """
-    pairs = yield from _pairs(pieces, windows)
+    meeting = yield from _meeting(pieces, windows)
     group = list(range(len(pieces)))
     members = {number: [number] for number in group}
-    for _, one, other in sorted(pairs, reverse=True):
+    for _, one, other in sorted((pair for pair in meeting if pair[0] >= SAME), reverse=True):
         first, second = group[one], group[other]
         seen = [pieces[member].window for member in (*members[first], *members[second])]
         if first == second or len(set(seen)) < len(seen):  # one window saw two objects there
@@ -80,11 +85,27 @@ def merge_steps(pieces: Sequence[Piece], windows: Sequence[Box]) -> Generator[Wa
         for member in members[second]:
             group[member] = first
         members[first] += members.pop(second)
-    return [_joined([pieces[member] for member in together]) for together in members.values()]
+    joined = {number: _joined([pieces[member] for member in together]) for number, together in members.items()}
+    return _unrivalled(joined, {(group[one], group[other]) for _, one, other in meeting}, overlap)
 
 
-def _pairs(pieces: Sequence[Piece], windows: Sequence[Box]) -> Generator[Waiting, None, list[tuple[float, int, int]]]:
-    """Pieces of different windows that may be the same object, with their intersection over union."""
+def _unrivalled(objects: dict[int, Piece], meeting: set[tuple[int, int]], overlap: float) -> list[Piece]:
+    """Leave out what a more probable object of another window covers."""
+    close: dict[int, list[int]] = {}
+    for one, other in meeting:
+        if one != other and _box_overlap(objects[one].box, objects[other].box) > overlap:
+            close.setdefault(one, []).append(other)
+            close.setdefault(other, []).append(one)
+    left = dict(objects)
+    for number in sorted(close, key=lambda member: -objects[member].score):
+        if number in left:
+            for rival in close[number]:
+                left.pop(rival, None)
+    return list(left.values())
+
+
+def _meeting(pieces: Sequence[Piece], windows: Sequence[Box]) -> Generator[Waiting, None, list[tuple[float, int, int]]]:
+    """Pieces of a class and of different windows whose boxes meet where both windows see, with their masks' overlap."""
     boxes = np.array([piece.box for piece in pieces], np.int64).reshape(-1, 4)
     frames = np.array(windows, np.int64)
     owners = np.array([piece.window for piece in pieces], np.int64)
@@ -104,9 +125,7 @@ def _pairs(pieces: Sequence[Piece], windows: Sequence[Box]) -> Generator[Waiting
             for a, b in np.argwhere(meet):
                 one, two = int(mine[a]), int(theirs[b])
                 if pieces[one].kind == pieces[two].kind:
-                    share = _overlap(pieces[one], pieces[two], common)
-                    if share >= SAME:
-                        pairs.append((share, one, two))
+                    pairs.append((_overlap(pieces[one], pieces[two], common), one, two))
                 compared += 1
                 if compared % MANY == 0:
                     yield Waiting()
@@ -121,6 +140,13 @@ def _reach_each_other(some: NDArray[np.int64], others: NDArray[np.int64]) -> NDA
     low = np.maximum(some[:, None, :2], others[None, :, :2])
     high = np.minimum(some[:, None, 2:], others[None, :, 2:])
     return np.asarray((low < high).all(axis=2))
+
+
+def _box_overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes."""
+    high, wide = (max(0, min(one[i + 2], other[i + 2]) - max(one[i], other[i])) for i in (0, 1))
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return high * wide / (sum(areas) - high * wide)
 
 
 def _overlap(one: Piece, other: Piece, common: Box) -> float:

@@ -23,6 +23,12 @@ def _empty_array(kind: type[Any], shape: Any, code: Any) -> Any:
     return np.empty(0, np.uint8)
 
 
+def _from_buffer(content: Any, kind: Any, shape: Any, order: str, axes: Any = None) -> Any:
+    """An array as protocol 5 writes it."""
+    flat = np.frombuffer(content, np.dtype(kind))
+    return flat.reshape(shape).transpose(axes) if order == "K" else flat.reshape(shape, order=order)  # type: ignore[call-overload]
+
+
 def _encoded(text: str, encoding: str) -> bytes:
     """Bytes as Python 2 and old protocols write them."""
     if encoding not in ("latin1", "latin-1"):
@@ -30,13 +36,14 @@ def _encoded(text: str, encoding: str) -> bytes:
     return codecs.latin_1_encode(text)[0]
 
 
-_MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
+_CORES = ("numpy.core", "numpy._core")
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
     ("collections", "OrderedDict"): OrderedDict,
     ("_codecs", "encode"): _encoded,
-    **{(module, "_reconstruct"): _empty_array for module in _MULTIARRAY},
+    **{(f"{core}.multiarray", "_reconstruct"): _empty_array for core in _CORES},
+    **{(f"{core}.numeric", "_frombuffer"): _from_buffer for core in _CORES},
 }
 
 
