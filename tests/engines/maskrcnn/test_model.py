@@ -10,6 +10,7 @@ from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.library import load_model
+from napari_nanoseg.engines.maskrcnn.fpn import FeaturePyramid
 from napari_nanoseg.engines.maskrcnn.model import MaskRCNNModel
 from napari_nanoseg.engines.maskrcnn.pixels import in_order, to_network
 from napari_nanoseg.engines.maskrcnn.resizing import shortest_edge
@@ -118,6 +119,26 @@ def test_progress_after_every_tile_and_cancelling_in_between(pixels):
     next(steps)
     next(steps)
     steps.close()
+
+
+def test_no_memory_on_the_device_means_smaller_tiles_then_a_sentence(pixels, monkeypatch):
+    model = tiny()
+    image = Image(np.tile(pixels, (5, 3)))
+    wish = ALL.model_copy(update={"tile": 256})
+    original, limit = FeaturePyramid.steps, 400
+
+    def steps(self, x):
+        if max(x.shape[-2:]) > limit:
+            raise RuntimeError("CUDA out of memory")
+        return (yield from original(self, x))
+
+    monkeypatch.setattr(FeaturePyramid, "steps", steps)
+    events = list(model.segment_steps(image, wish.model_copy(update={"tile": 512})))
+    assert any(isinstance(event, Notice) and "tiles of 256 px" in event.message for event in events)
+    assert same(model.segment(image, wish.model_copy(update={"tile": 512})), model.segment(image, wish))
+    limit = 32
+    with pytest.raises(NanosegError, match="not enough even for tiles of 128 px"):
+        model.segment(image, wish)
 
 
 def test_colours_in_the_order_of_the_network():

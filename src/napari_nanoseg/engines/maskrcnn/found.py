@@ -169,7 +169,7 @@ class MaskRCNNFound(Found):
         if any(plane.full(probability, overlap, self._most) for plane in self._planes):
             yield Notice(
                 f"A part of the image has as many objects as the model gives at once ({self._most}), so there may be "
-                "more; choose smaller tiles, or more detections_per_image in the model's card."
+                "more; choose smaller tiles, or more detections per image in the model's card or config."
             )
         for plane in self._planes:
             instances = yield from plane.steps(probability, overlap, self._most)
