@@ -2,9 +2,9 @@
 
 Run ``python tools/train_starter.py --out FOLDER``. The same command goes on with a training that was interrupted.
 FOLDER gets the rescaled data (``plain``, ``train``, ``stop``), the split (``split.json``), the models of the first two
-stages (``first``, ``second``) and of the last (``model``), which ``nanoseg models import FOLDER/model --name general`` puts into
-the library. ``--ship`` then makes it the model that comes with the package; the figures in its README.md are those of
-``benchmarks/starter.py``.
+stages (``first``, ``second``) and of the last (``model``), which ``nanoseg models import FOLDER/model --name general``
+puts into the library. ``--ship`` then makes it the model that comes with the package; the figures in its README.md are
+those of ``benchmarks/starter.py``.
 
 Papers, not images, are split: `held` papers are never trained on, among them all of the one-image benchmark; the
 figures of the model are measured on them (``benchmarks/starter.py``). `stop` papers choose the best weights and the

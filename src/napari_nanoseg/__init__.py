@@ -15,6 +15,7 @@ _PUBLIC = {
     "Evaluation": "evaluation.matching",
     "Image": "samples",
     "Instances": "instances",
+    "MaskRCNNConfig": "config.maskrcnn",
     "MeasureConfig": "config.measure",
     "NanosegError": "errors",
     "Sample": "samples",

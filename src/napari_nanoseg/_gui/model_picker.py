@@ -11,12 +11,13 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 from napari_nanoseg._gui.pickers import narrow
 from napari_nanoseg._gui.session import Session
 from napari_nanoseg._gui.settings import settings
+from napari_nanoseg.io.detectron2_files import WEIGHTS_SUFFIXES
 from napari_nanoseg.io.model_cards import ModelEntry, describe_model
 from napari_nanoseg.io.model_library import is_starter, list_library
 from napari_nanoseg.io.recent_models import recent_models
 
 FOLDER, FILE = "Choose a folder…", "Choose a file…"
-MODEL_FILES = "Models (*.zip model.yaml config.json *.safetensors *.h5)"
+MODEL_FILES = "Models (*.zip model.yaml config.json *.safetensors *.h5 *.pth *.pkl)"
 NOTHING = "No model yet"
 STARTER_USE = "any particles"
 """What the model that comes with the package is for."""
@@ -117,7 +118,8 @@ def ask_for_model(parent: QWidget, how: str, start: Path) -> Path | None:
     Returns
     -------
     Path or None
-        A folder or zip; a file of a model stands for its folder. None when the user thought better of it.
+        A folder, a zip or weights of Detectron2; any other file of a model stands for its folder. None when the user
+        thought better of it.
     """
     if how == FOLDER:
         name = QFileDialog.getExistingDirectory(parent, "The folder of a model", str(start))
@@ -126,7 +128,9 @@ def ask_for_model(parent: QWidget, how: str, start: Path) -> Path | None:
     else:
         return None
     path = Path(name) if name else None
-    return path.parent if path is not None and path.is_file() and path.suffix.lower() != ".zip" else path
+    if path is None or not path.is_file() or path.suffix.lower() in (".zip", *WEIGHTS_SUFFIXES):
+        return path
+    return path.parent
 
 
 def _title(entry: ModelEntry, entries: list[ModelEntry]) -> str:

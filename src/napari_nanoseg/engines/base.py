@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -180,3 +180,16 @@ def read_weights(network: nn.Module, folder: Path, expected_sha256: Collection[s
     else:
         return
     raise NanosegError(f"{path} cannot be used ({reason}); copy the whole model folder again.")
+
+
+def stacked(slices: Sequence[Instances]) -> Instances:
+    """Instances of slices as instances of the stack, one slice thick, with ids in order."""
+    shape = (len(slices), *slices[0].shape)
+    boxes = [
+        np.column_stack([np.full(len(s), z), s.boxes[:, :2], np.full(len(s), z + 1), s.boxes[:, 2:]])
+        for z, s in enumerate(slices)
+    ]
+    masks = tuple(mask[None] for s in slices for mask in s.masks)
+    scores = np.concatenate([s.scores for s in slices])
+    classes = np.concatenate([s.classes for s in slices])
+    return Instances.from_masks(shape, np.concatenate(boxes), masks, scores=scores, classes=classes)

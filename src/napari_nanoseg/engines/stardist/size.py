@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_nanoseg.engines.contrast import Normalisation
 from napari_nanoseg.engines.stardist.candidates import Candidates, joined, no_candidates
 from napari_nanoseg.engines.stardist.network import StarDistNet
-from napari_nanoseg.engines.stardist.predict import Normalisation, all_candidates, network_steps
+from napari_nanoseg.engines.stardist.predict import all_candidates, network_steps
 from napari_nanoseg.engines.stardist.suppression import suppressed
 from napari_nanoseg.events import Event, Progress, Waiting
 from napari_nanoseg.scaling import LIMITS, ScaledView
@@ -114,7 +115,7 @@ def try_diameters(
         for rows, columns in _pieces(view.shape, network.divisor):
             maps = yield from network_steps(network, (view.window(rows, columns) - offset) * factor, device)
             kept = suppressed(all_candidates(maps, network.config.grid, PROBABILITY, MOST), OVERLAP)
-            found.append(replace(kept, points=kept.points + (rows[0], columns[0])))
+            found.append(replace(kept, points=kept.points + np.array([rows[0], columns[0]])))
             pixels += min(rows[1] - rows[0], view.shape[0]) * min(columns[1] - columns[0], view.shape[1])
             yield Waiting()
         tries.append(_judged(joined(found), diameter, working_diameter, pixels))
