@@ -37,6 +37,7 @@ from napari_nanoseg._gui.settings import settings
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.thresholds import Thresholds
 from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.baseline import BaselineConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.errors import NanosegError
@@ -44,6 +45,8 @@ from napari_nanoseg.samples import Image
 
 NO_IMAGE = "Open an image with File > Open, or take one from File > Open Sample."
 NO_MODEL = "There is no model yet: train one in the Train step, or choose the folder or zip of one above."
+POLARITY = {"auto": "auto", "bright": "no", "dark": "yes"}
+"""Whether models without a network invert the contrast."""
 THRESHOLDS = ("probability", "overlap", "min_area")
 
 
@@ -187,9 +190,8 @@ class Segment(Step):
         if count:
             self.panel.say(f"{count} particle{'s' if count > 1 else ''} found. {result.device}")
         else:
-            self.panel.say(
-                "No particle was found. Lower the probability, check the particle diameter, or choose another model."
-            )
+            lower = "" if result.found.config.probability is None else "Lower the probability, check"
+            self.panel.say(f"No particle was found. {lower or 'Check'} the particle diameter, or choose another model.")
 
     def _other_thresholds(self) -> bool:
         wanted = self.thresholds.values()
@@ -301,12 +303,16 @@ class Segment(Step):
         ready = problem is None and not self.panel.running
         self.copy_button.setEnabled(ready)
         self.save_button.setEnabled(self._shown.layer is not None and not self.panel.running)
-        if entry is None or entry.thresholds is None:
+        if entry is None or entry.problem is not None:
             self.diameter.follow(None, image)
             return
         self.thresholds.set_own(entry.thresholds)
         card = entry.card
         self.diameter.follow(card, image)
+        if card is not None and isinstance(card.network, BaselineConfig):
+            self.form.placeholder("invert", POLARITY[card.network.polarity])
+            self.form.placeholder("border", "not used: there is no network")
+            return
         self.form.placeholder("invert", "no" if card is None or card.invert == "no" else "auto")
         self.form.placeholder("border", "0 px" if card is None else f"{card.border} px, the model's own")
 

@@ -92,16 +92,16 @@ def segment(request: Request) -> Generator[Event, None, Segmentation]:
     started = datetime.now(UTC)
     yield Stage("load", f"Loading the model {request.model.name}.")
     model = yield from loaded(request.model)
-    from napari_nanoseg.engines.device import choose_device, use_threads
+    from napari_nanoseg.engines.device import use_threads
 
     use_threads(request.threads)
-    device, reason = choose_device(request.config.device)
+    device, reason = model.runs_on(request.config.device)
     found = yield from model.detect_steps(request.image, request.config, LEAST_PROBABILITY)
     yield Stage("outline", "Outlining and measuring the particles.")
     instances = yield from found.instances_steps()
     table = yield from _measured(instances, request.image.calibration)
     yield from drawable()
-    record = _record(request, figures_of(found, len(instances)), str(device), started)
+    record = _record(request, figures_of(found, len(instances)), device, started)
     remember_model(request.model)
     return Segmentation(request, found, instances, instances.to_labels(), table, record, reason)
 

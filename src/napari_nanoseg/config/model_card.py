@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.base import Config
-from napari_nanoseg.config.train import EngineConfig
+from napari_nanoseg.config.baseline import BaselineConfig, ThresholdConfig, WatershedConfig
+from napari_nanoseg.config.train import StarDistConfig
+
+NetworkConfig = Annotated[
+    StarDistConfig | WatershedConfig | ThresholdConfig,
+    Field(discriminator="engine", description="The network, or what is done without one"),
+]
+"""Of any engine that has models on disk."""
 
 
 class ModelCard(Config):
@@ -17,7 +24,7 @@ class ModelCard(Config):
     Lengths without a unit are pixels of the training images; working scale is what the network sees.
     """
 
-    network: EngineConfig
+    network: NetworkConfig
     thresholds: dict[Literal["prob", "nms"], float] = Field(
         default={"prob": 0.5, "nms": 0.4}, description="Object probability and allowed overlap"
     )
@@ -39,9 +46,14 @@ class ModelCard(Config):
     )
 
     @property
+    def needs_weights(self) -> bool:
+        """Whether the model is a network, so that the card alone is not the whole of it."""
+        return not isinstance(self.network, BaselineConfig)
+
+    @property
     def for_any_size(self) -> bool:
-        """Whether the particle diameter of an image must be told or estimated: the training had all sizes."""
-        return self.working_diameter is not None and self.training_diameter is None
+        """Whether the particle diameter of an image must be told or estimated: the training, if any, had all sizes."""
+        return not self.needs_weights or (self.working_diameter is not None and self.training_diameter is None)
 
     def diameter_in(self, calibration: Calibration) -> float | None:
         """Diameter of the particles the model was made for, in pixels of an image.

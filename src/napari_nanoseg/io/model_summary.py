@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_nanoseg.config.model_card import ModelCard
+from napari_nanoseg.config.baseline import BaselineConfig, WatershedConfig
+from napari_nanoseg.config.model_card import ModelCard, NetworkConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.model_cards import README, ModelEntry, describe_model
 from napari_nanoseg.io.model_library import check_model
@@ -47,19 +48,33 @@ def summary(path: Path) -> dict[str, str]:
 
 
 def _card(card: ModelCard) -> dict[str, str]:
-    network = card.network
-    channels = "1 channel" if network.n_channel_in == 1 else f"{network.n_channel_in} channels"
+    if not card.needs_weights:
+        parameters = card.network.model_dump(mode="json", exclude={"engine"})
+        return {"Network": network_in_words(card.network)} | {
+            name.replace("_", " ").capitalize(): str(value) for name, value in parameters.items()
+        }
     working = f"{card.working_diameter:g} px" if card.working_diameter else "none: images are not rescaled"
     size = card.training_pixel_size_nm
     return {
-        "Network": f"StarDist 2-D, {network.n_rays} rays, {network.unet_n_depth} levels, "
-        f"{network.unet_n_filter_base} filters, {channels}",
+        "Network": network_in_words(card.network),
         "Thresholds": _both(card.thresholds),
         "Working diameter": working,
         "Training diameter": _training_diameter(card),
         "Training pixel size": UNKNOWN if size is None else f"{size:.4g} nm",
         **_provenance(card.provenance),
     }
+
+
+def network_in_words(network: NetworkConfig) -> str:
+    """What kind of network a model is, or what it does without one."""
+    if isinstance(network, BaselineConfig):
+        threshold = "Otsu's threshold" if network.method == "otsu" else "local threshold"
+        return f"{threshold}{' and watershed' * isinstance(network, WatershedConfig)}, no training"
+    channels = "1 channel" if network.n_channel_in == 1 else f"{network.n_channel_in} channels"
+    return (
+        f"StarDist 2-D, {network.n_rays} rays, {network.unet_n_depth} levels, {network.unet_n_filter_base} filters, "
+        f"{channels}"
+    )
 
 
 def _training_diameter(card: ModelCard) -> str:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.engines.base import Model
+from napari_nanoseg.config.train import StarDistConfig
+from napari_nanoseg.engines.base import NetworkModel
+from napari_nanoseg.engines.contrast import is_flat
 from napari_nanoseg.engines.device import choose_device
 from napari_nanoseg.engines.stardist.candidates import Candidates, no_candidates
-from napari_nanoseg.engines.stardist.contrast import is_flat
 from napari_nanoseg.engines.stardist.found import Collector, StarDistFound
 from napari_nanoseg.engines.stardist.keras_files import read_keras, write_keras
 from napari_nanoseg.engines.stardist.network import StarDistNet
@@ -36,7 +37,7 @@ EXTREME = 2.0  # how far beyond the percentiles a pixel may be, in spans between
 SAMPLED_PIXELS = 16_000_000  # above this, percentiles come from evenly spaced pixels
 
 
-class StarDistModel(Model):
+class StarDistModel(NetworkModel):
     """A StarDist 2-D network with its card.
 
     Parameters
@@ -52,6 +53,7 @@ class StarDistModel(Model):
     @classmethod
     def from_card(cls, card: ModelCard) -> Self:
         """Make a model with fresh weights."""
+        assert isinstance(card.network, StarDistConfig)
         return cls(StarDistNet(card.network).eval(), card)
 
     @classmethod
