@@ -16,7 +16,7 @@ from napari_nanoseg._gui.folder_fold import FolderFold, FolderResult
 from napari_nanoseg._gui.follow import Following
 from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.jobs import copy_command
-from napari_nanoseg._gui.layers import image_of, labels_of, origins_of
+from napari_nanoseg._gui.layers import file_stem, image_of, labels_of, origins_of
 from napari_nanoseg._gui.model_manager import ModelManager
 from napari_nanoseg._gui.model_picker import ModelPicker
 from napari_nanoseg._gui.particle_layer import ParticleLayer
@@ -29,6 +29,7 @@ from napari_nanoseg._gui.segmenting import (
     Segmentation,
     find_file,
     job_of,
+    save_coco,
     save_image,
     save_labels,
     segment,
@@ -86,6 +87,8 @@ class Segment(Step):
         self.body.addStretch(1)
         self.copy_button = self.panel.add_button("Copy as command", self._copy)
         self.save_button = self.panel.add_button("Save labels…", self._save_labels)
+        self.coco_button = self.panel.add_button("Save as COCO…", self._save_coco)
+        self.coco_button.setToolTip("One JSON file that keeps overlaps, whole masks and scores")
         self.save_image_button = self.panel.add_button("Save image…", self._save_image)
         self.save_image_button.setVisible(False)
         self.models.changed.connect(self._refresh)
@@ -155,7 +158,7 @@ class Segment(Step):
         elif isinstance(result, FolderResult):
             self.panel.say(str(result))
         elif isinstance(result, SavedLabels):
-            self.panel.say(f"The labels are in {result.path}, how they were made in the .run.yaml beside it.")
+            self.panel.say(f"The particles are in {result.path}, how they were made in the .run.yaml beside it.")
 
     def _show(self, result: Segmentation) -> None:
         """Put the particles into the viewer, on the image they were found in."""
@@ -188,7 +191,9 @@ class Segment(Step):
     def _tell(self, result: Segmentation) -> None:
         count = len(result.instances)
         if count:
-            self.panel.say(f"{count} particle{'s' if count > 1 else ''} found. {result.device}")
+            overlapping = len({outline.label for outline in result.outlines})
+            whole = f" {overlapping} overlap and are outlined in a layer of their own." if overlapping else ""
+            self.panel.say(f"{count} particle{'s' if count > 1 else ''} found.{whole} {result.device}")
         else:
             lower = "" if result.found.config.probability is None else "Lower the probability, check"
             self.panel.say(f"No particle was found. {lower or 'Check'} the particle diameter, or choose another model.")
@@ -270,6 +275,23 @@ class Segment(Step):
         labels = labels_of(layer).copy()  # the user may go on painting
         self.panel.start(partial(save_labels, path, labels, result, self._shown.edited), "Saving the labels")
 
+    def _save_coco(self) -> None:
+        layer, result = self._shown.layer, self.result
+        if layer is None or result is None:
+            return
+        origins = result.request.origins
+        name = origins[0].stem if origins else file_stem(result.request.image.source)
+        # not asked whether to replace it: a COCO file keeps what it says about other images
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, "Save as COCO JSON", str(Path.home() / f"{name}.json"), "COCO (*.json)",
+            options=QFileDialog.Option.DontConfirmOverwrite,
+        )  # fmt: skip
+        if chosen:
+            path = Path(chosen)
+            path = path if path.suffix.lower() == ".json" else path.with_name(f"{path.name}.json")
+            steps = partial(save_coco, path, name, layer, result, self._shown.edited)
+            self.panel.start(steps, "Saving the particles")
+
     def _ask_path(self, title: str, name: str) -> Path | None:
         start = str(Path.home() / name.replace("/", "_"))
         chosen, _ = QFileDialog.getSaveFileName(self, title, start, "TIFF (*.tif *.tiff)")
@@ -302,7 +324,9 @@ class Segment(Step):
         self.panel.block(problem or self.form.problem())
         ready = problem is None and not self.panel.running
         self.copy_button.setEnabled(ready)
-        self.save_button.setEnabled(self._shown.layer is not None and not self.panel.running)
+        shown = self._shown.layer is not None and not self.panel.running
+        self.save_button.setEnabled(shown)
+        self.coco_button.setEnabled(shown and self.result is not None and len(self.result.instances.shape) == 2)
         if entry is None or entry.problem is not None:
             self.diameter.follow(None, image)
             return
