@@ -101,7 +101,7 @@ class BaselineModel(Model):
             bright = guess is None or guess.polarity == "bright"
             yield Notice(
                 f"{plane.source}: the particles are taken to be {'brighter' if bright else 'darker'} than the "
-                "background; say whether the contrast is to be inverted if not."
+                "background; set 'invert' if not."
             )
         if config.diameter is not None:
             return bright, config.diameter
