@@ -347,6 +347,15 @@ class Instances:
             crop |= mask
         return False
 
+    @property
+    def overlaps(self) -> NDArray[np.bool_]:
+        """Whether each object shares pixels with another one."""
+        owners = np.zeros(self.shape, dtype=np.int32)
+        for index, mask in enumerate(self.masks):
+            owners[self._box(index)] += mask
+        shared = [bool((owners[self._box(index)][mask] > 1).any()) for index, mask in enumerate(self.masks)]
+        return np.array(shared, dtype=bool)
+
     def diameter(self) -> float:
         """Median diameter of the complete particles, in pixels.
 

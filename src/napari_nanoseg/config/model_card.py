@@ -8,11 +8,15 @@ from pydantic import Field
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.baseline import BaselineConfig, ThresholdConfig, WatershedConfig
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.train import StarDistConfig
 from napari_nanoseg.errors import NanosegError
 
-NetworkConfig = Annotated[StarDistConfig | MaskRCNNConfig, Field(discriminator="engine", description="The network")]
+NetworkConfig = Annotated[
+    StarDistConfig | MaskRCNNConfig | WatershedConfig | ThresholdConfig,
+    Field(discriminator="engine", description="The network, or what is done without one"),
+]
 """Of any engine that has models on disk."""
 
 
@@ -47,9 +51,14 @@ class ModelCard(Config):
     )
 
     @property
+    def needs_weights(self) -> bool:
+        """Whether the model is a network, so that the card alone is not the whole of it."""
+        return not isinstance(self.network, BaselineConfig)
+
+    @property
     def for_any_size(self) -> bool:
-        """Whether the particle diameter of an image must be told or estimated: the training had all sizes."""
-        return self.working_diameter is not None and self.training_diameter is None
+        """Whether the particle diameter of an image must be told or estimated: the training, if any, had all sizes."""
+        return not self.needs_weights or (self.working_diameter is not None and self.training_diameter is None)
 
     def diameter_in(self, calibration: Calibration) -> float | None:
         """Diameter of the particles the model was made for, in pixels of an image.

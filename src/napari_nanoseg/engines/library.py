@@ -20,7 +20,7 @@ def load_model(name_or_path: str | Path) -> Model:
     name_or_path : str or path
         A folder made by this project; a StarDist 2-D model folder or zip of the original implementation; weights of
         Detectron2 (``.pth`` or ``.pkl``) with their config beside them, or a folder with both; or the name of a model
-        in the user's library.
+        in the user's library, or of one that comes with the package.
 
     Returns
     -------
@@ -31,12 +31,15 @@ def load_model(name_or_path: str | Path) -> Model:
     NanosegError
         When there is no model, it is damaged, or of a kind that is not known.
     """
+    from napari_nanoseg.engines.baseline.model import BaselineModel
     from napari_nanoseg.engines.maskrcnn.model import MaskRCNNModel
     from napari_nanoseg.engines.stardist.model import StarDistModel
 
     path = find_model(name_or_path)
     if (path / CARD).is_file():
         card = read_card(path)
+        if not card.needs_weights:
+            return BaselineModel.from_card(card)
         engine = MaskRCNNModel if isinstance(card.network, MaskRCNNConfig) else StarDistModel
         model = engine.from_card(card)
         read_weights(model.network, path, card.weights_sha256)

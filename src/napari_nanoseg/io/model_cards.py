@@ -47,7 +47,7 @@ class ModelEntry:
     problem : str or None
         Why it cannot be used, in one sentence; None when nothing is known against it.
     thresholds : mapping or None
-        The model's own: ``prob`` and ``nms``; None when there is a problem.
+        The model's own: ``prob`` and ``nms``; None when there is a problem, and for models without probabilities.
     """
 
     name: str
@@ -55,6 +55,11 @@ class ModelEntry:
     card: ModelCard | None = None
     problem: str | None = None
     thresholds: Mapping[str, float] | None = None
+
+    @property
+    def trainable(self) -> bool:
+        """Whether a training may start from it: it is whole, and a network."""
+        return self.problem is None and (self.card is None or self.card.needs_weights)
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -88,7 +93,7 @@ def parse_card(content: bytes, path: Path) -> ModelCard:
     if _is_endless(values):
         raise NanosegError(f"{path} is not a model card: it has more than {MOST_VALUES} values; get the model anew.")
     card = ModelCard.parse(values, str(path))
-    if not card.weights_sha256:  # the last field
+    if card.needs_weights and not card.weights_sha256:  # the last field
         raise NanosegError(f"{path} is cut off: its end, with the hash of the weights, is missing; copy it again.")
     return card
 
@@ -147,6 +152,8 @@ def describe_model(path: Path) -> ModelEntry:
             raise NanosegError(f"There is no model at {path} any more; choose another.")
         if (path / CARD).is_file():
             card = read_card(path)
+            if not card.needs_weights:
+                return ModelEntry(name, path, card)
             if not (path / WEIGHTS).is_file():
                 raise NanosegError(f"{path} has no {WEIGHTS}; copy the whole model folder again.")
             return ModelEntry(name, path, card, thresholds={str(key): value for key, value in card.thresholds.items()})

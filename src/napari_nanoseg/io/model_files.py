@@ -165,6 +165,8 @@ def _check(files: dict[str, bytes], path: Path) -> None:
     """See that the files are a whole model."""
     if CARD in files:
         card = parse_card(files[CARD], path / CARD)
+        if not card.needs_weights:
+            return
         if WEIGHTS not in files:
             raise NanosegError(f"{path} has no {WEIGHTS}; copy the whole model again.")
         if sha256(files[WEIGHTS]).hexdigest() not in card.weights_sha256:

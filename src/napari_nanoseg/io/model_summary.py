@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_nanoseg.config.baseline import BaselineConfig, WatershedConfig
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard, NetworkConfig
 from napari_nanoseg.errors import NanosegError
@@ -53,10 +54,15 @@ def summary(path: Path) -> dict[str, str]:
 
 
 def _card(card: ModelCard) -> dict[str, str]:
+    if not card.needs_weights:
+        parameters = card.network.model_dump(mode="json", exclude={"engine"})
+        return {"Network": network_in_words(card.network)} | {
+            name.replace("_", " ").capitalize(): str(value) for name, value in parameters.items()
+        }
     working = f"{card.working_diameter:g} px" if card.working_diameter else "none: images are not rescaled"
     size = card.training_pixel_size_nm
     return {
-        "Network": _network(card.network),
+        "Network": network_in_words(card.network),
         "Thresholds": _both(card.thresholds),
         "Working diameter": working,
         "Training diameter": _training_diameter(card),
@@ -65,7 +71,11 @@ def _card(card: ModelCard) -> dict[str, str]:
     }
 
 
-def _network(network: NetworkConfig) -> str:
+def network_in_words(network: NetworkConfig) -> str:
+    """What kind of network a model is, or what it does without one."""
+    if isinstance(network, BaselineConfig):
+        threshold = "Otsu's threshold" if network.method == "otsu" else "local threshold"
+        return f"{threshold}{' and watershed' * isinstance(network, WatershedConfig)}, no training"
     if isinstance(network, MaskRCNNConfig):
         shape = network.architecture
         classes = "1 class" if network.n_classes == 1 else f"{network.n_classes} classes"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.engines.base import Model
+from napari_nanoseg.engines.base import NetworkModel
 from napari_nanoseg.engines.contrast import STRIP, between_percentiles, inverted, is_flat
 from napari_nanoseg.engines.device import choose_device, out_of_memory
 from napari_nanoseg.engines.maskrcnn.detectron2_files import read_detectron2, write_detectron2
@@ -54,7 +54,7 @@ class _Sight:
     """By the side of their own part."""
 
 
-class MaskRCNNModel(Model):
+class MaskRCNNModel(NetworkModel):
     """A Mask R-CNN with its card.
 
     Parameters

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.train import StarDistConfig
-from napari_nanoseg.engines.base import Model
+from napari_nanoseg.engines.base import NetworkModel
 from napari_nanoseg.engines.contrast import Normalisation, between_percentiles, inverted, is_flat
 from napari_nanoseg.engines.device import choose_device
 from napari_nanoseg.engines.stardist.candidates import Candidates, no_candidates
@@ -34,7 +34,7 @@ PROBE_PROBABILITY = 0.5  # a model's own high threshold would hide how doubtful 
 PROBE = 512  # side of the middle piece on which both polarities are tried
 
 
-class StarDistModel(Model):
+class StarDistModel(NetworkModel):
     """A StarDist 2-D network with its card.
 
     Parameters

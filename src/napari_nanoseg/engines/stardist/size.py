@@ -169,7 +169,8 @@ def _diameters(particles: Candidates) -> NDArray[np.float64]:
     """Diameters of the circles of the same area; at least 1 px."""
     following = np.roll(particles.dist, -1, axis=1).astype(float)
     areas = 0.5 * np.sin(2 * np.pi / particles.dist.shape[1]) * (particles.dist * following).sum(axis=1)
-    return np.maximum(2 * np.sqrt(areas / np.pi), 1)
+    diameters: NDArray[np.float64] = np.maximum(2 * np.sqrt(areas / np.pi), 1)
+    return diameters
 
 
 def _judged(kept: Candidates, diameter: float, working_diameter: float, pixels: int) -> Try:
