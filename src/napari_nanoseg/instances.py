@@ -216,8 +216,14 @@ class Instances:
         Raises
         ------
         NanosegError
-            When a segmentation is missing, damaged or made for another image size.
+            When a segmentation is missing, damaged or made for another image size, a score or category is no number, or
+            only some annotations have a score.
         """
+        scores = [annotation["score"] for annotation in annotations if annotation.get("score") is not None]
+        if scores and len(scores) < len(annotations):
+            raise NanosegError(
+                f"{len(scores)} of {len(annotations)} COCO annotations have a score; give one to all or to none."
+            )
         boxes, masks = [], []
         for number, annotation in enumerate(annotations, start=1):
             mask, start = _coco_mask(annotation.get("segmentation"), shape, f"COCO annotation {number}")
@@ -228,8 +234,8 @@ class Instances:
             shape,
             np.reshape(boxes, (len(masks), 4)),
             masks,
-            scores=[float(annotation.get("score", 1)) for annotation in annotations],
-            classes=[int(annotation.get("category_id", 0)) for annotation in annotations],
+            scores=_coco_numbers(scores, np.float32, "score") if scores else None,
+            classes=_coco_numbers([one.get("category_id", 0) for one in annotations], np.int32, "category_id"),
             ids=ids if len(ids) == len(annotations) else None,
         )
 
@@ -398,6 +404,16 @@ def _tightened(
         span.append((int(filled[0]), int(filled[-1]) + 1) if filled.size else (0, 0))
     crop = inside[tuple(slice(a, b) for a, b in span)]
     return np.ascontiguousarray(crop), start + low + np.array([a for a, _ in span], dtype=np.int64)
+
+
+def _coco_numbers(values: Sequence[Any], dtype: type[Any], name: str) -> NDArray[Any]:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (ValueError, TypeError):
+        array = np.array([np.nan])
+    if not (np.abs(array) <= LARGEST_ID).all():
+        raise NanosegError(f"A COCO annotation has a {name} that is not a number; export the annotations again.")
+    return array.astype(dtype)
 
 
 def _coco_mask(segmentation: Any, shape: tuple[int, ...], where: str) -> tuple[NDArray[np.bool_], tuple[int, int]]:

@@ -126,8 +126,9 @@ def test_a_prediction_without_truth_is_mentioned(tmp_path, pairs):
     write_labels(tmp_path / "prediction" / "extra.tif", pairs["one"][1])
     job = EvaluateJob(truth=tmp_path / "truth", prediction=tmp_path / "prediction")
     said = [event.message for event in evaluate_job(job) if isinstance(event, Notice)]
-    assert len(said) == 1
+    assert len(said) == 2
     assert "extra" in said[0]
+    assert "no scores" in said[1]
 
 
 def test_bad_input_is_refused_in_one_sentence(tmp_path, pairs):
