@@ -113,7 +113,7 @@ def test_scores_give_an_average_precision_with_limits_in_pixels_or_nm(qtbot, doc
     dock.form.setValue(dock.form.value().model_copy(update=in_nm))
     run(qtbot, dock)
     assert (dock.precisions.text_of("ap_small"), dock.precisions.text_of("box_ap_large")) == ("none", "1.000")
-    assert any("from 15 nm" in label.text() for label in dock.precisions.findChildren(QLabel))
+    assert any("≥ 15 nm" in label.text() for label in dock.precisions.findChildren(QLabel))
     labels = prediction_layer.data.copy()
     labels[30, 30] = 7
     prediction_layer.data = labels

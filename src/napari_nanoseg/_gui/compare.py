@@ -76,6 +76,7 @@ class Compare(Step):
         self.truth = LayerPicker(self.session, "truth")
         self.prediction = LayerPicker(self.session, "prediction")
         self.form = ConfigForm(EvaluateConfig)
+        self.form.placeholder("pixel_size_nm", "from the layers")
         self.form.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.legend, self.figures, self.particle = Legend(), Figures(), WordLabel(CLICK)
         self.precisions = Precisions()

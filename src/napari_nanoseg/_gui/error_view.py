@@ -197,9 +197,9 @@ class Precisions(QWidget):
         self.missing.setVisible(not evaluation.scored)
         self.table.setVisible(evaluation.scored)
         (small, large), unit = compared.config.size_limits, compared.config.size_unit
-        limits = (f"to {small:g} {unit}", f"{small:g} to {large:g} {unit}", f"from {large:g} {unit}")
-        for title, name, limit in zip(self._titles[-3:], MASK_FIGURES[-3:], limits, strict=True):
-            title.setText(f"{FIGURES[name].title} ({limit})")
+        sizes = f"Small (≤ {small:g} {unit})", "Medium", f"Large (≥ {large:g} {unit})"
+        for title, text in zip(self._titles[-3:], sizes, strict=True):
+            title.setText(text)
         figures = evaluation.figures()
         for name, label in self._values.items():
             value = figures[name]
