@@ -430,12 +430,15 @@ def _coco_mask(segmentation: Any, shape: tuple[int, ...], where: str) -> tuple[N
             return mask_from_counts(runs, (shape[0], shape[1]))
         # COCO puts the origin at the corner of the first pixel, we at its centre
         rings = [np.reshape(np.asarray(ring, dtype=float), (-1, 2))[:, ::-1] - 0.5 for ring in segmentation]
-        canvas = np.zeros(shape, dtype=bool)
         if not rings:
             raise ValueError("no outline")
-        for ring in rings:
-            mask, (row, column) = rasterise(ring, shape)
-            canvas[row : row + mask.shape[0], column : column + mask.shape[1]] |= mask
-        return canvas, (0, 0)
+        parts = [rasterise(ring, shape) for ring in rings]
+        starts = np.array([start for _, start in parts])
+        stops = starts + [mask.shape for mask, _ in parts]
+        top, left = starts.min(axis=0)
+        canvas = np.zeros(stops.max(axis=0) - (top, left), dtype=bool)
+        for (mask, _), (row, column), (end, right) in zip(parts, starts, stops, strict=True):
+            canvas[row - top : end - top, column - left : right - left] |= mask
+        return canvas, (int(top), int(left))
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise NanosegError(f"{where} has no readable segmentation; export it as polygons or run lengths.") from error
