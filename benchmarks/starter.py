@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from napari_nanoseg import Instances, evaluate, load_model, read_image, read_labels
 from napari_nanoseg.config.segment import LEAST_PROBABILITY, SegmentConfig
 from napari_nanoseg.engines.base import Model
-from napari_nanoseg.evaluation.average_precision import average_precision
+from napari_nanoseg.evaluation.coco import average_precision
 from napari_nanoseg.evaluation.error_map import overlay_figure
 from napari_nanoseg.evaluation.matching import Evaluation
 from napari_nanoseg.events import drain
@@ -188,11 +188,11 @@ def one_way(pairs: Sequence[tuple[Instances, Result]]) -> dict[str, Any]:
             "complete": pooled(at, lambda particles: ~particles.touches_border),
             "border": pooled(at, lambda particles: particles.touches_border),
         }
-    pictures = [(truth, result.candidates) for truth, result in pairs]
-    by_level = average_precision(pictures)
-    values["ap"] = float(by_level.mean())
-    values["ap50"], values["ap75"] = float(by_level[0]), float(by_level[5])
-    values["ap_mean_of_images"] = float(np.mean([average_precision([picture]).mean() for picture in pictures]))
+    pictures = [evaluate(truth, result.candidates).candidates for truth, result in pairs]
+    precision = average_precision([candidates for picture in pictures for candidates in picture])
+    values |= {name: precision[name] for name in ("ap", "ap50", "ap75")}
+    alone = [average_precision(picture)["ap"] for picture in pictures]
+    values["ap_mean_of_images"] = float(np.mean(np.array(alone, float)))
     return values
 
 

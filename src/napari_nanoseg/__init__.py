@@ -27,6 +27,7 @@ _PUBLIC = {
     "load_model": "engines.library",
     "measure": "measurement.particles",
     "open_dataset": "io.datasets",
+    "pool": "evaluation.matching",
     "read_image": "io.images",
     "read_labels": "io.images",
     "run": "jobs.run",

@@ -46,7 +46,7 @@ def summary(path: Path) -> dict[str, str]:
     elif entry.problem is None:
         network = "StarDist 2-D in the original's format"
         if not is_keras(path):
-            network = f"{_network(read_config(detectron2_files(path)[1]))}, in Detectron2's format"
+            network = f"{network_in_words(read_config(detectron2_files(path)[1]))}, in Detectron2's format"
         lines |= {"Network": network} | _thresholds(entry)
     if (path / README).is_file():
         lines["Read more"] = str(path / README)
