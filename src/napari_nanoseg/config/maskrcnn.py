@@ -42,7 +42,7 @@ BACKBONES: dict[str, Architecture] = {
 
 
 Positive = Annotated[float, Field(gt=0, le=1e5)]
-Weights = tuple[Positive, Positive, Positive, Positive]
+Weights = Annotated[tuple[Positive, ...], Field(min_length=4, max_length=4)]
 
 
 def _open(what: str) -> str:
