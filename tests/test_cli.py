@@ -68,7 +68,7 @@ def typed(option: Option) -> list[str]:
     """What a user types to give an option its default, or something where it has none."""
     value = option.default
     if option.required:
-        value = "table.csv" if option.name == "--out" else "a path"
+        value = {"--out": "table.csv", "--vary": "seed=1,2"}.get(option.name, "a path")
     if isinstance(value, bool):
         return [option.name if value else option.no]
     if value is None:

@@ -22,6 +22,11 @@ from napari_nanoseg.config.segment import SegmentConfig, SegmentJob
 from napari_nanoseg.config.train import StarDistConfig, TrainConfig, TrainJob
 
 NAMES = st.text(st.characters(exclude_characters="/\0\n\r", exclude_categories=["Cs"]), min_size=1, max_size=8)
+VARIED = [
+    {"seed": (1, 2), "learning_rate": (1e-3, None, 1 / 3)},
+    {"scale": ((0.5, 1.5), None), "mixed_precision": (True, False)},
+    {"synthetic.blending": (("hard", "poisson"), ("hard",)), "engine.grid": ((2, 2), (4, 4))},
+]
 PATHS = NAMES.map(lambda name: Path("/data") / name)
 
 
@@ -50,6 +55,8 @@ def values(kind: Any, option: Option) -> st.SearchStrategy[Any]:
         return PATHS
     if kind is str:
         return st.sampled_from(["cpu", "cuda:1"]) if "device" in option.path else NAMES
+    if get_origin(kind) is dict:
+        return st.sampled_from(VARIED)
     if get_origin(kind) is Literal:
         return st.sampled_from(get_args(kind))
     if get_origin(kind) is tuple:
@@ -79,7 +86,12 @@ def jobs_of(draw: st.DrawFn, kind: Command) -> AnyJob:
             continue
         given = changed
     if job is None:  # a required field had a value it does not take
-        least = {"images": [Path("/data/a.tif")], "labels": [Path("/data/a.tif")], "out": Path("/data/out.csv")}
+        least = {
+            "images": [Path("/data/a.tif")],
+            "labels": [Path("/data/a.tif")],
+            "out": Path("/data/out.csv"),
+            "vary": VARIED[0],
+        }
         missing = {option.path[0]: Path("/data/x") for option in options if option.required}
         job = kind.job.model_validate({**missing, **{key: least[key] for key in least if key in missing}})
     return job

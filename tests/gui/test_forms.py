@@ -48,6 +48,8 @@ def _strategy(annotation: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrat
         return st.tuples(*(_strategy(kind) for kind in kinds)).map(
             lambda pair: tuple(sorted(pair)) if numbers else pair
         )
+    if get_origin(annotation) is dict:
+        return st.sampled_from([{"seed": (1, 2)}, {"scale": ((0.5, 1.5), None), "batch_size": (2,)}])
     if get_origin(annotation) is Literal:
         return st.sampled_from(get_args(annotation))
     if isinstance(annotation, type) and issubclass(annotation, Config):

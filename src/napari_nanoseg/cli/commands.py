@@ -15,11 +15,15 @@ from napari_nanoseg.config.command import COMMANDS, Command
 from napari_nanoseg.config.jobs import AnyJob
 from napari_nanoseg.events import Job
 
-_GROUPS = {"generate": "Make synthetic training images.", "train": "Train a network."}
+_GROUPS = {
+    "generate": "Make synthetic training images.",
+    "train": "Train a network.",
+    "sweep": "Train networks with each of several values and pick the best.",
+}
 
 
 def execute(job: AnyJob) -> Job:
-    """Run a job where it runs best: a training in a child process, as from the docks; the rest here."""
+    """Run a job where it runs best: trainings, also those of a sweep, in child processes; the rest here."""
     if job.job == "train":
         from napari_nanoseg.jobs.child_process import run_in_child
 

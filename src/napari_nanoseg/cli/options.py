@@ -73,6 +73,8 @@ def _metavar(kind: Any) -> str:
     if get_origin(kind) is tuple:
         inner = [item for item in get_args(kind) if item is not ...]
         return " ".join(_metavar(item) for item in inner)
+    if get_origin(kind) is dict:
+        return "FIELD=VALUE,VALUE"
     if get_origin(kind) is Literal:
         return "CHOICE"
     if get_origin(kind) is Annotated:

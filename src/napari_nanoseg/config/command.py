@@ -21,6 +21,7 @@ from napari_nanoseg.config.measure import MeasureJob
 from napari_nanoseg.config.options import Option, option_at, options_of, values_of
 from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.config.segment import SegmentJob
+from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainJob
 from napari_nanoseg.errors import NanosegError
 
@@ -65,6 +66,7 @@ COMMANDS = (
         "generate cutpaste", "Write synthetic images made by cutting and pasting annotated particles.", GenerateJob
     ),
     Command("train stardist", "Train a StarDist network on a dataset.", TrainJob, ("dataset",)),
+    Command("sweep stardist", "Train a StarDist network with each of several values.", SweepJob, ("dataset",)),
     Command("segment", "Find the particles in images with a model.", SegmentJob, ("model", "images")),
     Command("measure", "Measure the particles of label images into a table.", MeasureJob, ("labels",)),
     Command("evaluate", "Compare predictions with the truth.", EvaluateJob, ("truth", "prediction")),

@@ -114,6 +114,8 @@ class Option:
             return [self.name if value else self.no]
         if value is None:
             words = ["none"] * self.count
+        elif isinstance(value, dict):
+            words = [f"{name}={','.join(map(text_of, values))}" for name, values in value.items()]
         else:
             words = [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]
         if self.positional:
@@ -121,6 +123,13 @@ class Option:
         if self.repeated:
             return [text for word in words for text in (self.name, word)]
         return [self.name, *words]
+
+
+def text_of(value: Any) -> str:
+    """Write one value as it is typed: ``none``, or the values of a range or list with blanks between them."""
+    if value is None:
+        return "none"
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def options_of(job: type[Config], arguments: Sequence[str] = ()) -> tuple[Option, ...]:
@@ -203,7 +212,8 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
 
 
 def _is_repeated(kind: Any) -> bool:
-    return get_origin(kind) is tuple and get_args(kind)[1:] == (...,)
+    """Whether a type takes any number of values: a list, or lists by name."""
+    return get_origin(kind) is dict or (get_origin(kind) is tuple and get_args(kind)[1:] == (...,))
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:

@@ -241,6 +241,15 @@ class TrainConfig(Config):
         description="Fraction of the images held out for validation",
         json_schema_extra=ADVANCED,
     )
+    validation_seed: int | None = Field(
+        None, ge=0, title="Seed of the held out", json_schema_extra=ADVANCED | {"start": 0, "step": 1},
+        description="Seed that chooses the images held out; none: the seed of everything",
+    )  # fmt: skip
+    images: int | None = Field(
+        None, ge=1, title="Training images", json_schema_extra=ADVANCED | {"start": 10},
+        description="Train on so many of the images that are not held out, chosen by the seed (a smaller number is "
+        "part of a larger one); none: all",
+    )  # fmt: skip
     patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better validation; none: never",
         json_schema_extra=ADVANCED | {"start": 10},
@@ -318,10 +327,10 @@ class FilledTrainConfig(TrainConfig):
     scale: tuple[Enlargement, Enlargement]
 
 
-class TrainJob(Config):
-    """A complete training: what `nanoseg train` does."""
+class Training(Config):
+    """What one training and a sweep of trainings have in common."""
 
-    job: Literal["train"] = "train"
+    job: str
     config: TrainConfig = TrainConfig()
     dataset: Path = Field(description="Folder with images/ and masks/")
     out: Path = Field(description="Folder of the new model")
@@ -332,3 +341,9 @@ class TrainJob(Config):
         "auto: the starter, unless another network or scale is asked for; none: from scratch",
     )  # fmt: skip
     resume: bool = Field(False, description="Go on with the interrupted training in the model folder")
+
+
+class TrainJob(Training):
+    """A complete training: what `nanoseg train` does."""
+
+    job: Literal["train"] = "train"

@@ -62,9 +62,9 @@ def train_job(job: TrainJob) -> Job:
     from napari_nanoseg.engines.stardist.model import StarDistModel
     from napari_nanoseg.engines.stardist.train import train_stardist
 
-    start = starting_model(job)
-    config, started = job.config.filled(fine_tuning=start is not None), datetime.now(UTC)
-    job = job.model_copy(update={"config": config, "start_from": start})
+    started = datetime.now(UTC)
+    job = settled(job)
+    config, start = job.config, job.start_from
     device, reason = choose_device(config.device)
     yield Stage("device", reason)
     yield Stage("read", f"Reading {job.dataset}.")
@@ -80,6 +80,7 @@ def train_job(job: TrainJob) -> Job:
         validation = [held_out[index] for index in range(len(held_out))]
     else:
         samples, validation = split(samples, config)
+    samples = fewer(samples, config)
     synthetic_per_real = config.synthetic_per_real
     if synthetic_per_real is None:
         usual = SYNTHETIC_PER_REAL if start is None else FINE_TUNING_SYNTHETIC_PER_REAL
@@ -107,6 +108,20 @@ def train_job(job: TrainJob) -> Job:
     write_run_record(job.out / "run.yaml", record)
     files = {"model": job.out, "history": job.out / HISTORY, "preview": job.out / PREVIEW, "run": job.out / "run.yaml"}
     return JobResult(figures, {name: str(path) for name, path in files.items()})
+
+
+def settled(job: TrainJob) -> TrainJob:
+    """The job with its start found, and what was left open filled in as suits that start.
+
+    Raises
+    ------
+    NanosegError
+        When there is no model of the name of the start.
+    """
+    start = starting_model(job)
+    return job.model_copy(
+        update={"config": job.config.filled(fine_tuning=start is not None), "start_from": start},
+    )
 
 
 def starting_model(job: TrainJob) -> Path | None:
@@ -164,11 +179,41 @@ def is_generated(folder: Path) -> bool:
 
 def split(samples: list[Sample], config: TrainConfig) -> tuple[list[Sample], list[Sample]]:
     """Hold out whole images for validation: no image serves both; with one image none is held out."""
-    count = min(len(samples) - 1, max(1, round(config.validation_fraction * len(samples))))
-    if config.validation_fraction == 0 or count < 1:
-        return samples, []
-    chosen = set(np.random.default_rng(config.seed).permutation(len(samples))[:count].tolist())
+    chosen = held_out(len(samples), config)
     return (
         [sample for number, sample in enumerate(samples) if number not in chosen],
         [sample for number, sample in enumerate(samples) if number in chosen],
     )
+
+
+def held_out(images: int, config: TrainConfig) -> frozenset[int]:
+    """Numbers of the images of a dataset that are held out for validation."""
+    count = min(images - 1, max(1, round(config.validation_fraction * images)))
+    if config.validation_fraction == 0 or count < 1:
+        return frozenset()
+    seed = config.seed if config.validation_seed is None else config.validation_seed
+    return frozenset(np.random.default_rng(seed).permutation(images)[:count].tolist())
+
+
+def fewer(samples: list[Sample], config: TrainConfig) -> list[Sample]:
+    """As many training images as are asked for, in their order; a smaller number is part of a larger one.
+
+    Raises
+    ------
+    NanosegError
+        When there are not so many.
+    """
+    if config.images is None:
+        return samples
+    need_images(config.images, len(samples))
+    chosen = set(np.random.default_rng(config.seed).permutation(len(samples))[: config.images].tolist())
+    return [sample for number, sample in enumerate(samples) if number in chosen]
+
+
+def need_images(wanted: int, there: int) -> None:
+    """Refuse to train on more images than there are for training."""
+    if wanted > there:
+        raise NanosegError(
+            f"Training on {wanted} images is asked for, but there are only {there} beside those held out; choose a "
+            "smaller number of images."
+        )

@@ -1,0 +1,256 @@
+"""Train once for every combination of values, and pick the best on whole validation images."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_nanoseg.config.jobs import read_job, read_yaml
+from napari_nanoseg.config.options import text_of
+from napari_nanoseg.config.paths import AUTO, absolute
+from napari_nanoseg.config.segment import SegmentConfig
+from napari_nanoseg.config.sweep import SweepJob, Trial
+from napari_nanoseg.config.train import TrainJob
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.evaluation.matching import Evaluation, evaluate, pool
+from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.instances import Instances
+from napari_nanoseg.io.atomic import atomic_folder, hidden_beside, need_writable, write_text
+from napari_nanoseg.io.datasets import Dataset, open_dataset
+from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, JOB, RUN
+from napari_nanoseg.io.run_record import run_record, write_run_record
+from napari_nanoseg.io.tables import write_table
+from napari_nanoseg.jobs.child_process import run_in_child
+from napari_nanoseg.jobs.failures import explain
+from napari_nanoseg.jobs.train import automatic_start, held_out, need_images, settled
+from napari_nanoseg.samples import Sample
+
+if TYPE_CHECKING:
+    from napari_nanoseg.engines.base import Model
+
+TABLE, BEST = "sweep.csv", "best"
+JUDGED = "judged.yaml"
+"""In the folder of a training: its figures on the validation images."""
+FIGURES = ("f1", "precision", "recall", "panoptic_quality", "mean_matched_iou")
+"""Of every model on the validation images: the first decides, the fourth where that is equal."""
+TRAINING_FIGURES = ("validation_loss", "steps", "training_s")
+MAY_DIFFER = ("device", "workers", "mixed_precision")
+"""What may be another when a sweep goes on."""
+
+
+def sweep_job(job: SweepJob) -> Job:
+    """Train once for every combination of values; closing the generator keeps all that can be resumed.
+
+    Every training has a process and a folder of its own, whose name tells its values. Then its model segments whole
+    validation images, the same ones for all, with its own thresholds; the highest F1 at an IoU of 0.5 wins, where that
+    is equal the highest panoptic quality, then the first. A training that fails is a row of the table that says why.
+
+    Writes ``sweep.csv`` (a row per training, from the first one on), ``best/`` (a copy of the best model's folder),
+    ``job.yaml`` and ``run.yaml``. The figures are those of the best, its name (``best``), the numbers of ``trainings``,
+    of those that ``failed`` and of ``validation_images``, and ``table``, the rows.
+
+    Raises
+    ------
+    NanosegError
+        When there is nothing to validate on, the folder holds another sweep, or every training failed.
+    """
+    started = datetime.now(UTC)
+    yield Stage("read", f"Reading {job.dataset}.")
+    data, numbers = _validation(job)
+    trials = yield from _settled(job)
+    need_writable(job.out)
+    _need_same(job, trials)
+    write_text(job.out / JOB, absolute(job).model_copy(update={"resume": False}).to_yaml())
+    rows: list[dict[str, Any]] = []
+    said: set[str] = set()
+    for number, trial in enumerate(trials, 1):
+        lead = f"Training {number} of {len(trials)}"
+        yield Stage("training", f"{lead}: {_words(trial)}.")
+        rows.append((yield from _row(trial, data, numbers, lead, said)))
+        _write(job.out / TABLE, rows)
+        yield Progress(number, len(trials), "trainings")
+    judged = [row for row in rows if row["problem"] is None]
+    if not judged:
+        raise NanosegError(f"All {len(rows)} trainings failed, the first with: {rows[0]['problem']}")
+    best = max(judged, key=lambda row: (row["f1"], row["panoptic_quality"]))
+    yield Stage("finish", f"The best is {best['folder']}.")
+    if best["f1"] == 0:
+        yield Notice("No model finds any particle of the validation images yet; train longer, or check the data.")
+    _copy_folder(job.out / best["folder"], job.out / BEST)
+    figures = {"best": best["folder"], **{name: best[name] for name in FIGURES}, "trainings": len(rows)}
+    figures |= {"failed": len(rows) - len(judged), "validation_images": len(numbers), "table": rows}
+    inputs = [path for path in (job.dataset, job.validation, trials[0].job.start_from) if path is not None]
+    record = run_record(job, inputs, seed=job.config.seed, device=job.config.device, figures=figures, started=started)
+    write_run_record(job.out / RUN, record)
+    files = {"model": job.out / BEST, "table": job.out / TABLE, "run": job.out / RUN}
+    return JobResult(figures, {name: str(path) for name, path in files.items()})
+
+
+def _validation(job: SweepJob) -> tuple[Dataset, Sequence[int]]:
+    """The dataset and the numbers of its images that all models are judged on; sees that there are enough others."""
+    dataset = open_dataset(job.dataset)
+    chosen: Sequence[int] = sorted(held_out(len(dataset), job.config))
+    there = len(dataset) - len(chosen)
+    data = dataset
+    if job.validation is not None:
+        data, there = open_dataset(job.validation), len(dataset)
+        chosen = range(len(data))
+    if not chosen:
+        reason = f"{job.dataset} has one image" if len(dataset) == 1 else "the validation_fraction is 0"
+        raise NanosegError(
+            f"A sweep picks the best on images that are not trained on, but {reason}; annotate a second image, or give "
+            "a dataset for validation."
+        )
+    for trial in job.trials():
+        if trial.job.config.images is not None:
+            need_images(trial.job.config.images, there)
+    return data, chosen
+
+
+def _settled(job: SweepJob) -> Generator[Event, None, list[Trial]]:
+    """The trainings as they will be done, all from the same start: else the starts would be compared."""
+    trials = job.trials()
+    if job.start_from == AUTO:
+        starts = {automatic_start(trial.job.config) for trial in trials}
+        start = starts.pop() if len(starts) == 1 else None
+        if starts:
+            yield Notice("Not every one of these networks can start from a model, so all trainings start from scratch.")
+        trials = tuple(replace(one, job=one.job.model_copy(update={"start_from": start})) for one in trials)
+    return [replace(trial, job=settled(trial.job)) for trial in trials]
+
+
+def _need_same(job: SweepJob, trials: Sequence[Trial]) -> None:
+    """Refuse a folder with another sweep, or with one that is not to go on."""
+    if not job.resume and ((job.out / JOB).exists() or any(trial.job.out.exists() for trial in trials)):
+        raise NanosegError(f"{job.out} already holds a sweep or a model; resume it or choose another folder.")
+    if (job.out / JOB).is_file() and not isinstance(read_job(job.out / JOB), SweepJob):
+        raise NanosegError(f"{job.out} does not hold a sweep; choose the folder of one to resume.")
+    for trial in trials:
+        path = trial.job.out / JOB
+        if not path.is_file():
+            continue
+        before, now = _compared(read_job(path)), _compared(trial.job)
+        changed = sorted(name for name in now if now[name] != before.get(name))
+        if changed:
+            raise NanosegError(
+                f"The training in {trial.job.out} was done with another value of {', '.join(changed)}; resume the "
+                "sweep with the same settings, or start one in another folder."
+            )
+
+
+def _compared(job: Any) -> dict[str, Any]:
+    """What must be the same for a training to count as this one."""
+    if not isinstance(job, TrainJob):
+        return {}
+    job = absolute(job)
+    config: dict[str, Any] = job.config.model_dump(mode="json", exclude=set(MAY_DIFFER))
+    return config | {"dataset": str(job.dataset), "validation": str(job.validation), "from": str(job.start_from)}
+
+
+def _words(trial: Trial) -> str:
+    return ", ".join(f"{name} {text_of(value)}" for name, value in trial.values.items())
+
+
+def _row(
+    trial: Trial, data: Dataset, numbers: Sequence[int], lead: str, said: set[str]
+) -> Generator[Event, None, dict[str, Any]]:
+    """Train and judge, as far as that is not done; what is wrong with it becomes a part of the row."""
+    row: dict[str, Any] = dict(trial.values) | dict.fromkeys((*FIGURES, *TRAINING_FIGURES))
+    row |= {"folder": trial.name, "problem": None}
+    folder = trial.job.out
+    try:
+        if not (folder / RUN).is_file():
+            begun = (folder / CARD).is_file() or (folder / CHECKPOINT).is_file()
+            yield from _led(run_in_child(trial.job.model_copy(update={"resume": begun})), lead, said)
+        trained = _figures(folder / RUN)
+        if not (folder / JUDGED).is_file():
+            yield Stage("judge", f"{lead}: judging it on {len(numbers)} validation images.")
+            found = yield from _judged(folder, data, numbers, trial.job.config.device)
+            write_run_record(folder / JUDGED, {"figures": found.figures()})
+        judged = _figures(folder / JUDGED)
+        row |= {name: judged[name] for name in FIGURES} | {name: trained.get(name) for name in TRAINING_FIGURES}
+    except Exception as error:
+        problem = explain(error)
+        if problem is None:
+            raise
+        row["problem"] = problem
+        yield Notice(f"{lead} failed: {problem}")
+    return row
+
+
+def _figures(path: Path) -> dict[str, Any]:
+    """The figures in a record of a training or of how it was judged."""
+    record = read_yaml(path)
+    figures: Any = record.get("figures") if isinstance(record, dict) else None
+    if not isinstance(figures, dict):
+        raise NanosegError(f"{path} is damaged; delete the folder {path.parent} and resume the sweep.")
+    return dict(figures)
+
+
+def _led(steps: Job, lead: str, said: set[str]) -> Generator[Event, None, None]:
+    """The events of a training: its stages say which it is, and what all trainings say is said once."""
+    with closing(steps):
+        for event in steps:
+            if isinstance(event, Stage):
+                event = Stage(event.name, f"{lead}: {event.message}")
+            elif isinstance(event, Notice):
+                if event.message in said:
+                    continue
+                said.add(event.message)
+            yield event
+
+
+def _judged(folder: Path, data: Dataset, numbers: Sequence[int], device: str) -> Generator[Event, None, Evaluation]:
+    """Segment the validation images as a user would, and compare all particles with the truth."""
+    from napari_nanoseg.engines.library import load_model
+
+    model: Model = load_model(folder)
+    evaluations = []
+    for done, number in enumerate(numbers, 1):
+        sample = data[number]
+        found = yield from model.segment_steps(sample.image, SegmentConfig(device=device))
+        evaluations.append(_evaluated(sample, found))
+        yield Progress(done, len(numbers), "images")
+    return pool(evaluations)
+
+
+def _evaluated(sample: Sample, found: Instances) -> Evaluation:
+    """Compare with the truth; what lies mostly where the truth is not known, and matches nothing, does not count."""
+    evaluation = evaluate(sample.instances, found)
+    if sample.known is None:
+        return evaluation
+    known = sample.known | (sample.instances.to_labels() > 0)
+    inside = [
+        2 * np.count_nonzero(known[top:bottom, left:right] & mask) >= np.count_nonzero(mask)
+        for (top, left, bottom, right), mask in zip(found.boxes.tolist(), found.masks, strict=True)
+    ]
+    counts = np.array(inside, bool) | np.isin(found.ids, evaluation.prediction_ids)
+    return evaluate(sample.instances, found[counts])
+
+
+def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    from pandas import DataFrame
+
+    plain = [
+        {name: text_of(value) if isinstance(value, tuple) else value for name, value in row.items()} for row in rows
+    ]
+    write_table(DataFrame(plain), path)
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy a model; one that was there is replaced when the copy is whole."""
+    before = hidden_beside(target)
+    with atomic_folder(target) as temporary:
+        for file in source.iterdir():
+            if file.is_file() and not file.name.startswith("."):
+                shutil.copy2(file, temporary / file.name)
+        if target.exists():
+            target.rename(before)
+    shutil.rmtree(before, ignore_errors=True)
