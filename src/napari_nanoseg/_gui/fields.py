@@ -13,17 +13,10 @@ from pydantic.fields import FieldInfo
 
 from napari_nanoseg._gui.compound_editors import Maybe, Numbers, Paths, Row, Several
 from napari_nanoseg._gui.editors import UNSET, Choice, Editor, Flag, Number, OnePath, Text
+from napari_nanoseg._gui.labels import extra_of
 from napari_nanoseg._gui.numbers import Limits
+from napari_nanoseg._gui.variations import Variations
 from napari_nanoseg.config.base import Config
-
-
-def label_of(name: str, field: FieldInfo, *, unit: bool = False) -> str:
-    """The title of a field, else its name in words; on request with its unit."""
-    own = extra_of(field).get("unit")
-    words = field.title or name.removesuffix(f"_{own}").replace("_", " ")  # size_nm: the unit is said beside it
-    text = words[:1].upper() + words[1:]
-    measure = own if unit else None
-    return f"{text} ({measure})" if measure else text
 
 
 def nested_kind(field: FieldInfo) -> type[Config] | None:
@@ -89,11 +82,6 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     return (annotation,)
 
 
-def extra_of(field: FieldInfo) -> dict[str, Any]:
-    """What a field says about its place in forms (unit, group, advanced, step, start, suggestions)."""
-    return dict(field.json_schema_extra) if isinstance(field.json_schema_extra, dict) else {}
-
-
 def _plain(annotation: Any, metadata: Sequence[Any]) -> tuple[Any, list[Any]]:
     """Take the metadata out of annotated types."""
     metadata = list(metadata)
@@ -114,6 +102,8 @@ def _editor(annotation: Any, metadata: Sequence[Any], field: FieldInfo) -> Edito
         return Choice(get_args(annotation))
     if get_origin(annotation) is tuple:
         return _tuple(get_args(annotation), field)
+    if get_origin(annotation) is dict:
+        return Variations()
     if annotation is bool:
         return Flag()
     if annotation in (int, float):

@@ -16,13 +16,12 @@ from napari_nanoseg._gui.editors import UNSET, Choice, Editor
 from napari_nanoseg._gui.fields import (
     defaults_of,
     editor_of,
-    extra_of,
     is_constant,
-    label_of,
     nested_kind,
     tooltip_of,
 )
 from napari_nanoseg._gui.fold import Fold
+from napari_nanoseg._gui.labels import extra_of, label_of
 from napari_nanoseg._gui.words import WordLabel
 from napari_nanoseg.config.base import Config, describe_one
 from napari_nanoseg.errors import NanosegError

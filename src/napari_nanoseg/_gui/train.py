@@ -19,6 +19,8 @@ from napari_nanoseg._gui.pickers import PathPicker, narrow
 from napari_nanoseg._gui.settings import settings
 from napari_nanoseg._gui.start_from import StartFrom
 from napari_nanoseg._gui.step import Step
+from napari_nanoseg._gui.sweep_fold import SweepFold
+from napari_nanoseg._gui.sweeping import Swept, placed, sweep_steps
 from napari_nanoseg._gui.training import (
     Plan,
     free_name,
@@ -33,10 +35,12 @@ from napari_nanoseg._gui.training import (
     write_annotation,
 )
 from napari_nanoseg._gui.training_view import TrainingView
+from napari_nanoseg._gui.trainings_table import TrainingsTable
 from napari_nanoseg.config.paths import AUTO
+from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Event, JobResult
+from napari_nanoseg.events import Epoch, Event, JobResult, Progress, Stage
 from napari_nanoseg.io.model_cards import ANNOTATED
 from napari_nanoseg.jobs.train import automatic_start
 
@@ -62,6 +66,10 @@ class Train(Step):
         self.dataset = PathPicker("folder", hint="folder with images and masks")
         self.name, self.start_from = QLineEdit(), StartFrom()
         self.form = ConfigForm(TrainConfig(device=settings().device))
+        self.sweep = SweepFold(lambda: (self._config(), self.start_from.path))
+        self.trainings = TrainingsTable()
+        self._swept: SweepJob | None = None
+        """The sweep that runs."""
         self._named_by_user = False
         self._folder: Path | None = None
         """Of the training that runs or ran last."""
@@ -71,6 +79,8 @@ class Train(Step):
         self._lay_out()
         self.resume_button = self.panel.add_button("Resume", self._resume)
         self.copy_button = self.panel.add_button("Copy as command", self._copy)
+        self.sweep.start_button.clicked.connect(lambda: self._sweep())
+        self.sweep.copy_button.clicked.connect(lambda: self._copy_sweep())
         self.source.activated.connect(lambda _: self._refresh())
         self.annotation.changed.connect(self._look_at_annotation)
         self.dataset.changed.connect(lambda _: self._refresh())
@@ -91,6 +101,7 @@ class Train(Step):
 
     def _lay_out(self) -> None:
         self.body.addWidget(self.view)
+        self.body.addWidget(self.trainings)
         head = QFormLayout()
         head.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         head.addRow("Train on", self.source)
@@ -104,6 +115,7 @@ class Train(Step):
         self.body.addLayout(model)
         self._forms = head, self.annotation.layout(), model
         self.body.addWidget(self.form)
+        self.body.addWidget(self.sweep)
 
     @property
     def on_layers(self) -> bool:
@@ -118,8 +130,7 @@ class Train(Step):
         NanosegError
             For the first thing that is missing or wrong.
         """
-        chosen, config = settings(), self.form.value()
-        assert isinstance(config, TrainConfig)
+        chosen, config = settings(), self._config()
         sample = self.annotation.sample() if self.on_layers else None
         if sample is not None and not len(sample.instances):
             raise NanosegError("No particle is outlined; outline at least five, better ten, in the Annotate step.")
@@ -129,6 +140,18 @@ class Train(Step):
         dataset = out / ANNOTATED if self.dataset.path is None or sample is not None else self.dataset.path
         job = TrainJob(config=config, dataset=dataset, out=out, start_from=self.start_from.path)
         return Plan(job, sample, chosen.threads)
+
+    def _config(self) -> TrainConfig:
+        """What the form holds.
+
+        Raises
+        ------
+        NanosegError
+            When that is wrong.
+        """
+        config = self.form.value()
+        assert isinstance(config, TrainConfig)
+        return config
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """The font is known now."""
@@ -147,8 +170,45 @@ class Train(Step):
         if not self.panel.start(partial(train_steps, plan), f"Training of {plan.job.out.name}"):
             return
         self._folder, self._training, self._saved = plan.job.out, True, plan.job.resume
+        self._show_trainings()
+        self._begin_view(resume=plan.job.resume)
+
+    def sweep_job(self) -> SweepJob:
+        """What the dock shows, as a sweep.
+
+        Raises
+        ------
+        NanosegError
+            For the first thing that is missing or wrong.
+        """
+        if self.on_layers:
+            raise NanosegError(
+                "A sweep compares models on images that are not trained on; choose a dataset folder with two images or "
+                f"more under 'Train on {DATASET}'."
+            )
+        if self.dataset.path is None:
+            raise NanosegError("No dataset folder is chosen; choose one.")
+        return placed(self.sweep.job(), self.dataset.path, settings().models, self.name.text())
+
+    def _sweep(self) -> None:
+        try:
+            job = self.sweep_job()
+        except NanosegError as error:
+            self.panel.refuse(str(error))
+            return
+        model = settings().models / self.name.text().strip()
+        if not self.panel.start(partial(sweep_steps, job, model, settings().threads), f"Sweep for {model.name}"):
+            return
+        self._swept = job
+        self._show_trainings()
+        self._begin_view(resume=False)
+
+    def _show_trainings(self) -> None:
+        self.trainings.show_sweep(self._swept, self.sweep.variations.labels())
+
+    def _begin_view(self, *, resume: bool) -> None:
         self.offer()
-        self.view.begin(resume=plan.job.resume)
+        self.view.begin(resume=resume)
         area = self.findChild(QScrollArea)
         if area is not None and (bar := area.verticalScrollBar()) is not None:
             bar.setValue(0)
@@ -156,6 +216,11 @@ class Train(Step):
 
     def _heard(self, event: Event) -> None:
         self._saved |= isinstance(event, Epoch)
+        if self._swept is not None:
+            if isinstance(event, Stage) and event.name == "training":
+                self.view.begin(resume=False)
+            elif isinstance(event, Progress) and event.unit == "trainings":
+                self._show_trainings()
         self.view.show_event(event)
 
     def _resume(self) -> None:
@@ -165,11 +230,10 @@ class Train(Step):
             self._refresh()
             return
         try:
-            now = self.form.value()
+            now = self._config()
         except NanosegError as error:
             self.panel.refuse(str(error))
             return
-        assert isinstance(now, TrainConfig)
         config = job.config.model_copy(update={"device": now.device})
         if steps_done(job.out) >= steps_wanted(job):
             more = now.filled(fine_tuning=job.start_from is not None).steps
@@ -188,12 +252,27 @@ class Train(Step):
         else:
             self.panel.start(partial(write_annotation, plan), "Writing the annotation")
 
+    def _copy_sweep(self) -> None:
+        try:
+            job = self.sweep_job()
+        except NanosegError as error:
+            self.panel.refuse(str(error))
+            return
+        copy_command(job)
+        self.panel.say("The command is on the clipboard.")
+
     def _copied(self, plan: Plan) -> None:
         copy_command(plan.job)
         where = "" if plan.sample is None else f" It reads the annotation written to {plan.job.dataset}."
         self.panel.say(f"The command is on the clipboard.{where}")
 
-    def _done(self, result: JobResult | Plan) -> None:
+    def _done(self, result: JobResult | Plan | Swept) -> None:
+        if isinstance(result, Swept):
+            self._show_trainings()
+            self.panel.say(str(result))
+            self.session.put("model", result.model)
+            self.succeed("Segment")
+            return
         if isinstance(result, Plan):
             self._copied(result)
             return
@@ -203,6 +282,11 @@ class Train(Step):
 
     def _say_what_is_kept(self, lead: str = "") -> None:
         folder = self._folder
+        if self._swept is not None:
+            kept = f"What is finished is kept in {self._swept.out}; running the sweep again goes on with it."
+            self.panel.say(lead + (kept if self._swept.out.exists() else "Nothing was trained yet."))
+            self._show_trainings()
+            return
         if folder is None or not self._training:
             return
         if not has_model(folder):
@@ -216,7 +300,7 @@ class Train(Step):
         self.offer("Segment")
 
     def _ended(self) -> None:
-        self._training = False
+        self._training, self._swept = False, None
         self._suggest_name()
 
     def _to_resume(self) -> Path | None:
@@ -274,6 +358,7 @@ class Train(Step):
             missing = "Choose a dataset folder: the Generate step makes one."
         self.hint(missing)
         self.panel.block(self.form.problem())
+        self.sweep.refresh(running=self.panel.running)
         folder = self._to_resume()
         self.resume_button.setEnabled(folder is not None and not self.panel.running)
         tip = "There is no training to go on with."
@@ -287,8 +372,7 @@ class Train(Step):
 
     def _look_at_start(self) -> str | None:
         """Show what the training starts from and what open fields mean then; say what it does not use of the form."""
-        config = self.form.value()
-        assert isinstance(config, TrainConfig)
+        config = self._config()
         automatic = automatic_start(config)
         self.start_from.show_automatic(automatic)
         start = automatic if self.start_from.path == AUTO else self.start_from.path

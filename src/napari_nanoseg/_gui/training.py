@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -59,22 +60,38 @@ def write_annotation(plan: Plan) -> Generator[Event, None, Plan]:
 
 def train_steps(plan: Plan) -> Job:
     """Write and check the data, then train in a process of its own."""
-    folder = plan.job.out
+    with alone(plan.job.out):
+        yield from write_annotation(plan)
+        if not plan.job.resume:
+            yield from check_dataset(plan.job.dataset)
+        yield Stage("start", "Starting the training process.")
+        return (yield from run_in_child(plan.job, env=env_of(plan.threads), gently=True))
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """See that nothing else trains into a folder meanwhile.
+
+    Raises
+    ------
+    NanosegError
+        When something does.
+    """
     if folder in _TRAINED:
         raise NanosegError(f"A training in {folder} is running already; choose another name for the model.")
     _TRAINED.add(folder)
     try:
-        yield from write_annotation(plan)
-        if not plan.job.resume:
-            yield from _check(plan.job.dataset)
-        yield Stage("start", "Starting the training process.")
-        env = {"OMP_NUM_THREADS": str(plan.threads)} if plan.threads else {}
-        return (yield from run_in_child(plan.job, env=env, gently=True))
+        yield
     finally:
         _TRAINED.discard(folder)
 
 
-def _check(dataset: Path) -> Generator[Event, None, None]:
+def env_of(threads: int) -> dict[str, str]:
+    """What tells a child process how many cores it may use; 0: all."""
+    return {"OMP_NUM_THREADS": str(threads)} if threads else {}
+
+
+def check_dataset(dataset: Path) -> Generator[Event, None, None]:
     """Say what may spoil the training, the worst first."""
     from napari_nanoseg.jobs.check import check_job
     from napari_nanoseg.jobs.train import is_generated
