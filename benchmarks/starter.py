@@ -3,8 +3,8 @@
 Run ``python benchmarks/starter.py [--model MODEL] [--part held] [--page FILE.png] [--quick] [--json]``. The images are
 those of the `held` and `benchmark` parts of the split in ``tools/train_starter.py``; nothing was chosen on them. Each
 is segmented with the particle diameter told (that of its truth) and with the one that the model estimates. Beside it,
-in the same run, the classical way: Otsu's threshold and a watershed of the distance transform, of the side of the
-threshold that suits the truth better, which no user could know. Prints Markdown tables.
+in the same run, the model `watershed`, which needs no training, with the polarity that suits the truth better, which no
+user could know. Prints Markdown tables.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from napari_nanoseg import Instances, evaluate, load_model, read_image, read_labels
 from napari_nanoseg.config.segment import LEAST_PROBABILITY, SegmentConfig
 from napari_nanoseg.engines.base import Model
-from napari_nanoseg.evaluation.average_precision import average_precision
+from napari_nanoseg.evaluation.coco import average_precision
 from napari_nanoseg.evaluation.error_map import overlay_figure
 from napari_nanoseg.evaluation.matching import Evaluation
 from napari_nanoseg.events import drain
@@ -37,8 +37,6 @@ WITHIN = 1.5, 2.0
 WAYS = "told", "estimated"
 SHAPES = "sphere", "cube", "rod", "other"
 COLUMNS = 6
-BLUR = 1.0
-"""Before Otsu's threshold, px."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,12 +122,12 @@ def examined(model: Model, name: str, shape: str) -> Row:
     truth = Instances.from_labels(read_labels(EMPS / "masks" / f"{name}.png"))
     given = {"told": truth.diameter(), "estimated": None}
     results = {way: found_by(model, image, truth, diameter) for way, diameter in given.items()}
-    classical = {}
+    others = {}
     for way, result in results.items():
-        sides = [otsu_watershed(image.data, result.diameter, bright=bright) for bright in (True, False)]
+        sides = classical(image, result.diameter)
         both = [Result(found, evaluations(truth, found), found, result.diameter) for found in sides]
-        classical[way] = max(both, key=lambda one: one.evaluations[0.5].f1)
-    return Row(name, shape, image, truth, results, classical)
+        others[way] = max(both, key=lambda one: one.evaluations[0.5].f1)
+    return Row(name, shape, image, truth, results, others)
 
 
 def found_by(model: Model, image: Image, truth: Instances, diameter: float | None) -> Result:
@@ -146,28 +144,10 @@ def evaluations(truth: Instances, found: Instances) -> dict[float, Evaluation]:
     return {level: evaluate(truth, found, level) for level in LEVELS}
 
 
-def otsu_watershed(pixels: NDArray[Any], diameter: float, *, bright: bool) -> Instances:
-    """Bright or dark particles by Otsu's threshold and a watershed of the distance to the background.
-
-    The diameter is that which the network had: seeds are a quarter of it apart at least, and what has less than a tenth
-    of its area is dropped.
-    """
-    from scipy.ndimage import distance_transform_edt
-    from skimage.feature import peak_local_max
-    from skimage.filters import gaussian, threshold_otsu
-    from skimage.measure import label
-    from skimage.segmentation import watershed
-
-    grey = pixels.mean(axis=-1) if pixels.ndim == 3 else pixels
-    smooth = gaussian(grey.astype(np.float32), BLUR)
-    ground = (smooth > threshold_otsu(smooth)) == bright
-    distance = gaussian(distance_transform_edt(ground), BLUR)
-    apart = max(1, round(diameter / 4))
-    peaks = peak_local_max(distance, min_distance=apart, labels=label(ground), exclude_border=False)
-    seeds = np.zeros(ground.shape, np.int32)
-    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    found = Instances.from_labels(watershed(-distance, seeds, mask=ground))
-    return found[found.areas >= np.pi / 40 * diameter**2]
+def classical(image: Image, diameter: float) -> list[Instances]:
+    """What the model without a network finds, for bright and for dark particles of a diameter, px."""
+    model = load_model("watershed")
+    return [model.segment(image, SegmentConfig(diameter=diameter, invert=invert)) for invert in ("no", "yes")]
 
 
 def groups(rows: Sequence[Row], of_benchmark: set[str]) -> dict[str, list[Row]]:
@@ -208,11 +188,11 @@ def one_way(pairs: Sequence[tuple[Instances, Result]]) -> dict[str, Any]:
             "complete": pooled(at, lambda particles: ~particles.touches_border),
             "border": pooled(at, lambda particles: particles.touches_border),
         }
-    pictures = [(truth, result.candidates) for truth, result in pairs]
-    by_level = average_precision(pictures)
-    values["ap"] = float(by_level.mean())
-    values["ap50"], values["ap75"] = float(by_level[0]), float(by_level[5])
-    values["ap_mean_of_images"] = float(np.mean([average_precision([picture]).mean() for picture in pictures]))
+    pictures = [evaluate(truth, result.candidates).candidates for truth, result in pairs]
+    precision = average_precision([candidates for picture in pictures for candidates in picture])
+    values |= {name: precision[name] for name in ("ap", "ap50", "ap75")}
+    alone = [average_precision(picture)["ap"] for picture in pictures]
+    values["ap_mean_of_images"] = float(np.mean(np.array(alone, float)))
     return values
 
 
@@ -270,8 +250,8 @@ def write_tables(table: dict[str, dict[str, Any]]) -> None:
     for name, values in table.items():
         shares = [f"{values['diameter'][f'within_{limit:g}']:.0%}" for limit in WITHIN]
         print_line([name, f"{values['diameter']['median_ratio']:.2f}", *shares])
-    print("\nF1 beside Otsu's threshold with a watershed, which is given the same diameters.\n")
-    heads = [f"{head}, IoU {level}" for level in LEVELS for head in ("F1", "Otsu", "ratio")]
+    print("\nF1 beside the model watershed, which needs no training and is given the same diameters.\n")
+    heads = [f"{head}, IoU {level}" for level in LEVELS for head in ("F1", "watershed", "ratio")]
     print_head(["images", "diameter", *heads])
     for name, values in table.items():
         for way in WAYS:

@@ -82,8 +82,9 @@ def disc_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def without_starter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the package came without its model."""
+    """As if the package came without its models."""
     monkeypatch.setattr("napari_nanoseg.io.model_library.starter_folder", lambda: tmp_path / "no starter")
+    monkeypatch.setattr("napari_nanoseg.io.model_library.baseline_folders", dict)
 
 
 @pytest.fixture(scope="session")

@@ -206,14 +206,24 @@ def test_a_damaged_model_of_the_original(shared_data, image, tmp_path, name):
 
 
 def test_models_of_another_kind(image, tmp_path):
-    torch.save({"weights": torch.zeros(3)}, tmp_path / "model.pth")
     (tmp_path / "text.txt").write_text("hello")
-    for model in (tmp_path / "model.pth", tmp_path / "text.txt", tmp_path, image):
+    for model in (tmp_path / "text.txt", tmp_path, image):
         assert "is not a model" in sentence("segment", model, image, "--out", tmp_path / "out")
         assert "is not a model" in sentence("convert", model, "--out", tmp_path / "out")
 
 
-@pytest.mark.parametrize("name", ["detectron2", "detectron2/model.pth", "cdnet", "cdnet/u-net.json"])
+def test_weights_of_detectron2_without_their_config_or_of_something_else(image, tmp_path):
+    model = tmp_path / "model.pth"
+    torch.save({"weights": torch.zeros(3)}, model)
+    assert "no config of Detectron2" in sentence("segment", model, image, "--out", tmp_path / "out")
+    (tmp_path / "config.yaml").write_text("MODEL: {MASK_ON: true}")
+    assert "lack backbone" in sentence("segment", model, image, "--out", tmp_path / "out")
+    truncate(model)
+    assert "damaged" in sentence("convert", model, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["cdnet", "cdnet/u-net.json"])
 def test_models_of_other_engines(shared_data, image, tmp_path, name):
     model = shared_data / "reference_models" / name
     assert "is not a model" in sentence("segment", model, image, "--out", tmp_path / "out")

@@ -54,6 +54,15 @@ def test_models_are_listed(library: Path, write_model: Callable[..., Path]) -> N
     assert "has no weights" in listed["models"][2]["problem"]
 
 
+def test_models_without_a_network_are_listed() -> None:
+    lines = CliRunner().invoke(app, ["models", "list"]).stdout.splitlines()
+    assert "watershed: Otsu's threshold and watershed, no training" in lines
+    assert "threshold: Otsu's threshold, no training" in lines
+    shown = CliRunner().invoke(app, ["models", "show", "threshold"]).stdout.splitlines()
+    assert "Polarity: auto" in shown
+    assert "Files: ok" in shown
+
+
 def test_an_empty_library_is_no_error(tmp_path: Path, library: Path) -> None:
     result = models(tmp_path / "nowhere", "list")
     assert (result.exit_code, result.stdout) == (0, "")

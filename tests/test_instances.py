@@ -256,3 +256,17 @@ def test_planes_of_a_stack_keep_what_is_known_of_each_object():
     assert planes[0].scores.tolist() == pytest.approx([0.9])
     assert planes[1].classes.tolist() == [1, 2]
     assert list(planes[0].planes()) == [planes[0]]
+
+
+def test_which_objects_share_pixels_with_another() -> None:
+    square = np.ones((4, 4), bool)
+    corner = np.tri(4, 4, -1, dtype=bool)
+    boxes = [[0, 0, 4, 4], [3, 3, 7, 7], [0, 10, 4, 14], [0, 10, 4, 14], [10, 10, 14, 14]]
+    masks = [square, square, corner, corner.T, square]
+    instances = Instances.from_masks((20, 20), boxes, masks)
+    assert instances.overlaps.tolist() == [True, True, False, False, False]
+    assert instances.overlapping
+    assert not instances[2:].overlapping
+    assert Instances.empty((3, 3)).overlaps.tolist() == []
+    volume = Instances.from_masks((2, 9, 9), [[0, 0, 0, 1, 4, 4], [1, 0, 0, 2, 4, 4]], [square[None], square[None]])
+    assert volume.overlaps.tolist() == [False, False]

@@ -53,6 +53,18 @@ def test_runs_go_down_the_columns_of_the_whole_image(mask: np.ndarray, row: int,
     assert (counts[1:] > 0).all()
 
 
+@given(arrays(np.bool_, (5, 4)), st.booleans())
+def test_runs_give_back_the_mask_wherever_they_cross_columns(full: np.ndarray, divided: bool) -> None:
+    counts = mask_to_counts(full, (0, 0), full.shape)
+    if divided and counts.max() > 1:  # runs of length 0 between, as other programs may write them
+        longest = int(counts.argmax())
+        counts = np.concatenate([counts[:longest], [1, 0, counts[longest] - 1], counts[longest + 1 :]])
+    mask, (row, column) = mask_from_counts(counts, full.shape)
+    found = np.zeros_like(full)
+    found[row : row + mask.shape[0], column : column + mask.shape[1]] = mask
+    assert np.array_equal(found, full)
+
+
 @pytest.mark.parametrize("text", ["", " ", "\x7f", "o", "é", "o" * 20 + "0"])
 def test_damaged_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="run lengths"):

@@ -1,10 +1,10 @@
 """Train a model for particles of any size, shape and contrast on the EMPS data set.
 
 Run ``python tools/train_starter.py --out FOLDER``. The same command goes on with a training that was interrupted.
-FOLDER gets the rescaled data (``plain``, ``train``, ``stop``), the split (``split.json``), the model of the first
-stage (``first``) and of the second (``model``), which ``nanoseg models import FOLDER/model --name general`` puts into
-the library. ``--ship`` then makes it the model that comes with the package; the figures in its README.md are those of
-``benchmarks/starter.py``.
+FOLDER gets the rescaled data (``plain``, ``train``, ``stop``), the split (``split.json``), the models of the first two
+stages (``first``, ``second``) and of the last (``model``), which ``nanoseg models import FOLDER/model --name general``
+puts into the library. ``--ship`` then makes it the model that comes with the package; the figures in its README.md are
+those of ``benchmarks/starter.py``.
 
 Papers, not images, are split: `held` papers are never trained on, among them all of the one-image benchmark; the
 figures of the model are measured on them (``benchmarks/starter.py``). `stop` papers choose the best weights and the
@@ -78,8 +78,9 @@ SECOND = FIRST.model_copy(
     }
 )
 """Larger patches, in which a whole rod has room, and particles that are stretched to rods."""
-STAGES = {"first": ("plain", FIRST), "model": ("train", SECOND)}
-"""Data set and settings by model. One stage would do; the second goes on from what the first was found to lack."""
+THIRD = SECOND.model_copy(update={"steps": 6000, "learning_rate": 1e-3, "stretch": 3.0, "seed": 22})
+STAGES = {"first": ("plain", FIRST), "second": ("train", SECOND), "model": ("train", THIRD)}
+"""Data set and settings by model. One stage would do; each goes on from what the one before was found to lack."""
 
 
 def main() -> None:

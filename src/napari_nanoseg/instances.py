@@ -216,8 +216,14 @@ class Instances:
         Raises
         ------
         NanosegError
-            When a segmentation is missing, damaged or made for another image size.
+            When a segmentation is missing, damaged or made for another image size, a score or category is no number, or
+            only some annotations have a score.
         """
+        scores = [annotation["score"] for annotation in annotations if annotation.get("score") is not None]
+        if scores and len(scores) < len(annotations):
+            raise NanosegError(
+                f"{len(scores)} of {len(annotations)} COCO annotations have a score; give one to all or to none."
+            )
         boxes, masks = [], []
         for number, annotation in enumerate(annotations, start=1):
             mask, start = _coco_mask(annotation.get("segmentation"), shape, f"COCO annotation {number}")
@@ -228,8 +234,8 @@ class Instances:
             shape,
             np.reshape(boxes, (len(masks), 4)),
             masks,
-            scores=[float(annotation.get("score", 1)) for annotation in annotations],
-            classes=[int(annotation.get("category_id", 0)) for annotation in annotations],
+            scores=_coco_numbers(scores, np.float32, "score") if scores else None,
+            classes=_coco_numbers([one.get("category_id", 0) for one in annotations], np.int32, "category_id"),
             ids=ids if len(ids) == len(annotations) else None,
         )
 
@@ -347,6 +353,15 @@ class Instances:
             crop |= mask
         return False
 
+    @property
+    def overlaps(self) -> NDArray[np.bool_]:
+        """Whether each object shares pixels with another one."""
+        owners = np.zeros(self.shape, dtype=np.int32)
+        for index, mask in enumerate(self.masks):
+            owners[self._box(index)] += mask
+        shared = [bool((owners[self._box(index)][mask] > 1).any()) for index, mask in enumerate(self.masks)]
+        return np.array(shared, dtype=bool)
+
     def diameter(self) -> float:
         """Median diameter of the complete particles, in pixels.
 
@@ -400,6 +415,16 @@ def _tightened(
     return np.ascontiguousarray(crop), start + low + np.array([a for a, _ in span], dtype=np.int64)
 
 
+def _coco_numbers(values: Sequence[Any], dtype: type[Any], name: str) -> NDArray[Any]:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (ValueError, TypeError):
+        array = np.array([np.nan])
+    if not (np.abs(array) <= LARGEST_ID).all():
+        raise NanosegError(f"A COCO annotation has a {name} that is not a number; export the annotations again.")
+    return array.astype(dtype)
+
+
 def _coco_mask(segmentation: Any, shape: tuple[int, ...], where: str) -> tuple[NDArray[np.bool_], tuple[int, int]]:
     """Mask and its start (row, column) of one COCO segmentation."""
     try:
@@ -414,12 +439,15 @@ def _coco_mask(segmentation: Any, shape: tuple[int, ...], where: str) -> tuple[N
             return mask_from_counts(runs, (shape[0], shape[1]))
         # COCO puts the origin at the corner of the first pixel, we at its centre
         rings = [np.reshape(np.asarray(ring, dtype=float), (-1, 2))[:, ::-1] - 0.5 for ring in segmentation]
-        canvas = np.zeros(shape, dtype=bool)
         if not rings:
             raise ValueError("no outline")
-        for ring in rings:
-            mask, (row, column) = rasterise(ring, shape)
-            canvas[row : row + mask.shape[0], column : column + mask.shape[1]] |= mask
-        return canvas, (0, 0)
+        parts = [rasterise(ring, shape) for ring in rings]
+        starts = np.array([start for _, start in parts])
+        stops = starts + [mask.shape for mask, _ in parts]
+        top, left = starts.min(axis=0)
+        canvas = np.zeros(stops.max(axis=0) - (top, left), dtype=bool)
+        for (mask, _), (row, column), (end, right) in zip(parts, starts, stops, strict=True):
+            canvas[row - top : end - top, column - left : right - left] |= mask
+        return canvas, (int(top), int(left))
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise NanosegError(f"{where} has no readable segmentation; export it as polygons or run lengths.") from error

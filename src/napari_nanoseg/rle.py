@@ -25,7 +25,7 @@ def mask_to_counts(mask: NDArray[np.bool_], start: tuple[int, int], shape: tuple
 
 
 def mask_from_counts(counts: NDArray[np.int64], shape: tuple[int, int]) -> tuple[NDArray[np.bool_], tuple[int, int]]:
-    """Mask of the columns that the runs reach, and its start (row, column).
+    """Mask of the rows and columns that the runs reach, and its start (row, column).
 
     Raises
     ------
@@ -40,12 +40,17 @@ def mask_from_counts(counts: NDArray[np.int64], shape: tuple[int, int]) -> tuple
     starts, stops = starts[stops > starts], stops[stops > starts]
     if not starts.size:
         return np.zeros((0, 0), dtype=bool), (0, 0)
-    first, last = starts[0] // height, (stops[-1] - 1) // height + 1
-    steps = np.zeros((last - first) * height + 1, dtype=np.int8)
-    np.add.at(steps, starts - first * height, 1)
-    np.add.at(steps, stops - first * height, -1)
+    columns, last_columns = starts // height, (stops - 1) // height
+    first, last = columns[0], last_columns[-1] + 1
+    top, bottom = 0, height
+    if np.array_equal(columns, last_columns):  # else a run goes from the last row to the first
+        top, bottom = (starts - columns * height).min(), (stops - columns * height).max()
+    # runs are apart, so no two start or stop at the same place
+    steps = np.zeros((last - first) * (bottom - top) + 1, dtype=np.int8)
+    steps[starts - columns * height - top + (columns - first) * (bottom - top)] += 1
+    steps[stops - last_columns * height - top + (last_columns - first) * (bottom - top)] -= 1
     flat = np.cumsum(steps[:-1], dtype=np.int8).astype(bool)
-    return flat.reshape(last - first, height).T, (0, int(first))
+    return flat.reshape(last - first, bottom - top).T, (int(top), int(first))
 
 
 def encode_counts(counts: NDArray[np.int64]) -> str:

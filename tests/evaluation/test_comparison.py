@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_nanoseg import Instances, NanosegError, evaluate
+from napari_nanoseg.config.evaluate import EvaluateConfig
 from napari_nanoseg.evaluation.comparison import comparing
 from napari_nanoseg.evaluation.error_map import error_map
 from napari_nanoseg.evaluation.figures import FIGURES
@@ -45,7 +46,7 @@ def test_a_stack_is_compared_slice_by_slice(stack):
 
 def test_an_image_is_compared_as_before(stack):
     truth, prediction = (next(item.planes()) for item in stack)
-    comparison = drain(comparing(truth, prediction, 0.95))
+    comparison = drain(comparing(truth, prediction, EvaluateConfig(iou_threshold=0.95)))
     assert comparison.evaluation.figures() == evaluate(truth, prediction, 0.95).figures()
     assert comparison.errors().false_positives.shape == (40, 60)
     assert comparison.particles()["outcome"].tolist() == ["FP", "FP", "FN", "FN"]

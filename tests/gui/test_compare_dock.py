@@ -18,11 +18,13 @@ from napari.layers import Layer  # noqa: E402
 from panels import finish, run, said  # noqa: E402
 from qtpy.QtWidgets import QApplication, QFileDialog, QLabel  # noqa: E402
 
-from napari_nanoseg import Calibration, Image, evaluate, read_image, read_labels  # noqa: E402
+from napari_nanoseg import Calibration, Image, Instances, evaluate, read_image, read_labels  # noqa: E402
 from napari_nanoseg._gui.compare import CLICK, Compare  # noqa: E402
 from napari_nanoseg._gui.error_view import SHOWN, comparison_layers  # noqa: E402
 from napari_nanoseg._gui.layers import image_layer, labels_layer  # noqa: E402
 from napari_nanoseg.cli import app  # noqa: E402
+from napari_nanoseg.config.evaluate import EvaluateConfig  # noqa: E402
+from napari_nanoseg.evaluation.coco import BOX_FIGURES, MASK_FIGURES  # noqa: E402
 from napari_nanoseg.evaluation.error_map import error_map, pixel_map  # noqa: E402
 from napari_nanoseg.evaluation.matching import pool  # noqa: E402
 from napari_nanoseg.io.images import write_image, write_labels  # noqa: E402
@@ -86,6 +88,41 @@ def test_the_truth_is_guessed_and_every_particle_gets_a_layer(qtbot, dock, viewe
     assert {"found: 1 TP", "not there: 1 FP", "missed: 1 FN"} <= set(texts)
     assert all(label.toolTip() for label in dock.figures.findChildren(QLabel))
     assert len(dock.figures.findChildren(QLabel)) == 2 * len(SHOWN)
+
+
+def test_scores_give_an_average_precision_with_limits_in_pixels_or_nm(qtbot, dock, viewer, tmp_path) -> None:
+    run(qtbot, dock)
+    assert dock.precisions.missing.isVisible()
+    assert not dock.precisions.table.isVisible()
+    square = np.ones((10, 10), bool)
+    boxes = [(5, 5, 15, 15), (5, 8, 15, 18)]
+    truth, found = (Instances.from_masks((40, 60), boxes, [square] * 2, scores) for scores in (None, [0.9, 0.8]))
+    truth_layer, prediction_layer = (
+        viewer.add_layer(Layer.create(*labels_layer(side, SIZE, f"overlapping {number}")))
+        for number, side in enumerate((truth, found))
+    )
+    dock.truth.choose(truth_layer)
+    dock.prediction.choose(prediction_layer)
+    run(qtbot, dock)
+    assert dock.precisions.table.isVisible()
+    assert not dock.precisions.missing.isVisible()
+    shown = {name: dock.precisions.text_of(name) for name in (*MASK_FIGURES, *BOX_FIGURES)}
+    some = {"1.000": ("ap", "ap50", "ap75", "ap_small"), "none": ("ap_medium", "ap_large")}
+    assert shown == {f"{kind}{name}": text for text, names in some.items() for name in names for kind in ("", "box_")}
+    in_nm = {"size_unit": "nm", "size_limits": (5.0, 15.0)}  # the particles are 20 nm
+    dock.form.setValue(dock.form.value().model_copy(update=in_nm))
+    run(qtbot, dock)
+    assert (dock.precisions.text_of("ap_small"), dock.precisions.text_of("box_ap_large")) == ("none", "1.000")
+    assert any("≥ 15 nm" in label.text() for label in dock.precisions.findChildren(QLabel))
+    labels = prediction_layer.data.copy()
+    labels[30, 30] = 7
+    prediction_layer.data = labels
+    run(qtbot, dock)
+    assert dock.precisions.missing.isVisible()
+    for layer in (truth_layer, prediction_layer, viewer.layers["grey"]):
+        layer.units = ("pixel", "pixel")
+    run(qtbot, dock)
+    assert "pixel size is not known" in said(dock)
 
 
 def test_the_next_comparison_takes_the_place_of_the_first(qtbot, dock, viewer) -> None:
@@ -189,7 +226,7 @@ def test_layers_without_a_file_are_recorded_by_name(qtbot, dock, tmp_path, monke
     finish(qtbot, dock)
     record = yaml.safe_load((tmp_path / "out" / "run.yaml").read_text("utf-8"))
     assert record["layers"]["truth"] == "ground truth"
-    assert record["config"] == {"iou_threshold": 0.5}
+    assert record["config"] == EvaluateConfig().model_dump(mode="json")
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text("utf-8"))
     assert figures == evaluate(*pair()).figures() | {"images": 1}
     dock.copy_button.click()

@@ -99,9 +99,15 @@ def test_overlapping_particles_count_in_full(qtbot, viewer) -> None:
     layer = viewer.add_layer(Layer.create(*labels_layer(instances, SIZE, "found")))
     dock = Measure(viewer)
     qtbot.addWidget(dock)
-    assert run(qtbot, dock).table.table["area"].tolist() == [100, 100]
+    run(qtbot, dock)
+    assert dock.table.table["area"].tolist() == [100, 100]
+    assert dock.table.table["overlapping"].tolist() == [True, True]
+    assert "2 share pixels with others" in dock.summary.text()
     layer.data_setitem((np.array([0]), np.array([0])), 9)
-    assert run(qtbot, dock).table.table["area"].tolist() == [75, 100, 1]
+    run(qtbot, dock)
+    assert dock.table.table["area"].tolist() == [75, 100, 1]
+    assert not dock.table.table["overlapping"].any()
+    assert "share pixels" not in dock.summary.text()
 
 
 def test_a_row_brings_its_particle_into_view(qtbot, dock, viewer) -> None:

@@ -12,7 +12,9 @@ pytest.importorskip("napari")
 from napari.components import ViewerModel
 from napari.layers import Layer
 from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_nanoseg._gui.model_picker import FILE, ask_for_model
 from napari_nanoseg._gui.pickers import LayerPicker, PathPicker
 from napari_nanoseg._gui.session import Session, session_of
 from napari_nanoseg._gui.settings import settings
@@ -135,3 +137,16 @@ def test_models_lie_in_the_users_folder_unless_preferences_say_otherwise(home: P
         assert settings().models == tmp_path / "mine"
     finally:
         page.models_folder = ""
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"), [("model_final.pth", "model_final.pth"), ("model.pkl", "model.pkl"), ("weights.h5", "")]
+)
+def test_weights_of_detectron2_are_chosen_themselves_other_files_stand_for_their_folder(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, chosen: str
+) -> None:
+    (tmp_path / name).write_bytes(b"")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / name), ""))
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    assert ask_for_model(parent, FILE, tmp_path) == tmp_path / chosen

@@ -37,7 +37,7 @@ from napari_nanoseg.cli import app
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.events import Progress
 from napari_nanoseg.io.images import read_image, read_labels, write_image
-from napari_nanoseg.io.model_library import starter_folder
+from napari_nanoseg.io.model_library import baseline_folders, starter_folder
 from napari_nanoseg.io.recent_models import recent_models, remember_model
 from napari_nanoseg.io.run_record import sha256
 from napari_nanoseg.samples import Image, Sample
@@ -119,6 +119,32 @@ def test_a_fresh_user_can_segment_with_the_starter(dock: Segment, viewer: Viewer
     assert dock._hint.isHidden()
     assert dock.panel.start_button.isEnabled()
     assert offered(dock) == []
+
+
+def test_a_model_without_a_network_has_no_probabilities_and_says_what_it_guessed(
+    dock: Segment, viewer: ViewerModel, image: Image, qtbot: QtBot
+) -> None:
+    show(viewer, image)
+    dock.thresholds.probability.slider.setValue(90)
+    dock.models.choose(baseline_folders()["watershed"])
+    assert dock.models.currentText() == "watershed (no training)"
+    assert dock.thresholds.probability.isHidden()
+    assert dock.thresholds.overlap.isHidden()
+    assert not dock.thresholds.min_area.isHidden()
+    assert dock.request().config.probability is None
+    run(dock, qtbot)
+    expected = ns.load_model("watershed").segment(image)
+    np.testing.assert_array_equal(viewer.layers["a: particles"].data, expected.to_labels())
+    assert "no network is needed" in texts(dock)
+    assert "taken to be brighter" in texts(dock)
+    assert dock.diameter.button.text().startswith("Use ")
+    dock.thresholds.min_area.setValue(1e6)
+    settled(dock, qtbot)
+    assert not viewer.layers["a: particles"].data.any()
+    assert "Check the particle diameter" in texts(dock)
+    dock.models.choose(starter_folder())
+    assert not dock.thresholds.probability.isHidden()
+    assert dock.request().config.probability == 0.9, "what was chosen comes back"
 
 
 def test_dock_command_and_python_give_identical_labels(
@@ -375,8 +401,9 @@ def test_the_model_used_last_is_the_first_choice(
     qtbot.addWidget(dock)
     assert dock.session.model == other
     names = [dock.models.itemText(index) for index in range(dock.models.count())]
-    assert names[:3] == ["starter (any particles)", "discs (Modelle)", "discs (elsewhere)"]
-    assert dock.models.currentIndex() == 2
+    shipped = ["starter (any particles)", "watershed (no training)", "threshold (no training)"]
+    assert names[:5] == [*shipped, "discs (Modelle)", "discs (elsewhere)"]
+    assert dock.models.currentIndex() == 4
 
 
 def test_any_folder_or_file_can_be_chosen(

@@ -33,6 +33,7 @@ from napari_nanoseg.samples import Sample
 
 WriteModel = Callable[..., Path]
 LINK = 0o120777 << 16
+BASELINE_FOLDERS = model_library.baseline_folders
 
 pytestmark = pytest.mark.usefixtures("without_starter")
 
@@ -128,7 +129,7 @@ def test_the_name_of_the_shipped_model_is_kept_for_it(gold: Path, library: Path,
     write_model(library / "starter")
     with pytest.raises(NanosegError, match="no model at starter"):
         find_model("starter", library)
-    with pytest.raises(NanosegError, match="kept for the model that comes"):
+    with pytest.raises(NanosegError, match="kept for a model that comes"):
         rename_model("gold", "Starter", library)
     assert gold.is_dir()
 
@@ -137,6 +138,28 @@ def test_the_shipped_model_lies_in_the_package() -> None:
     import napari_nanoseg
 
     assert starter_folder() == Path(napari_nanoseg.__file__).parent / "starter"
+
+
+def test_models_without_a_network_come_with_the_package(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_library, "baseline_folders", BASELINE_FOLDERS)
+    assert [entry.name for entry in list_library(library)] == ["watershed", "threshold"]
+    assert not any(entry.trainable or entry.thresholds or entry.problem for entry in list_library(library))
+    path = find_model("watershed", library)
+    assert summary(path)["Network"] == "Otsu's threshold and watershed, no training"
+    assert summary(path)["Files"] == "ok"
+    with pytest.raises(NanosegError, match="'threshold' comes with NanoSeg"):
+        remove_model("threshold", library)
+    with pytest.raises(NanosegError, match="kept for a model that comes"):
+        import_model(path, library)
+    mine = import_model(export_model(path, tmp_path / "out.zip"), library, "mine")
+    assert contents(mine) == contents(path)
+    assert load_model(mine).card == load_model(path).card
+    drain(convert_job(ConvertJob(model=mine, to="nanoseg", out=tmp_path / "whole")))
+    assert load_model(tmp_path / "whole").card == load_model(path).card
+    with pytest.raises(NanosegError, match="not a StarDist model"):
+        drain(convert_job(ConvertJob(model=mine, to="stardist", out=tmp_path / "keras")))
 
 
 # --- out and in again ------------------------------------------------------------------------------------------------

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import yaml
 
-from napari_nanoseg import Image, Instances, NanosegError, Sample, evaluate, read_image, write_sample
-from napari_nanoseg.config.evaluate import EvaluateJob
+from napari_nanoseg import Calibration, Image, Instances, NanosegError, Sample, evaluate, read_image, write_sample
+from napari_nanoseg.config.evaluate import EvaluateConfig, EvaluateJob
 from napari_nanoseg.evaluation.error_map import pixel_map
 from napari_nanoseg.evaluation.matching import pool
 from napari_nanoseg.events import Notice, Progress, drain
-from napari_nanoseg.io.images import write_labels
+from napari_nanoseg.io.datasets import write_coco
+from napari_nanoseg.io.images import write_image, write_labels
 from napari_nanoseg.io.tables import read_table
 from napari_nanoseg.jobs.evaluate import evaluate_job
 
@@ -34,6 +35,16 @@ def pairs(tmp_path):
     return found
 
 
+def followed(job):
+    """All events of a job and its result."""
+    steps, events = evaluate_job(job), []
+    while True:
+        try:
+            events.append(next(steps))
+        except StopIteration as stop:
+            return events, stop.value
+
+
 def test_figures_are_pooled_over_pairs_of_the_same_stem(tmp_path, pairs):
     result = drain(evaluate_job(EvaluateJob(truth=tmp_path / "truth", prediction=tmp_path / "prediction")))
     expected = pool([evaluate(*pair) for pair in pairs.values()]).figures()
@@ -46,13 +57,7 @@ def test_figures_are_pooled_over_pairs_of_the_same_stem(tmp_path, pairs):
 def test_out_holds_table_metrics_overlays_and_record(tmp_path, pairs):
     out = tmp_path / "Größe"
     job = EvaluateJob(truth=tmp_path / "truth", prediction=tmp_path / "prediction", out=out)
-    events, result = [], None
-    steps = evaluate_job(job)
-    while result is None:
-        try:
-            events.append(next(steps))
-        except StopIteration as stop:
-            result = stop.value
+    events, result = followed(job)
     assert [event for event in events if isinstance(event, Progress)][-1] == Progress(2, 2, "images")
     table = read_table(out / "evaluation.csv").set_index("image")
     for name, pair in pairs.items():
@@ -122,12 +127,97 @@ def test_coco_keeps_overlapping_truth_and_prediction(tmp_path):
     assert drain(evaluate_job(hidden)).figures["true_positives"] == 1
 
 
+def scored(labels, scores):
+    return Instances.from_labels(labels, scores=scores)
+
+
+def test_a_coco_file_with_scores_gives_the_average_precision(tmp_path, pairs):
+    found = {name: scored(prediction, [0.9, 0.8, 1.0]) for name, (_, prediction) in pairs.items()}
+    found["three"], truth = scored(pairs["one"][1], [1.0] * 3), Instances.from_labels(pairs["one"][0])
+    write_sample(tmp_path / "truth", Sample(Image(np.eye(40, 50)), truth, name="three"))
+    write_coco(tmp_path / "all.json", found)
+    job = EvaluateJob(truth=tmp_path / "truth", prediction=tmp_path / "all.json", out=tmp_path / "out")
+    events, result = followed(job)
+    figures = result.figures
+    truths = {name: truth for name, (truth, _) in pairs.items()} | {"three": pairs["one"][0]}
+    expected = pool([evaluate(truths[name], found[name]) for name in sorted(truths)])
+    assert figures == expected.figures() | {"images": 3}
+    assert 0 < figures["ap"] < figures["ap50"] < 1
+    assert None not in (figures["box_ap"], figures["ap_small"])
+    assert not [event for event in events if isinstance(event, Notice)]
+    table = read_table(tmp_path / "out" / "evaluation.csv").set_index("image")
+    assert table.loc["one", "ap"] == pytest.approx(evaluate(truths["one"], found["one"]).ap)
+    in_order = evaluate(truths["three"], scored(pairs["one"][1], [0.9, 0.8, 0.7])).ap
+    assert table.loc["three", "ap"] == pytest.approx(in_order)  # scores of 1 are scores beside others
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["box_ap75"] == figures["box_ap75"]
+
+
+def test_coco_against_coco_keeps_overlaps_on_both_sides_and_needs_no_size_in_the_prediction(tmp_path):
+    square = np.ones((10, 10), bool)
+    boxes = [[5, 5, 15, 15], [7, 7, 17, 17], [10, 5, 20, 15]]
+    for name, scores in (("truth", None), ("found", [0.9, 0.8, 0.7])):
+        write_coco(tmp_path / f"{name}.json", {"x": Instances.from_masks((30, 40), boxes, [square] * 3, scores)})
+    content = json.loads((tmp_path / "found.json").read_text("utf-8"))
+    del content["images"][0]["height"]
+    (tmp_path / "found.json").write_text(json.dumps(content), "utf-8")
+    job = EvaluateJob(truth=tmp_path / "truth.json", prediction=tmp_path / "found.json")
+    figures = drain(evaluate_job(job)).figures
+    assert {figures[name] for name in ("f1", "foreground_accuracy", "ap", "box_ap", "ap_small")} == {1}
+
+
+def test_limits_in_nm_need_a_pixel_size(tmp_path, pairs):
+    truth, prediction = pairs["one"]
+    write_coco(tmp_path / "one.json", {"one": scored(prediction, [0.9, 0.8, 0.7])})
+    config = EvaluateConfig(size_limits=(25, 30), size_unit="nm")
+    job = EvaluateJob(config=config, truth=tmp_path / "truth" / "masks" / "one.tif", prediction=tmp_path / "one.json")
+    with pytest.raises(NanosegError, match=r"one: .*pixel size is not known"):
+        drain(evaluate_job(job))
+    told = job.model_copy(update={"config": config.model_copy(update={"pixel_size_nm": 2.0})})
+    figures = drain(evaluate_job(told)).figures
+    expected = evaluate(truth, scored(prediction, [0.9, 0.8, 0.7]), size_limits=(12.5, 15)).figures()
+    same = ("ap", "ap_small", "ap_medium", "ap_large", "box_ap_small")
+    assert [figures[name] for name in same] == [expected[name] for name in same]
+    assert figures["ap_large"] is None
+    assert figures["ap_small"] is not None
+    write_image(tmp_path / "one.tif", Image(np.eye(40, 50), "YX", Calibration.of(2.0)))
+    assert drain(evaluate_job(job.model_copy(update={"images": (tmp_path / "one.tif",)}))).figures == figures
+    write_labels(tmp_path / "truth" / "masks" / "one.tif", truth, Calibration.of(2.0))
+    assert drain(evaluate_job(job)).figures == figures
+
+
+def test_a_bad_coco_prediction_is_refused_in_one_sentence(tmp_path, pairs):
+    good = {name: scored(prediction, [0.9, 0.8, 0.7]) for name, (_, prediction) in pairs.items()}
+    coco = tmp_path / "all.json"
+
+    def refused(match, change):
+        coco.unlink(missing_ok=True)
+        write_coco(coco, good)
+        content = json.loads(coco.read_text("utf-8"))
+        instead = change(content)
+        coco.write_text(json.dumps(instead if isinstance(instead, list) else content), "utf-8")
+        with pytest.raises(NanosegError, match=match):
+            drain(evaluate_job(EvaluateJob(truth=tmp_path / "truth", prediction=coco)))
+
+    refused(r"all\.json.*one.*2 of 3 COCO annotations have a score", lambda all_: all_["annotations"][0].pop("score"))
+    for value in ("sure", [1], float("nan")):
+        refused("score that is not a number", lambda all_, value=value: all_["annotations"][0].update(score=value))
+    refused("category_id that is not", lambda all_: all_["annotations"][4].update(category_id="particle"))
+    refused("no prediction called one", lambda all_: all_["images"][0].update(file_name="other.tif"))
+    refused("damaged or not a COCO file", lambda all_: all_["annotations"])
+    refused(r"image of \[40, 50\]", lambda all_: all_["images"][0].update(height=41))
+    small = {name: Instances.from_labels(np.eye(9, dtype=int), scores=[0.5]) for name in pairs}
+    write_coco(coco, small)
+    with pytest.raises(NanosegError, match=r"one: .*\(40, 50\).*\(9, 9\)"):
+        drain(evaluate_job(EvaluateJob(truth=tmp_path / "truth", prediction=coco)))
+
+
 def test_a_prediction_without_truth_is_mentioned(tmp_path, pairs):
     write_labels(tmp_path / "prediction" / "extra.tif", pairs["one"][1])
     job = EvaluateJob(truth=tmp_path / "truth", prediction=tmp_path / "prediction")
     said = [event.message for event in evaluate_job(job) if isinstance(event, Notice)]
-    assert len(said) == 1
+    assert len(said) == 2
     assert "extra" in said[0]
+    assert "no scores" in said[1]
 
 
 def test_bad_input_is_refused_in_one_sentence(tmp_path, pairs):
@@ -142,6 +232,8 @@ def test_bad_input_is_refused_in_one_sentence(tmp_path, pairs):
     refused(r"two: .*\(40, 50\).*\(3, 3\)", prediction=tmp_path / "prediction", out=tmp_path / "out")
     (tmp_path / "prediction" / "two.tif").write_bytes(b"II*\0 cut off")
     refused(r"two\.tif", prediction=tmp_path / "prediction")
+    with pytest.raises(NanosegError, match="size_limits"):
+        EvaluateJob.parse({"truth": "a", "prediction": "b", "config": {"size_limits": [9, 3]}})
     for threshold in (0, 1, "x"):
         with pytest.raises(NanosegError, match="iou_threshold"):
             EvaluateJob.parse({"truth": "a", "prediction": "b", "config": {"iou_threshold": threshold}})

@@ -13,6 +13,7 @@ import yaml
 from napari_nanoseg import Calibration, Image, Instances, NanosegError, Sample, measure, write_sample
 from napari_nanoseg.config.measure import MeasureConfig, MeasureJob
 from napari_nanoseg.events import JobResult, Notice, Progress, Stage, drain
+from napari_nanoseg.io.datasets import write_coco
 from napari_nanoseg.io.images import write_image, write_labels
 from napari_nanoseg.io.tables import read_table
 from napari_nanoseg.jobs.measure import measure_job
@@ -201,3 +202,32 @@ def test_bad_input_is_refused_and_nothing_is_written(tmp_path, labels):
 def test_the_job_survives_yaml(tmp_path):
     job = MeasureJob(labels=(tmp_path / "a b.tif",), out=tmp_path / "t.csv", config=MeasureConfig(pixel_size_nm=1.5))
     assert MeasureJob.parse(yaml.safe_load(job.to_yaml())) == job
+
+
+def test_overlapping_particles_of_a_coco_file_are_measured_whole(tmp_path):
+    rows, columns = np.mgrid[:31, :31]
+    disc = (rows - 15) ** 2 + (columns - 15) ** 2 < 15**2
+    discs = Instances.from_masks((50, 70), [(5, 5, 36, 36), (5, 20, 36, 51)], [disc, disc], [0.6, 0.9])
+    write_coco(tmp_path / "all.json", {"grains": discs})
+    drain(measure_job(MeasureJob(labels=(tmp_path / "all.json",), out=tmp_path / "t.csv")))
+    table = read_table(tmp_path / "t.csv")
+    area = np.count_nonzero(disc)
+    assert table["area"].tolist() == [area, area]
+    assert area == pytest.approx(np.pi * 15**2, rel=0.02)
+    assert table["score"].tolist() == pytest.approx([0.6, 0.9])
+    assert (np.diff(table["centroid_column"]), np.diff(table["centroid_row"])) == ([15], [0])
+    write_labels(tmp_path / "labels.tif", discs.to_labels())
+    drain(measure_job(MeasureJob(labels=(tmp_path / "labels.tif",), out=tmp_path / "visible.csv")))
+    assert read_table(tmp_path / "visible.csv")["area"].tolist() == [np.count_nonzero(discs.to_labels() == 1), area]
+    content = json.loads((tmp_path / "all.json").read_text("utf-8"))
+    for entry in content["images"]:
+        del entry["height"], entry["width"]
+    (tmp_path / "all.json").write_text(json.dumps(content), "utf-8")
+    write_image(
+        tmp_path / "grains.tif", Image(np.arange(50 * 70, dtype=float).reshape(50, 70), "YX", Calibration.of(2))
+    )
+    job = MeasureJob(labels=(tmp_path / "all.json",), images=(tmp_path / "grains.tif",), out=tmp_path / "t.csv")
+    drain(measure_job(job))
+    table = read_table(tmp_path / "t.csv")
+    assert table["area_nm2"].tolist() == [4 * area, 4 * area]
+    assert table["mean_intensity"].tolist() == pytest.approx([20 * 70 + 20, 20 * 70 + 35])

@@ -251,6 +251,6 @@ def test_a_model_is_asked_for_by_its_name_and_recorded_with_its_path(disc_model,
     record = yaml.safe_load((tmp_path / "named" / f"{name}.run.yaml").read_text(encoding="utf-8"))
     assert record["inputs"][str(discs)] == sha256(discs)
     assert record["config"]["model"] == str(discs)
-    with pytest.raises(NanosegError, match="choose one of these: starter, discs"):
+    with pytest.raises(NanosegError, match="choose one of these: starter, watershed, threshold, discs"):
         drain(segment_job(job_of(Path("disks"), images[:1], tmp_path / "unknown")))
     assert not (tmp_path / "unknown").exists()

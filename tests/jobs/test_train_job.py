@@ -359,8 +359,10 @@ def test_starts_from_a_model_of_the_library_and_resumes_from_anywhere(dataset, t
     assert record["inputs"] == {str(dataset): sha256(dataset), str(start): sha256(start)}
     assert record["config"]["start_from"] == str(start)
     assert read_job(tmp_path / "second" / "job.yaml").start_from == start
-    with pytest.raises(NanosegError, match="choose one of these: starter, first"):
+    with pytest.raises(NanosegError, match="choose one of these: starter, watershed, threshold, first"):
         drain(train_job(job.model_copy(update={"start_from": Path("frist"), "out": Path("third")})))
+    with pytest.raises(NanosegError, match="watershed is not a StarDist model"):
+        drain(train_job(job.model_copy(update={"start_from": Path("watershed"), "out": Path("third")})))
     assert not (tmp_path / "third").exists()
 
 

@@ -24,6 +24,7 @@ from napari_nanoseg._gui.error_view import (
     PIXELS,
     Figures,
     Legend,
+    Precisions,
     comparison_layers,
     explain_particle,
     show_comparison,
@@ -75,14 +76,16 @@ class Compare(Step):
         self.truth = LayerPicker(self.session, "truth")
         self.prediction = LayerPicker(self.session, "prediction")
         self.form = ConfigForm(EvaluateConfig)
+        self.form.placeholder("pixel_size_nm", "from the layers")
         self.form.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.legend, self.figures, self.particle = Legend(), Figures(), WordLabel(CLICK)
+        self.precisions = Precisions()
         rows = QFormLayout()
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         rows.addRow("Truth", self.truth)
         rows.addRow("Prediction", self.prediction)
         self.body.addLayout(rows)
-        for widget in (self.form, self.legend, self.particle, self.figures):
+        for widget in (self.form, self.legend, self.particle, self.figures, self.precisions):
             self.body.addWidget(widget)
         self.body.addStretch(1)
 
@@ -93,8 +96,9 @@ class Compare(Step):
         except NanosegError as error:
             self.panel.refuse(str(error))
             return
-        truth, prediction, _ = request
-        if self.panel.start(partial(compare_layers, *request), f"Comparison of {prediction.name} with {truth.name}"):
+        truth, prediction, config = request
+        steps = partial(compare_layers, truth, prediction, self._image(truth), config)
+        if self.panel.start(steps, f"Comparison of {prediction.name} with {truth.name}"):
             self._refresh()
 
     def _request(self) -> tuple[Labels, Labels, EvaluateConfig]:
@@ -133,6 +137,7 @@ class Compare(Step):
         figures = compared.comparison.evaluation.figures()
         self.legend.show_counts(figures)
         self.figures.show_figures(figures)
+        self.precisions.show_precisions(compared)
         self.panel.show_in_turns(self._add_layers(compared))
 
     def _add_layers(self, compared: Compared) -> Iterator[None]:
@@ -202,7 +207,7 @@ class Compare(Step):
             missing = f"'{truth.name}' is chosen twice. Choose the layer with the true particles and the prediction."
         self.hint(missing)
         self.panel.block("Choose two different labels layers." if missing else self.form.problem())
-        for widget in (self.legend, self.particle, self.figures):
+        for widget in (self.legend, self.particle, self.figures, self.precisions):
             widget.setVisible(self.compared is not None)
         self.save_button.setEnabled(self.compared is not None and not busy)
         self.copy_button.setEnabled(missing is None and not busy)

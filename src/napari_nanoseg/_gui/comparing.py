@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,13 +64,17 @@ class SavedComparison:
     folder: Path
 
 
-def compare_layers(truth: Labels, prediction: Labels, config: EvaluateConfig) -> Generator[Event, None, Compared]:
+def compare_layers(
+    truth: Labels, prediction: Labels, image: Layer | None, config: EvaluateConfig
+) -> Generator[Event, None, Compared]:
     """Compare the particles of two layers, in a stack slice by slice.
+
+    Limits in nm take the pixel size of the truth, the prediction or the image, whichever has one first.
 
     Raises
     ------
     NanosegError
-        When the layers do not belong to one image, or the truth is empty.
+        When the layers do not belong to one image, the truth is empty, or limits are in nm and no pixel size is known.
     """
     started = datetime.now(UTC)
     yield Stage("evaluate", f"Comparing '{prediction.name}' with '{truth.name}'")
@@ -82,7 +86,9 @@ def compare_layers(truth: Labels, prediction: Labels, config: EvaluateConfig) ->
         )
     if not len(true):
         raise NanosegError(f"The truth '{truth.name}' has no particles; choose the layer with the true ones.")
-    comparison = yield from comparing(true, predicted, config.iou_threshold)
+    config = _sized(config, (truth, prediction, image))
+    comparison = yield from comparing(true, predicted, config)
+    comparison.evaluation.figures()  # the average precision takes its time: not in the thread that draws the window
     yield Stage("layers", "Painting what was found, is not there and was missed")
     yield from drawable()
     return Compared(
@@ -137,7 +143,7 @@ def find_comparison_job(
         When a layer shows something that no file holds.
     """
     yield Stage("files", "Comparing the layers with their files")
-    job = _job(truth, prediction, image, config, None)
+    job = _job(truth, prediction, image, _sized(config, (truth, prediction, image)), None)
     if isinstance(job, Layer):
         raise NanosegError(
             f"The layer '{job.name}' is not in a file as it is shown, so no command can compare it; save it as TIFF "
@@ -183,6 +189,15 @@ def _job(
     images = () if micrograph is None else (micrograph,)
     out = paths[1].with_name(f"{paths[1].stem}_comparison") if out is None else out
     return EvaluateJob(config=config, truth=paths[0], prediction=paths[1], images=images, out=out)
+
+
+def _sized(config: EvaluateConfig, layers: Iterable[Layer | None]) -> EvaluateConfig:
+    """The config with the pixel size of the layers, where it needs one and does not give it."""
+    if config.size_unit == "px" or config.pixel_size_nm is not None:
+        return config
+    sizes = (calibration_of(layer) for layer in layers if layer is not None)
+    known = next((size for size in sizes if size.known), None)
+    return config if known is None else config.model_copy(update={"pixel_size_nm": known.nm_per_pixel})
 
 
 def _image_for(layer: Layer | None, shape: tuple[int, ...]) -> Image | None:

@@ -9,10 +9,12 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QPixmap
-from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_nanoseg._gui.comparing import Compared
 from napari_nanoseg._gui.layers import LayerData, in_colours, labels_layer
+from napari_nanoseg._gui.words import WordLabel
+from napari_nanoseg.evaluation.coco import BOX_FIGURES, MASK_FIGURES
 from napari_nanoseg.evaluation.error_map import COLOURS, TITLES
 from napari_nanoseg.evaluation.figures import FIGURES
 
@@ -33,6 +35,10 @@ SHOWN = (
     "foreground_accuracy",
     "recall_complete",
     "recall_border",
+)
+NO_SCORES = (
+    "No average precision (AP): the prediction has no scores. Particles of the Segment step and of COCO files have "
+    "them, as long as nobody paints in their layer."
 )
 
 
@@ -149,6 +155,55 @@ class Figures(QWidget):
         for name, label in self._values.items():
             value = figures[name]
             label.setText("no such particle" if value is None else f"{value:.3f}")
+
+    def text_of(self, name: str) -> str:
+        """What is shown of a figure."""
+        return self._values[name].text()
+
+
+class Precisions(QWidget):
+    """Average precision of masks and of boxes; the titles of sizes name the limits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        self.missing, self.table = WordLabel(NO_SCORES), QWidget()
+        column.addWidget(self.missing)
+        column.addWidget(self.table)
+        grid = QGridLayout(self.table)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setVerticalSpacing(2)
+        grid.setColumnStretch(2, 1)
+        for place, head in enumerate(("Average precision", "Masks", "Boxes")):
+            grid.addWidget(QLabel(head), 0, place)
+        self._titles: list[QLabel] = []
+        self._values: dict[str, QLabel] = {}
+        for row, names in enumerate(zip(MASK_FIGURES, BOX_FIGURES, strict=True), start=1):
+            title = QLabel(FIGURES[names[0]].title)
+            title.setToolTip(tip(names[0]))
+            grid.addWidget(title, row, 0)
+            self._titles.append(title)
+            for place, name in enumerate(names, start=1):
+                value = QLabel()
+                value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+                value.setToolTip(tip(name))
+                grid.addWidget(value, row, place)
+                self._values[name] = value
+
+    def show_precisions(self, compared: Compared) -> None:
+        """Show the average precision of a comparison, or why there is none."""
+        evaluation = compared.comparison.evaluation
+        self.missing.setVisible(not evaluation.scored)
+        self.table.setVisible(evaluation.scored)
+        (small, large), unit = compared.config.size_limits, compared.config.size_unit
+        sizes = f"Small (≤ {small:g} {unit})", "Medium", f"Large (≥ {large:g} {unit})"
+        for title, text in zip(self._titles[-3:], sizes, strict=True):
+            title.setText(text)
+        figures = evaluation.figures()
+        for name, label in self._values.items():
+            value = figures[name]
+            label.setText("none" if value is None else f"{value:.3f}")
 
     def text_of(self, name: str) -> str:
         """What is shown of a figure."""

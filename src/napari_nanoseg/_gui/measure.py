@@ -268,6 +268,9 @@ def sentence(measurement: Measurement) -> str:
     if border:
         text += f", {border} of them at the border"
         text += " and left out below" if measurement.config.exclude_border else ""
+    overlapping = int(measurement.table["overlapping"].sum())
+    if overlapping:
+        text += f"; {overlapping} share pixels with others, which count for both (areas are amodal)"
     if not counted:
         return f"{text}."
     lines = [f"{text}.", f"Equivalent diameter of {counted} in {unit}:"]

@@ -11,15 +11,16 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 from napari_nanoseg._gui.pickers import narrow
 from napari_nanoseg._gui.session import Session
 from napari_nanoseg._gui.settings import settings
+from napari_nanoseg.io.detectron2_files import WEIGHTS_SUFFIXES
 from napari_nanoseg.io.model_cards import ModelEntry, describe_model
-from napari_nanoseg.io.model_library import is_starter, list_library
+from napari_nanoseg.io.model_library import BASELINES, STARTER, list_library, shipped_name
 from napari_nanoseg.io.recent_models import recent_models
 
 FOLDER, FILE = "Choose a folder…", "Choose a file…"
-MODEL_FILES = "Models (*.zip model.yaml config.json *.safetensors *.h5)"
+MODEL_FILES = "Models (*.zip model.yaml config.json *.safetensors *.h5 *.pth *.pkl)"
 NOTHING = "No model yet"
-STARTER_USE = "any particles"
-"""What the model that comes with the package is for."""
+USES = {STARTER: "any particles"} | dict.fromkeys(BASELINES, "no training")
+"""What the models that come with the package are for."""
 
 
 class ModelPicker(QComboBox):
@@ -117,7 +118,8 @@ def ask_for_model(parent: QWidget, how: str, start: Path) -> Path | None:
     Returns
     -------
     Path or None
-        A folder or zip; a file of a model stands for its folder. None when the user thought better of it.
+        A folder, a zip or weights of Detectron2; any other file of a model stands for its folder. None when the user
+        thought better of it.
     """
     if how == FOLDER:
         name = QFileDialog.getExistingDirectory(parent, "The folder of a model", str(start))
@@ -126,12 +128,15 @@ def ask_for_model(parent: QWidget, how: str, start: Path) -> Path | None:
     else:
         return None
     path = Path(name) if name else None
-    return path.parent if path is not None and path.is_file() and path.suffix.lower() != ".zip" else path
+    if path is None or not path.is_file() or path.suffix.lower() in (".zip", *WEIGHTS_SUFFIXES):
+        return path
+    return path.parent
 
 
 def _title(entry: ModelEntry, entries: list[ModelEntry]) -> str:
-    """Name of a model in the list, with its folder where two have the same name; of the package's, what it is for."""
+    """Name of a model in the list, with its folder where two have the same name; of the package's, what for."""
     same = sum(other.name == entry.name for other in entries) > 1
     name = f"{entry.name} ({entry.path.parent.name})" if same else entry.name
-    name = f"{entry.name} ({STARTER_USE})" if is_starter(entry.path) else name
+    shipped = shipped_name(entry.path)
+    name = name if shipped is None else f"{shipped} ({USES[shipped]})"
     return name if entry.problem is None else f"{name} (cannot be used)"

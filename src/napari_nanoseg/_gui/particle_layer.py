@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_nanoseg._gui.follow import Following, follow
 from napari_nanoseg._gui.layers import add_table, labels_layer, unchanged, update_labels
+from napari_nanoseg._gui.overlap_layer import OverlapLayer
 from napari_nanoseg._gui.segmenting import Segmentation
 from napari_nanoseg._gui.show import OUTLINE_WIDTH
 from napari_nanoseg._gui.step import Step
@@ -44,6 +45,7 @@ class ParticleLayer(QObject):
         self._place: Layer | Calibration = Calibration()
         self._ours = False
         self._edits = Following(self)
+        self._overlaps = OverlapLayer(step)
         follow(self, self._viewer.layers.events.removed, self._removed)
 
     @property
@@ -54,7 +56,7 @@ class ParticleLayer(QObject):
         return self._edited
 
     def show(self, result: Segmentation, place: Layer | Calibration, image: Layer, *, again: bool) -> Iterator[None]:
-        """Show a new result, in three steps.
+        """Show a new result, in four steps.
 
         Parameters
         ----------
@@ -82,6 +84,7 @@ class ParticleLayer(QObject):
             update_labels(self.layer, result.instances, result.table, result.record, result.labels)
         finally:
             self._ours = False
+        self._outline(self.layer, result)
 
     def measured(self, result: Segmentation) -> None:
         """Take over the measurements of the particles that are shown."""
@@ -108,6 +111,12 @@ class ParticleLayer(QObject):
         if result.labels.shape[-2] * result.labels.shape[-1] <= LARGEST_OUTLINED:
             layer.contour, layer.opacity = OUTLINE_WIDTH, 1.0
         self._edits.replace((layer.events.paint, self._edit), (layer.events.data, self._edit))
+        yield
+        self._outline(layer, result)
+
+    def _outline(self, layer: Labels, result: Segmentation) -> None:
+        assert self._of is not None
+        self._overlaps.show(layer, result.outlines, f"{self._of.name}: overlaps")
 
     def _edit(self, _: Event) -> None:
         self._edited = self._edited or not self._ours

@@ -16,7 +16,7 @@ from napari_nanoseg._gui.folder_fold import FolderFold, FolderResult
 from napari_nanoseg._gui.follow import Following
 from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.jobs import copy_command
-from napari_nanoseg._gui.layers import image_of, labels_of, origins_of
+from napari_nanoseg._gui.layers import file_stem, image_of, labels_of, origins_of
 from napari_nanoseg._gui.model_manager import ModelManager
 from napari_nanoseg._gui.model_picker import ModelPicker
 from napari_nanoseg._gui.particle_layer import ParticleLayer
@@ -29,6 +29,7 @@ from napari_nanoseg._gui.segmenting import (
     Segmentation,
     find_file,
     job_of,
+    save_coco,
     save_image,
     save_labels,
     segment,
@@ -37,6 +38,7 @@ from napari_nanoseg._gui.settings import settings
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.thresholds import Thresholds
 from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.baseline import BaselineConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.errors import NanosegError
@@ -44,6 +46,8 @@ from napari_nanoseg.samples import Image
 
 NO_IMAGE = "Open an image with File > Open, or take one from File > Open Sample."
 NO_MODEL = "There is no model yet: train one in the Train step, or choose the folder or zip of one above."
+POLARITY = {"auto": "auto", "bright": "no", "dark": "yes"}
+"""Whether models without a network invert the contrast."""
 THRESHOLDS = ("probability", "overlap", "min_area")
 
 
@@ -83,6 +87,8 @@ class Segment(Step):
         self.body.addStretch(1)
         self.copy_button = self.panel.add_button("Copy as command", self._copy)
         self.save_button = self.panel.add_button("Save labels…", self._save_labels)
+        self.coco_button = self.panel.add_button("Save as COCO…", self._save_coco)
+        self.coco_button.setToolTip("One JSON file that keeps overlaps, whole masks and scores")
         self.save_image_button = self.panel.add_button("Save image…", self._save_image)
         self.save_image_button.setVisible(False)
         self.models.changed.connect(self._refresh)
@@ -152,7 +158,7 @@ class Segment(Step):
         elif isinstance(result, FolderResult):
             self.panel.say(str(result))
         elif isinstance(result, SavedLabels):
-            self.panel.say(f"The labels are in {result.path}, how they were made in the .run.yaml beside it.")
+            self.panel.say(f"The particles are in {result.path}, how they were made in the .run.yaml beside it.")
 
     def _show(self, result: Segmentation) -> None:
         """Put the particles into the viewer, on the image they were found in."""
@@ -185,11 +191,12 @@ class Segment(Step):
     def _tell(self, result: Segmentation) -> None:
         count = len(result.instances)
         if count:
-            self.panel.say(f"{count} particle{'s' if count > 1 else ''} found. {result.device}")
+            overlapping = len({outline.label for outline in result.outlines})
+            whole = f" {overlapping} overlap and are outlined in a layer of their own." if overlapping else ""
+            self.panel.say(f"{count} particle{'s' if count > 1 else ''} found.{whole} {result.device}")
         else:
-            self.panel.say(
-                "No particle was found. Lower the probability, check the particle diameter, or choose another model."
-            )
+            lower = "" if result.found.config.probability is None else "Lower the probability, check"
+            self.panel.say(f"No particle was found. {lower or 'Check'} the particle diameter, or choose another model.")
 
     def _other_thresholds(self) -> bool:
         wanted = self.thresholds.values()
@@ -268,6 +275,23 @@ class Segment(Step):
         labels = labels_of(layer).copy()  # the user may go on painting
         self.panel.start(partial(save_labels, path, labels, result, self._shown.edited), "Saving the labels")
 
+    def _save_coco(self) -> None:
+        layer, result = self._shown.layer, self.result
+        if layer is None or result is None:
+            return
+        origins = result.request.origins
+        name = origins[0].stem if origins else file_stem(result.request.image.source)
+        # not asked whether to replace it: a COCO file keeps what it says about other images
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, "Save as COCO JSON", str(Path.home() / f"{name}.json"), "COCO (*.json)",
+            options=QFileDialog.Option.DontConfirmOverwrite,
+        )  # fmt: skip
+        if chosen:
+            path = Path(chosen)
+            path = path if path.suffix.lower() == ".json" else path.with_name(f"{path.name}.json")
+            steps = partial(save_coco, path, name, layer, result, self._shown.edited)
+            self.panel.start(steps, "Saving the particles")
+
     def _ask_path(self, title: str, name: str) -> Path | None:
         start = str(Path.home() / name.replace("/", "_"))
         chosen, _ = QFileDialog.getSaveFileName(self, title, start, "TIFF (*.tif *.tiff)")
@@ -300,13 +324,19 @@ class Segment(Step):
         self.panel.block(problem or self.form.problem())
         ready = problem is None and not self.panel.running
         self.copy_button.setEnabled(ready)
-        self.save_button.setEnabled(self._shown.layer is not None and not self.panel.running)
-        if entry is None or entry.thresholds is None:
+        shown = self._shown.layer is not None and not self.panel.running
+        self.save_button.setEnabled(shown)
+        self.coco_button.setEnabled(shown and self.result is not None and len(self.result.instances.shape) == 2)
+        if entry is None or entry.problem is not None:
             self.diameter.follow(None, image)
             return
         self.thresholds.set_own(entry.thresholds)
         card = entry.card
         self.diameter.follow(card, image)
+        if card is not None and isinstance(card.network, BaselineConfig):
+            self.form.placeholder("invert", POLARITY[card.network.polarity])
+            self.form.placeholder("border", "not used: there is no network")
+            return
         self.form.placeholder("invert", "no" if card is None or card.invert == "no" else "auto")
         self.form.placeholder("border", "0 px" if card is None else f"{card.border} px, the model's own")
 

@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Labels
 from numpy.typing import NDArray
 
-from napari_nanoseg._gui.layers import file_of
-from napari_nanoseg._gui.pauses import drawable, importing
+from napari_nanoseg._gui.layers import Outline, file_of, instances_of, outlines_of_overlapping
+from napari_nanoseg._gui.pauses import drawable, importing, shapes_drawable
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.segment import LEAST_PROBABILITY, SegmentConfig, SegmentJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Stage, Waiting
 from napari_nanoseg.instances import Instances
+from napari_nanoseg.io.datasets import write_coco
 from napari_nanoseg.io.images import write_image
 from napari_nanoseg.io.recent_models import remember_model
-from napari_nanoseg.io.run_record import run_record
+from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.sample_data import sample_data
 from napari_nanoseg.jobs.segment import figures_of, write_result
 from napari_nanoseg.measurement.particles import measuring
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
     from napari_nanoseg.engines.base import Found, Model
 
+MOST_OUTLINES = 2000
+"""Of overlapping particles: napari needs 0.1 ms for each in the window's thread."""
 LABELS_FOLDER = "labels"
 """Beside an image, where the copied command writes its labels."""
 
@@ -70,6 +74,8 @@ class Segmentation:
     instances : Instances
     labels : int32 array
         Their label image.
+    outlines : tuple of Outline
+        Of those that overlap: the label image hides parts of them.
     table : pandas.DataFrame or None
         Their measurements; None as long as nobody made them.
     record : dict
@@ -82,6 +88,7 @@ class Segmentation:
     found: Found
     instances: Instances
     labels: NDArray[np.int32]
+    outlines: tuple[Outline, ...]
     table: DataFrame | None
     record: dict[str, Any]
     device: str
@@ -92,18 +99,19 @@ def segment(request: Request) -> Generator[Event, None, Segmentation]:
     started = datetime.now(UTC)
     yield Stage("load", f"Loading the model {request.model.name}.")
     model = yield from loaded(request.model)
-    from napari_nanoseg.engines.device import choose_device, use_threads
+    from napari_nanoseg.engines.device import use_threads
 
     use_threads(request.threads)
-    device, reason = choose_device(request.config.device)
+    device, reason = model.runs_on(request.config.device)
     found = yield from model.detect_steps(request.image, request.config, LEAST_PROBABILITY)
     yield Stage("outline", "Outlining and measuring the particles.")
     instances = yield from found.instances_steps()
     table = yield from _measured(instances, request.image.calibration)
     yield from drawable()
-    record = _record(request, figures_of(found, len(instances)), str(device), started)
+    record = _record(request, figures_of(found, len(instances)), device, started)
     remember_model(request.model)
-    return Segmentation(request, found, instances, instances.to_labels(), table, record, reason)
+    outlines = yield from _outlined(instances)
+    return Segmentation(request, found, instances, instances.to_labels(), outlines, table, record, reason)
 
 
 def with_thresholds(result: Segmentation, config: SegmentConfig) -> Generator[Event, None, Segmentation]:
@@ -113,8 +121,9 @@ def with_thresholds(result: Segmentation, config: SegmentConfig) -> Generator[Ev
     described = dict(result.record["config"])
     described.update({"config": config.model_dump(mode="json")} if "config" in described else config.model_dump())
     record = result.record | {"config": described, "figures": figures_of(result.found, len(instances))}
-    labels = instances.to_labels()
-    return replace(result, request=request, instances=instances, labels=labels, table=None, record=record)
+    outlines = yield from _outlined(instances)
+    result = replace(result, request=request, table=None, record=record)
+    return replace(result, instances=instances, labels=instances.to_labels(), outlines=outlines)
 
 
 def with_table(result: Segmentation) -> Generator[Event, None, Segmentation]:
@@ -166,12 +175,40 @@ def save_labels(
         Whether somebody painted in the layer since; the record says so then.
     """
     yield Stage("write", f"Writing {path}.")
-    record = result.record
-    if edited:
-        figures = figures_of(result.found, len(Instances.from_labels(labels)))
-        record = record | {"edited": True, "figures": figures}
+    particles = len(Instances.from_labels(labels)) if edited else len(result.instances)
+    record = _record_of(result, edited, particles)
     write_result(path, labels, result.request.image.calibration, record)
     return SavedLabels(path)
+
+
+def save_coco(
+    path: Path, name: str, layer: Labels, result: Segmentation, edited: bool
+) -> Generator[Event, None, SavedLabels]:
+    """Write the particles of a layer into a COCO file, with their overlaps as long as nobody painted in the layer.
+
+    Parameters
+    ----------
+    path : Path
+        One that is there keeps what it says about other images.
+    name : str
+        Stem of the image's file.
+    layer : Labels layer
+        Is only read.
+    result, edited
+        As in :func:`save_labels`.
+    """
+    yield Stage("write", f"Writing {path}.")
+    instances = instances_of(layer)
+    write_coco(path, {name: instances})
+    write_run_record(path.with_name(f"{path.name}.run.yaml"), _record_of(result, edited, len(instances)))
+    return SavedLabels(path)
+
+
+def _record_of(result: Segmentation, edited: bool, particles: int) -> dict[str, Any]:
+    """Run record of a result as it is shown; where somebody painted in it, it says so."""
+    if not edited:
+        return result.record
+    return result.record | {"edited": True, "figures": figures_of(result.found, particles)}
 
 
 def job_of(request: Request, file: Path) -> SegmentJob:
@@ -208,6 +245,16 @@ def _state(path: Path) -> list[tuple[str, int, int]]:
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         return [(file.name, stat.st_size, stat.st_mtime_ns) for file in files for stat in [file.stat()]]
     return []
+
+
+def _outlined(instances: Instances) -> Generator[Event, None, tuple[Outline, ...]]:
+    """Outlines of the particles that overlap; of very many, the first ones."""
+    outlines = outlines_of_overlapping(instances)
+    if outlines:
+        shapes_drawable()
+    if len(outlines) > MOST_OUTLINES:
+        yield Notice(f"{len(outlines)} particles overlap others; the first {MOST_OUTLINES} of them are outlined.")
+    return outlines[:MOST_OUTLINES]
 
 
 def _measured(instances: Instances, calibration: Calibration) -> Generator[Event, None, DataFrame]:

@@ -48,7 +48,7 @@ class StartFrom(QComboBox):
 
     def refresh(self) -> None:
         """Look at the folder of models again."""
-        models = [entry for entry in list_library(settings().models) if entry.problem is None]
+        models = [entry for entry in list_library(settings().models) if entry.trainable]
         known = {entry.path: entry.name for entry in models}
         if self._other is not None:
             known.setdefault(self._other, self._other.name)

@@ -114,7 +114,8 @@ class Thresholds(QWidget):
         self.min_area.setSuffix(" px")
         self.min_area.setKeyboardTracking(False)
         self.min_area.setToolTip(f"{fields['min_area'].description}; smaller ones are left out.")
-        form = QFormLayout(self)
+        self._own = True
+        self._form = form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Probability", self.probability)
@@ -127,12 +128,16 @@ class Thresholds(QWidget):
     def values(self) -> dict[str, Any]:
         """Values of the fields of :class:`SegmentConfig` that are chosen here."""
         return {
-            "probability": self.probability.value,
-            "overlap": self.overlap.value,
+            "probability": self.probability.value if self._own else None,
+            "overlap": self.overlap.value if self._own else None,
             "min_area": float(self.min_area.value()),
         }
 
-    def set_own(self, thresholds: Mapping[str, float]) -> None:
-        """Take over a model's own thresholds."""
-        self.probability.set_own(thresholds["prob"])
-        self.overlap.set_own(thresholds["nms"])
+    def set_own(self, thresholds: Mapping[str, float] | None) -> None:
+        """Take over a model's own thresholds; None: it knows neither probabilities nor overlaps, so none are shown."""
+        self._own = thresholds is not None
+        for editor in (self.probability, self.overlap):
+            self._form.setRowVisible(editor, self._own)
+        if thresholds is not None:
+            self.probability.set_own(thresholds["prob"])
+            self.overlap.set_own(thresholds["nms"])

@@ -18,7 +18,7 @@ from napari_nanoseg.io.model_library import (
     remove_model,
     rename_model,
 )
-from napari_nanoseg.io.model_summary import problem_of, summary
+from napari_nanoseg.io.model_summary import network_in_words, problem_of, summary
 from napari_nanoseg.io.places import models_folder
 
 models = typer.Typer(no_args_is_help=True)
@@ -128,5 +128,7 @@ def _described(entry: ModelEntry) -> dict[str, object]:
 def _kind(entry: ModelEntry) -> str:
     if entry.card is None:
         return "StarDist, in the original's format"
+    if not entry.card.needs_weights:
+        return network_in_words(entry.card.network)
     diameter = entry.card.training_diameter
     return "StarDist" if diameter is None else f"StarDist, trained on particles of {diameter:.3g} px"

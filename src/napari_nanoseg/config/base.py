@@ -48,6 +48,18 @@ Device = Annotated[
 ]
 """Name of the device that the networks run on."""
 
+PixelSize = Annotated[
+    float | None,
+    Field(
+        title="Pixel size",
+        gt=0,
+        allow_inf_nan=False,
+        description="Pixel size; empty: the one stored in the label image, else in the micrograph",
+        json_schema_extra={"unit": "nm"},
+    ),
+]
+"""Size of the pixels of all images of a job."""
+
 
 class Config(BaseModel):
     """A frozen description of one job or one part of it.

@@ -18,6 +18,8 @@ class ConvertJob(Config):
         description="Model folder or file, of any format that can be loaded, or the name of a model of the library"
     )
     out: Path = Field(description="Folder of the converted model")
-    to: Literal["nanoseg", "stardist"] = Field(
-        "nanoseg", description="nanoseg: model.yaml and weights.safetensors; stardist: the Keras folder of the original"
+    to: Literal["nanoseg", "stardist", "detectron2"] = Field(
+        "nanoseg",
+        description="nanoseg: model.yaml and weights.safetensors; stardist: the Keras folder of the "
+        "original; detectron2: model_final.pth and config.yaml",
     )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.base import Config, PixelSize
+
+Length = Annotated[float, Field(gt=0)]
+PRECISION: dict[str, Any] = {"group": "Average precision"}
 
 
 class EvaluateConfig(Config):
-    """When a predicted particle counts as found."""
+    """When a predicted particle counts as found, and how the average precision is divided."""
 
     iou_threshold: float = Field(
         default=0.5,
@@ -20,6 +23,32 @@ class EvaluateConfig(Config):
         lt=1,
         description="A prediction is right when it overlaps a true particle with at least this intersection over union",
     )
+    size_limits: tuple[Length, Length] = Field(
+        default=(32.0, 96.0),
+        title="Size limits",
+        description="For the average precision, particles are small up to the first limit and large from the second: "
+        "side of a square of the same area",
+        json_schema_extra=PRECISION,
+    )
+    size_unit: Literal["px", "nm"] = Field(
+        default="px", title="Unit", description="Unit of the size limits", json_schema_extra=PRECISION
+    )
+    pixel_size_nm: PixelSize = Field(default=None, json_schema_extra=PRECISION | {"unit": "nm"})
+    max_detections: int | None = Field(
+        default=None,
+        title="Most detections",
+        ge=1,
+        description="Surest detections of an image and class that count for the average precision (COCO: 100); "
+        "none: all of them",
+        json_schema_extra=PRECISION | {"start": 100},
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        small, large = self.size_limits
+        if small > large:
+            raise ValueError(f"the range 'size_limits' begins at {small:g} and ends at {large:g}; swap the two")
+        return self
 
 
 class EvaluateJob(Config):

@@ -7,20 +7,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.base import Config, PixelSize
 
 
 class MeasureConfig(Config):
     """What turns label images into sizes and shapes."""
 
-    pixel_size_nm: float | None = Field(
-        default=None,
-        title="Pixel size",
-        gt=0,
-        allow_inf_nan=False,
-        description="Pixel size; empty: the one stored in the label image, else in the micrograph",
-        json_schema_extra={"unit": "nm"},
-    )
+    pixel_size_nm: PixelSize = None
     exclude_border: bool = Field(
         default=True,
         title="Leave out the border",

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.base import Config
-from napari_nanoseg.config.train import EngineConfig
+from napari_nanoseg.config.baseline import BaselineConfig, ThresholdConfig, WatershedConfig
+from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
+from napari_nanoseg.config.train import StarDistConfig
+from napari_nanoseg.errors import NanosegError
+
+NetworkConfig = Annotated[
+    StarDistConfig | MaskRCNNConfig | WatershedConfig | ThresholdConfig,
+    Field(discriminator="engine", description="The network, or what is done without one"),
+]
+"""Of any engine that has models on disk."""
 
 
 class ModelCard(Config):
@@ -17,12 +26,15 @@ class ModelCard(Config):
     Lengths without a unit are pixels of the training images; working scale is what the network sees.
     """
 
-    network: EngineConfig
+    network: NetworkConfig
     thresholds: dict[Literal["prob", "nms"], float] = Field(
         default={"prob": 0.5, "nms": 0.4}, description="Object probability and allowed overlap"
     )
     percentiles: tuple[float, float] = Field(
         default=(1.0, 99.8), description="Percentiles of the image that become 0 and 1"
+    )
+    keep_8_bit: bool = Field(
+        default=False, description="Whether images of 8 bits are seen as they are, not brought to the percentiles"
     )
     working_diameter: float | None = Field(
         default=None, gt=0, description="Particle diameter the network sees; none: images are not rescaled"
@@ -39,9 +51,14 @@ class ModelCard(Config):
     )
 
     @property
+    def needs_weights(self) -> bool:
+        """Whether the model is a network, so that the card alone is not the whole of it."""
+        return not isinstance(self.network, BaselineConfig)
+
+    @property
     def for_any_size(self) -> bool:
-        """Whether the particle diameter of an image must be told or estimated: the training had all sizes."""
-        return self.working_diameter is not None and self.training_diameter is None
+        """Whether the particle diameter of an image must be told or estimated: the training, if any, had all sizes."""
+        return not self.needs_weights or (self.working_diameter is not None and self.training_diameter is None)
 
     def diameter_in(self, calibration: Calibration) -> float | None:
         """Diameter of the particles the model was made for, in pixels of an image.
@@ -65,3 +82,31 @@ class ModelCard(Config):
         if self.training_diameter is None or self.training_pixel_size_nm is None or not calibration.known:
             return self.training_diameter
         return self.training_diameter * (self.training_pixel_size_nm / calibration.nm_per_pixel)
+
+    def scale(self, calibration: Calibration, diameter: float | None) -> float:
+        """Factor by which an image is enlarged before the network sees it.
+
+        Parameters
+        ----------
+        calibration : Calibration
+            Of the image.
+        diameter : float or None
+            Particle diameter in the image, px; None: from the pixel sizes of image and training, else as in training;
+            of a model for any size, that at which the network sees them.
+
+        Raises
+        ------
+        NanosegError
+            When the model does not know any diameter, or the pixels of the image are not square.
+        """
+        if self.working_diameter is None:
+            if diameter is None:
+                return 1.0
+            if self.training_diameter is None:
+                raise NanosegError(
+                    "This model does not know the particle diameter it was trained on; leave the diameter empty."
+                )
+            return self.training_diameter / diameter
+        if diameter is None:
+            diameter = self.diameter_in(calibration)
+        return 1.0 if diameter is None else self.working_diameter / diameter

@@ -21,24 +21,28 @@ class SegmentConfig(Config):
         json_schema_extra={"unit": "px", "start": 30.0},
     )  # fmt: skip
     probability: float | None = Field(
-        None, ge=0, le=1, description="Least object probability; none: the model's own threshold"
+        None, ge=0, le=1, description="Least object probability; none: the model's own threshold (networks only)"
     )
     overlap: float | None = Field(
-        None, ge=0, le=1, description="Most overlap of two objects (NMS threshold); none: the model's own"
+        None,
+        ge=0,
+        le=1,
+        description="Most overlap of two objects (NMS threshold); none: the model's own (networks only)",
     )
     invert: Literal["auto", "no", "yes"] | None = Field(
         None,
         description="Invert the contrast first; auto: whichever the model is surer of; none: as the model was made for",
     )
     border: int | None = Field(
-        None, ge=0, le=512, description="Mirrored rim around the image at working scale; none: the model's own",
+        None, ge=0, le=512,
+        description="Mirrored rim around the image at working scale; none: the model's own (networks only)",
         json_schema_extra={"unit": "px", "advanced": True},
     )  # fmt: skip
     min_area: float = Field(
         0.0, ge=0, description="Smallest object kept", json_schema_extra={"unit": "px", "advanced": True}
     )
     tile: int = Field(
-        1024, ge=128, le=16384, description="Side of the tiles that go through the network",
+        1024, ge=128, le=16384, description="Side of the tiles that are looked at one by one",
         json_schema_extra={"unit": "px", "advanced": True},
     )  # fmt: skip
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")

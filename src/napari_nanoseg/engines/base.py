@@ -1,9 +1,9 @@
-"""What every model is: a network with all it needs to be used on another image, and how it lies on disk."""
+"""What every model is: a way to find particles in any image, with its card; and what networks add, on disk as well."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +16,7 @@ from torch import nn
 
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
+from napari_nanoseg.engines.device import choose_device
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, drain
 from napari_nanoseg.instances import Instances
@@ -25,12 +26,13 @@ from napari_nanoseg.samples import Image
 
 
 class Found(ABC):
-    """What a network found in an image or stack, from which thresholds choose without running it again.
+    """What a model found in an image or stack, from which thresholds choose without running it again.
 
     Attributes
     ----------
     config : SegmentConfig
-        That of the run, with the model's own thresholds and the estimated particle diameter where it had none.
+        That of the run, with the model's own thresholds, where it has any, and the estimated particle diameter where
+        none was told.
     floor : float
         Lowest probability that can be asked for: less probable objects were not kept.
     """
@@ -77,16 +79,15 @@ class Found(ABC):
 
 
 class Model(ABC):
-    """An engine's network with its card; made by training or :func:`~napari_nanoseg.engines.library.load_model`."""
+    """A way to find particles, with its card; made by :func:`~napari_nanoseg.engines.library.load_model`."""
 
     card: ModelCard
-    network: nn.Module
 
     @abstractmethod
     def detect_steps(
         self, image: Image, config: SegmentConfig, floor: float | None = None
     ) -> Generator[Event, None, Found]:
-        """Run the network over an image or stack, yielding often; closing the generator cancels.
+        """Look for objects in an image or stack, yielding often; closing the generator cancels.
 
         Parameters
         ----------
@@ -131,6 +132,36 @@ class Model(ABC):
             image = Image(np.asarray(image), {2: "YX", 3: "ZYX"}.get(np.ndim(image), "?"), source="the array")
         return drain(self.segment_steps(image, config or SegmentConfig()))
 
+    @abstractmethod
+    def runs_on(self, wish: str) -> tuple[str, str]:
+        """Device that the model computes on when this one is wished for, and why, in one sentence.
+
+        Raises
+        ------
+        NanosegError
+            When the wished device is not there.
+        """
+
+    @abstractmethod
+    def save(self, folder: str | Path) -> None:
+        """Write the model's files into a folder, ``model.yaml`` last."""
+
+    @classmethod
+    @abstractmethod
+    def from_card(cls, card: ModelCard) -> Self:
+        """A model of this card; of a network, with fresh weights."""
+
+
+class NetworkModel(Model):
+    """A model that is a network, made by training."""
+
+    network: nn.Module
+
+    def runs_on(self, wish: str) -> tuple[str, str]:
+        """Device; see the base class."""
+        device, reason = choose_device(wish)
+        return str(device), reason
+
     def save(self, folder: str | Path) -> None:
         """Write ``weights.safetensors`` and ``model.yaml`` (last, so that a folder with a card is whole).
 
@@ -148,11 +179,6 @@ class Model(ABC):
             write_text(folder / CARD, both.to_yaml())
         write_bytes(folder / WEIGHTS, weights)
         write_text(folder / CARD, self.card.to_yaml())
-
-    @classmethod
-    @abstractmethod
-    def from_card(cls, card: ModelCard) -> Self:
-        """A model with fresh weights."""
 
 
 def read_weights(network: nn.Module, folder: Path, expected_sha256: Collection[str]) -> None:
@@ -180,3 +206,16 @@ def read_weights(network: nn.Module, folder: Path, expected_sha256: Collection[s
     else:
         return
     raise NanosegError(f"{path} cannot be used ({reason}); copy the whole model folder again.")
+
+
+def stacked(slices: Sequence[Instances]) -> Instances:
+    """Instances of slices as instances of the stack, one slice thick, with ids in order."""
+    shape = (len(slices), *slices[0].shape)
+    boxes = [
+        np.column_stack([np.full(len(s), z), s.boxes[:, :2], np.full(len(s), z + 1), s.boxes[:, 2:]])
+        for z, s in enumerate(slices)
+    ]
+    masks = tuple(mask[None] for s in slices for mask in s.masks)
+    scores = np.concatenate([s.scores for s in slices])
+    classes = np.concatenate([s.classes for s in slices])
+    return Instances.from_masks(shape, np.concatenate(boxes), masks, scores=scores, classes=classes)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.engines.base import Model, read_weights
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.detectron2_files import WEIGHTS_SUFFIXES, is_detectron2
 from napari_nanoseg.io.model_cards import CARD, NO_MODEL, is_keras, read_card
 from napari_nanoseg.io.model_library import find_model
 
@@ -16,8 +18,9 @@ def load_model(name_or_path: str | Path) -> Model:
     Parameters
     ----------
     name_or_path : str or path
-        A folder made by this project, or a StarDist 2-D model folder or zip of the original implementation; or the name
-        of a model in the user's library.
+        A folder made by this project; a StarDist 2-D model folder or zip of the original implementation; weights of
+        Detectron2 (``.pth`` or ``.pkl``) with their config beside them, or a folder with both; or the name of a model
+        in the user's library, or of one that comes with the package.
 
     Returns
     -------
@@ -28,14 +31,21 @@ def load_model(name_or_path: str | Path) -> Model:
     NanosegError
         When there is no model, it is damaged, or of a kind that is not known.
     """
+    from napari_nanoseg.engines.baseline.model import BaselineModel
+    from napari_nanoseg.engines.maskrcnn.model import MaskRCNNModel
     from napari_nanoseg.engines.stardist.model import StarDistModel
 
     path = find_model(name_or_path)
     if (path / CARD).is_file():
         card = read_card(path)
-        model = StarDistModel.from_card(card)
+        if not card.needs_weights:
+            return BaselineModel.from_card(card)
+        engine = MaskRCNNModel if isinstance(card.network, MaskRCNNConfig) else StarDistModel
+        model = engine.from_card(card)
         read_weights(model.network, path, card.weights_sha256)
         return model
     if is_keras(path):
         return StarDistModel.from_keras(path)
+    if is_detectron2(path) or path.suffix.lower() in WEIGHTS_SUFFIXES:
+        return MaskRCNNModel.from_detectron2(path)
     raise NanosegError(f"{path} {NO_MODEL}")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.evaluate import EvaluateConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.error_map import ErrorMap, error_map
 from napari_nanoseg.evaluation.matching import Evaluation, evaluate, pool
@@ -75,7 +77,10 @@ class Comparison:
 
 
 def comparing(
-    truth: Instances, prediction: Instances, iou_threshold: float = 0.5
+    truth: Instances,
+    prediction: Instances,
+    config: EvaluateConfig | None = None,
+    calibration: Calibration | None = None,
 ) -> Generator[Progress, None, Comparison]:
     """Compare an image, or a stack slice by slice: a particle that reaches through several slices counts in each.
 
@@ -83,8 +88,10 @@ def comparing(
     ----------
     truth, prediction : Instances, shape (Y, X) or (Z, Y, X)
         The particles.
-    iou_threshold : float
-        As in :func:`~napari_nanoseg.evaluation.matching.evaluate`.
+    config : EvaluateConfig, optional
+        Threshold and limits, those of :func:`~napari_nanoseg.evaluation.matching.evaluate`.
+    calibration : Calibration, optional
+        Pixel size, for limits in nm, where the config gives none.
 
     Yields
     ------
@@ -98,8 +105,9 @@ def comparing(
     Raises
     ------
     NanosegError
-        When the shapes differ or the threshold is out of range.
+        When the shapes differ, or limits are in nm and the pixel size is not known.
     """
+    config = EvaluateConfig() if config is None else config
     if truth.shape != prediction.shape:
         raise NanosegError(
             f"The truth has the shape {truth.shape} but the prediction {prediction.shape}; "
@@ -109,7 +117,27 @@ def comparing(
     for true_plane, predicted_plane in zip(truth.planes(), prediction.planes(), strict=True):
         trues.append(true_plane)
         predicted.append(predicted_plane)
-        evaluations.append(evaluate(true_plane, predicted_plane, iou_threshold))
+        evaluations.append(
+            evaluate(
+                true_plane,
+                predicted_plane,
+                config.iou_threshold,
+                size_limits=config.size_limits,
+                max_detections=config.max_detections,
+                calibration=_calibration(config, calibration),
+            )
+        )
         if len(truth.shape) == 3:
             yield Progress(len(trues), truth.shape[0], "slices")
     return Comparison(truth.shape, tuple(trues), tuple(predicted), tuple(evaluations))
+
+
+def _calibration(config: EvaluateConfig, known: Calibration | None) -> Calibration | None:
+    """Pixel size for limits in nm; None for limits in px."""
+    if config.size_unit == "px":
+        return None
+    if config.pixel_size_nm is not None:
+        return Calibration.of(config.pixel_size_nm)
+    if known is None or not known.known:
+        raise NanosegError("The size limits are in nm but the pixel size is not known; give it, or limits in px.")
+    return known

@@ -21,7 +21,7 @@ FIGURES = {
     "precision": Figure("Precision", "TP / (TP + FP): which share of the predicted particles is right"),
     "recall": Figure("Recall", "TP / (TP + FN): which share of the true particles was found"),
     "f1": Figure("F1", "2 TP / (2 TP + FP + FN): precision and recall in one figure"),
-    "accuracy": Figure("Accuracy (AP)", "TP / (TP + FP + FN): what StarDist calls average precision at this IoU"),
+    "accuracy": Figure("Accuracy", "TP / (TP + FP + FN): what StarDist calls average precision at this IoU"),
     "panoptic_quality": Figure("Panoptic quality", "sum of the matched IoUs / (TP + FP/2 + FN/2)"),
     "mean_matched_iou": Figure("Mean matched IoU", "mean IoU of the matched pairs: how well outlines agree"),
     "foreground_accuracy": Figure(
@@ -29,5 +29,17 @@ FIGURES = {
     ),
     "recall_complete": Figure("Recall, complete", "recall of the true particles that do not touch the image border"),
     "recall_border": Figure("Recall, at border", "recall of the true particles that touch the image border"),
+    "ap": Figure("AP", "COCO's average precision of masks, mean of the IoU thresholds 0.5, 0.55, ... 0.95"),
+    "ap50": Figure("AP50", "average precision of masks at IoU 0.5"),
+    "ap75": Figure("AP75", "average precision of masks at IoU 0.75"),
+    "ap_small": Figure("AP, small", "AP of the masks of small particles, up to the first size limit"),
+    "ap_medium": Figure("AP, medium", "AP of the masks of particles between the size limits"),
+    "ap_large": Figure("AP, large", "AP of the masks of large particles, from the second size limit"),
+    "box_ap": Figure("Box AP", "average precision of bounding boxes, mean of the IoU thresholds 0.5, 0.55, ... 0.95"),
+    "box_ap50": Figure("Box AP50", "average precision of bounding boxes at IoU 0.5"),
+    "box_ap75": Figure("Box AP75", "average precision of bounding boxes at IoU 0.75"),
+    "box_ap_small": Figure("Box AP, small", "AP of the bounding boxes of small particles, up to the first size limit"),
+    "box_ap_medium": Figure("Box AP, medium", "AP of the bounding boxes of particles between the size limits"),
+    "box_ap_large": Figure("Box AP, large", "AP of the bounding boxes of large particles, from the second size limit"),
 }
 """By name, in the order of :meth:`napari_nanoseg.evaluation.matching.Evaluation.figures`."""

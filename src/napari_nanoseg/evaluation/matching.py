@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.evaluation.coco import (
+    BOX_FIGURES,
+    COCO_SIZES,
+    LEAST_IOU,
+    MASK_FIGURES,
+    Candidates,
+    average_precision,
+)
 from napari_nanoseg.instances import Instances
 
 if TYPE_CHECKING:
@@ -22,7 +32,8 @@ class Evaluation:
 
     Figures whose denominator is 0 are 0, as in StarDist: without a match, precision, recall, F1, accuracy, panoptic
     quality and mean matched IoU are 0, also when truth and prediction are both empty. `recall_complete` and
-    `recall_border` are None when the truth has no such particle.
+    `recall_border` are None when the truth has no such particle. Average precisions are None when it has none either,
+    and when the prediction has no scores: :func:`~napari_nanoseg.evaluation.coco.average_precision` defines them.
 
     Parameters
     ----------
@@ -38,6 +49,15 @@ class Evaluation:
         True particles that touch the image border, and those of them that were found.
     foreground_both, foreground_any : int
         Pixels in a true and a predicted particle, and in at least one of them.
+    scored : bool
+        Whether the prediction has scores: any that is not 1, which stands where nothing is known. One without
+        particles needs none.
+    size_limits : tuple of float
+        A particle counts for the average precision of small ones up to the first, of large ones from the second.
+    max_detections : int or None
+        As in :func:`~napari_nanoseg.evaluation.coco.average_precision`.
+    candidates : tuple of Candidates
+        Of each image, for the average precision.
     """
 
     iou_threshold: float
@@ -50,6 +70,10 @@ class Evaluation:
     border_found: int
     foreground_both: int
     foreground_any: int
+    scored: bool
+    size_limits: tuple[float, float]
+    max_detections: int | None
+    candidates: tuple[Candidates, ...]
 
     @property
     def true_positives(self) -> int:
@@ -103,6 +127,76 @@ class Evaluation:
         return self.border_found / self.border_truth if self.border_truth else None
 
     @property
+    def ap(self) -> float | None:
+        """Average precision of masks, the mean of IoU 0.5 to 0.95."""
+        return self._average_precision["ap"]
+
+    @property
+    def ap50(self) -> float | None:
+        """Average precision of masks, at IoU 0.5."""
+        return self._average_precision["ap50"]
+
+    @property
+    def ap75(self) -> float | None:
+        """Average precision of masks, at IoU 0.75."""
+        return self._average_precision["ap75"]
+
+    @property
+    def ap_small(self) -> float | None:
+        """Average precision of masks, of small particles."""
+        return self._average_precision["ap_small"]
+
+    @property
+    def ap_medium(self) -> float | None:
+        """Average precision of masks, of medium-sized particles."""
+        return self._average_precision["ap_medium"]
+
+    @property
+    def ap_large(self) -> float | None:
+        """Average precision of masks, of large particles."""
+        return self._average_precision["ap_large"]
+
+    @property
+    def box_ap(self) -> float | None:
+        """Average precision of boxes, the mean of IoU 0.5 to 0.95."""
+        return self._average_precision["box_ap"]
+
+    @property
+    def box_ap50(self) -> float | None:
+        """Average precision of boxes, at IoU 0.5."""
+        return self._average_precision["box_ap50"]
+
+    @property
+    def box_ap75(self) -> float | None:
+        """Average precision of boxes, at IoU 0.75."""
+        return self._average_precision["box_ap75"]
+
+    @property
+    def box_ap_small(self) -> float | None:
+        """Average precision of boxes, of small particles."""
+        return self._average_precision["box_ap_small"]
+
+    @property
+    def box_ap_medium(self) -> float | None:
+        """Average precision of boxes, of medium-sized particles."""
+        return self._average_precision["box_ap_medium"]
+
+    @property
+    def box_ap_large(self) -> float | None:
+        """Average precision of boxes, of large particles."""
+        return self._average_precision["box_ap_large"]
+
+    @cached_property
+    def _average_precision(self) -> dict[str, float | None]:
+        if not self.scored:
+            return dict.fromkeys((*MASK_FIGURES, *BOX_FIGURES))
+        masks, boxes = (
+            average_precision(self.candidates, kind, self.size_limits, self.max_detections)
+            for kind in ("masks", "boxes")
+        )
+        return masks | boxes
+
+    @property
     def _twice_mean_count(self) -> int:
         return 2 * self.true_positives + self.false_positives + self.false_negatives
 
@@ -122,11 +216,18 @@ class Evaluation:
             "foreground_accuracy": self.foreground_accuracy,
             "recall_complete": self.recall_complete,
             "recall_border": self.recall_border,
+            **self._average_precision,
         }
 
 
 def evaluate(
-    truth: Instances | NDArray[Any], prediction: Instances | NDArray[Any], iou_threshold: float = 0.5
+    truth: Instances | NDArray[Any],
+    prediction: Instances | NDArray[Any],
+    iou_threshold: float = 0.5,
+    *,
+    size_limits: tuple[float, float] = COCO_SIZES,
+    max_detections: int | None = None,
+    calibration: Calibration | None = None,
 ) -> Evaluation:
     """Match predicted particles with true ones, one to one, so that as many as possible are found.
 
@@ -140,6 +241,13 @@ def evaluate(
         Particles (masks may overlap, each counts in full), or label images (0 is background).
     iou_threshold : float
         Smallest intersection over union of a match, above 0 and at most 1.
+    size_limits : tuple of float
+        Up to the first, particles are small for the average precision, from the second on large: the side of the
+        square of the same area (of a volume, of the cube), in nm with a calibration, else in pixels.
+    max_detections : int, optional
+        The surest ones of each image and class that count for the average precision; None: all (COCO: 100).
+    calibration : Calibration, optional
+        Pixel size, for limits in nm.
 
     Returns
     -------
@@ -148,10 +256,14 @@ def evaluate(
     Raises
     ------
     NanosegError
-        When the shapes differ or the threshold is out of range.
+        When the shapes differ, the threshold or the limits are out of range, or `calibration` has no pixel size or
+        one that is not square.
     """
     if not 0 < iou_threshold <= 1:
         raise NanosegError(f"The IoU threshold {iou_threshold} is not above 0 and at most 1; 0.5 is usual.")
+    small, large = size_limits
+    if not 0 < small <= large:
+        raise NanosegError(f"The size limits {small:g} and {large:g} are not above 0 and in order; COCO has 32 and 96.")
     truth, prediction = (
         item if isinstance(item, Instances) else Instances.from_labels(np.asarray(item)) for item in (truth, prediction)
     )
@@ -161,7 +273,8 @@ def evaluate(
             "compare label images of the same micrograph."
         )
     true_pixels, predicted_pixels = _pixels(truth), _pixels(prediction)
-    rows, columns, ious = _best_pairs(_ious(true_pixels, predicted_pixels, iou_threshold))
+    every = _ious(true_pixels, predicted_pixels, min(iou_threshold, LEAST_IOU))
+    rows, columns, ious = _best_pairs(_at_least(every, iou_threshold))
     true_ground, predicted_ground = np.zeros((2, true_pixels.shape[1]), dtype=bool)
     true_ground[true_pixels.indices] = True
     predicted_ground[predicted_pixels.indices] = True
@@ -177,6 +290,21 @@ def evaluate(
         border_found=int(np.count_nonzero(border[rows])),
         foreground_both=int(np.count_nonzero(true_ground & predicted_ground)),
         foreground_any=int(np.count_nonzero(true_ground | predicted_ground)),
+        scored=not len(prediction) or bool((prediction.scores != 1).any()),
+        size_limits=(float(small), float(large)),
+        max_detections=max_detections,
+        candidates=(
+            Candidates(
+                truth.boxes,
+                prediction.boxes,
+                _sides(truth, calibration),
+                _sides(prediction, calibration),
+                truth.classes,
+                prediction.classes,
+                prediction.scores,
+                _at_least(every, LEAST_IOU),
+            ),
+        ),
     )
 
 
@@ -186,7 +314,7 @@ def pool(evaluations: Iterable[Evaluation]) -> Evaluation:
     Parameters
     ----------
     evaluations : iterable of Evaluation
-        At the same threshold; at least one.
+        At the same threshold and with the same limits; at least one.
 
     Returns
     -------
@@ -196,17 +324,19 @@ def pool(evaluations: Iterable[Evaluation]) -> Evaluation:
     Raises
     ------
     NanosegError
-        When there is none or the thresholds differ.
+        When there is none or the thresholds or limits differ.
     """
     every = list(evaluations)
-    thresholds = {one.iou_threshold for one in every}
-    if len(thresholds) != 1:
+    ways = {(one.iou_threshold, one.size_limits, one.max_detections) for one in every}
+    if len(ways) != 1:
         raise NanosegError(
-            f"Evaluations at {len(thresholds)} different IoU thresholds cannot be added up; give at least one image "
-            "and use one threshold for all."
+            f"Evaluations with {len(ways)} different IoU thresholds or limits cannot be added up; give at least one "
+            "image and use the same for all."
         )
+    iou_threshold, size_limits, max_detections = ways.pop()
+    found = [one for one in every if one.true_positives + one.false_positives]
     return Evaluation(
-        iou_threshold=thresholds.pop(),
+        iou_threshold=iou_threshold,
         truth_ids=np.concatenate([one.truth_ids for one in every]),
         prediction_ids=np.concatenate([one.prediction_ids for one in every]),
         ious=np.concatenate([one.ious for one in every]),
@@ -216,6 +346,10 @@ def pool(evaluations: Iterable[Evaluation]) -> Evaluation:
         border_found=sum(one.border_found for one in every),
         foreground_both=sum(one.foreground_both for one in every),
         foreground_any=sum(one.foreground_any for one in every),
+        scored=not found or any(one.scored for one in found),
+        size_limits=size_limits,
+        max_detections=max_detections,
+        candidates=tuple(image for one in every for image in one.candidates),
     )
 
 
@@ -245,8 +379,20 @@ def _ious(truth: csr_array, prediction: csr_array, threshold: float) -> coo_arra
     shared = (truth @ prediction.T).tocoo()
     true_area, predicted_area = np.diff(truth.indptr), np.diff(prediction.indptr)
     ious = shared.data / (true_area[shared.row] + predicted_area[shared.col] - shared.data)
-    kept = ious >= threshold
-    return coo_array((ious[kept], (shared.row[kept], shared.col[kept])), shape=shared.shape)
+    return _at_least(coo_array((ious, (shared.row, shared.col)), shape=shared.shape), threshold)
+
+
+def _at_least(ious: coo_array, threshold: float) -> coo_array:
+    from scipy.sparse import coo_array
+
+    kept = ious.data >= threshold
+    return coo_array((ious.data[kept], (ious.row[kept], ious.col[kept])), shape=ious.shape)
+
+
+def _sides(instances: Instances, calibration: Calibration | None) -> NDArray[np.float64]:
+    """Side of the square (cube) of the same area (volume) as each particle, in nm with a calibration."""
+    sides = instances.areas.astype(np.float64) ** (1 / len(instances.shape))
+    return sides if calibration is None else sides * calibration.nm_per_pixel
 
 
 def _best_pairs(ious: coo_array) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:

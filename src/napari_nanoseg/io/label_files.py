@@ -25,8 +25,13 @@ class LabelFile:
     path: Path
     coco: CocoImage | None = None
 
-    def read(self) -> Instances:
+    def read(self, shape: tuple[int, ...] | None = None) -> Instances:
         """Read the objects.
+
+        Parameters
+        ----------
+        shape : tuple of int, optional
+            (Y, X) of the image, for a COCO file that does not give it.
 
         Raises
         ------
@@ -35,7 +40,8 @@ class LabelFile:
         """
         if self.coco is None:
             return read_annotation(self.path)
-        return self.coco.instances(None, f"{self.path}, image {self.name}")
+        known = self.coco.shape or (None if shape is None or len(shape) != 2 else (shape[0], shape[1]))
+        return self.coco.instances(known, f"{self.path}, image {self.name}")
 
     @property
     def calibration(self) -> Calibration:

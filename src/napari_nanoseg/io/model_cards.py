@@ -12,6 +12,8 @@ import yaml
 
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.detectron2_config import read_config
+from napari_nanoseg.io.detectron2_files import WEIGHTS_SUFFIXES, detectron2_files, is_detectron2
 
 CARD = "model.yaml"
 WEIGHTS = "weights.safetensors"
@@ -41,11 +43,11 @@ class ModelEntry:
     path : Path
         What :func:`napari_nanoseg.load_model` takes.
     card : ModelCard or None
-        None for models of the original StarDist, and when the card cannot be read.
+        None for models of the original StarDist and of Detectron2, and when the card cannot be read.
     problem : str or None
         Why it cannot be used, in one sentence; None when nothing is known against it.
     thresholds : mapping or None
-        The model's own: ``prob`` and ``nms``; None when there is a problem.
+        The model's own: ``prob`` and ``nms``; None when there is a problem, and for models without probabilities.
     """
 
     name: str
@@ -53,6 +55,11 @@ class ModelEntry:
     card: ModelCard | None = None
     problem: str | None = None
     thresholds: Mapping[str, float] | None = None
+
+    @property
+    def trainable(self) -> bool:
+        """Whether a training may start from it: it is whole, and a network."""
+        return self.problem is None and (self.card is None or self.card.needs_weights)
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -86,7 +93,7 @@ def parse_card(content: bytes, path: Path) -> ModelCard:
     if _is_endless(values):
         raise NanosegError(f"{path} is not a model card: it has more than {MOST_VALUES} values; get the model anew.")
     card = ModelCard.parse(values, str(path))
-    if not card.weights_sha256:  # the last field
+    if card.needs_weights and not card.weights_sha256:  # the last field
         raise NanosegError(f"{path} is cut off: its end, with the hash of the weights, is missing; copy it again.")
     return card
 
@@ -122,16 +129,19 @@ def list_models(folder: Path) -> list[ModelEntry]:
 
 
 def is_model(path: Path) -> bool:
-    """Whether there is a model at this path: a folder with a card, or the folder or zip of an original StarDist."""
+    """Whether there is a model at this path: a folder with a card, or a model of an original implementation.
+
+    That is the folder or zip of a StarDist model, or weights of Detectron2 with their config, or the folder of both.
+    """
     try:
-        return (path / CARD).is_file() or is_keras(path)
+        return (path / CARD).is_file() or is_keras(path) or is_detectron2(path)
     except OSError:
         return False
 
 
 def model_name(path: Path) -> str:
-    """Name of the model at a path: that of its folder, or of its zip without the suffix."""
-    return path.stem if path.suffix.lower() == ".zip" and not path.is_dir() else path.name
+    """Name of the model at a path: that of its folder, or of its file without the suffix."""
+    return path.stem if path.suffix.lower() in (".zip", *WEIGHTS_SUFFIXES) and not path.is_dir() else path.name
 
 
 def describe_model(path: Path) -> ModelEntry:
@@ -142,12 +152,17 @@ def describe_model(path: Path) -> ModelEntry:
             raise NanosegError(f"There is no model at {path} any more; choose another.")
         if (path / CARD).is_file():
             card = read_card(path)
+            if not card.needs_weights:
+                return ModelEntry(name, path, card)
             if not (path / WEIGHTS).is_file():
                 raise NanosegError(f"{path} has no {WEIGHTS}; copy the whole model folder again.")
             return ModelEntry(name, path, card, thresholds={str(key): value for key, value in card.thresholds.items()})
-        if not is_keras(path):
-            raise NanosegError(f"{path} {NO_MODEL}")
-        return ModelEntry(name, path, thresholds=_check_keras(path))
+        if is_keras(path):
+            return ModelEntry(name, path, thresholds=_check_keras(path))
+        if is_detectron2(path) or path.suffix.lower() in WEIGHTS_SUFFIXES:
+            config = read_config(detectron2_files(path)[1])
+            return ModelEntry(name, path, thresholds={"prob": config.score_threshold, "nms": config.nms_threshold})
+        raise NanosegError(f"{path} {NO_MODEL}")
     except NanosegError as error:
         return ModelEntry(name, path, problem=str(error))
     except OSError as error:
@@ -157,8 +172,8 @@ def describe_model(path: Path) -> ModelEntry:
 
 
 NO_MODEL = (
-    f"is not a model that can be used: choose a folder with {CARD}, or the folder ({KERAS_CONFIG} and *.h5) or zip of "
-    "a StarDist model."
+    f"is not a model that can be used: choose a folder with {CARD}, the folder ({KERAS_CONFIG} and *.h5) or zip of a "
+    "StarDist model, or weights of Detectron2 (*.pth, *.pkl) with their config (*.yaml) beside them."
 )
 """What is said of any other path, after its name."""
 
@@ -184,7 +199,7 @@ def keras_root(names: Iterable[str], path: Path) -> str:
         When there is no ``config.json`` among the names.
     """
     names = list(names)
-    if any(name.rsplit("/", 1)[-1] == CARD for name in names):
+    if any(name.rsplit("/", 1)[-1] == CARD or name.endswith(WEIGHTS_SUFFIXES) for name in names):
         raise NanosegError(f"{path} is an exported model; import it first, with 'nanoseg models import'.")
     configs = [name for name in names if name.rsplit("/", 1)[-1] == KERAS_CONFIG]
     if not configs:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import lzma
+import pickle
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from hashlib import sha256
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.detectron2_config import config_files, read_config
+from napari_nanoseg.io.detectron2_files import (
+    CONFIG_SUFFIXES,
+    WEIGHTS_SUFFIXES,
+    chosen_config,
+    chosen_weights,
+    detectron2_files,
+    is_detectron2,
+)
 from napari_nanoseg.io.model_cards import (
     CARD,
     HISTORY,
@@ -46,8 +57,8 @@ def read_model_files(path: Path) -> dict[str, bytes]:
     Parameters
     ----------
     path : Path
-        A folder or an exported zip of this project, or a folder or zip of the original StarDist. Other files in it are
-        left alone.
+        A folder or an exported zip of this project, a folder or zip of the original StarDist, or weights of Detectron2
+        or the folder of them. Other files in it are left alone.
 
     Returns
     -------
@@ -60,7 +71,10 @@ def read_model_files(path: Path) -> dict[str, bytes]:
         When it is not a model, it is damaged or too large, or a zip has links or paths that lead out of it.
     """
     try:
-        if path.is_dir():
+        if is_detectron2(path) and not _is_own_or_keras(path):
+            weights, config = detectron2_files(path)
+            files = _taken([_entry(file) for file in (weights, *config_files(config))], path)
+        elif path.is_dir():
             files = _taken(_in_folder(path), path)
         elif path.suffix.lower() == ".zip" and path.is_file():
             with zipfile.ZipFile(path) as archive:
@@ -81,7 +95,15 @@ def read_model_files(path: Path) -> dict[str, bytes]:
 def _in_folder(folder: Path) -> list[_Entry]:
     # the original takes the newest of several weights, so that their order has a meaning
     files = sorted((file for file in folder.iterdir() if file.is_file()), key=lambda file: file.stat().st_mtime_ns)
-    return [(file.name, file.stat().st_size, file.read_bytes) for file in files]
+    return [_entry(file) for file in files]
+
+
+def _entry(file: Path) -> _Entry:
+    return file.name, file.stat().st_size, file.read_bytes
+
+
+def _is_own_or_keras(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (CARD, KERAS_CONFIG))
 
 
 def _in_zip(archive: zipfile.ZipFile, path: Path) -> list[_Entry]:
@@ -90,7 +112,9 @@ def _in_zip(archive: zipfile.ZipFile, path: Path) -> list[_Entry]:
     for name, info in entries:
         if stat.S_ISLNK(info.external_attr >> 16) or _leads_out(name):
             raise NanosegError(f"{path} is not taken: its entry '{name}' is a link or leads out of the folder.")
-    found = [name for name, _ in entries if name.rsplit("/", 1)[-1] in (CARD, KERAS_CONFIG)]
+    found = [name for name, _ in entries if name.rsplit("/", 1)[-1] in (CARD, KERAS_CONFIG)] or [
+        name for name, _ in entries if name.endswith(WEIGHTS_SUFFIXES)
+    ]
     if not found:
         raise NanosegError(f"{path}: there is neither {CARD} nor {KERAS_CONFIG} in this zip; it is not a model.")
     root = min(found, key=len).rpartition("/")[0]
@@ -110,13 +134,20 @@ def _leads_out(name: str) -> bool:
 def _taken(entries: Iterable[_Entry], path: Path) -> dict[str, bytes]:
     """Contents of those files that belong to a model."""
     known = {entry[0]: entry for entry in entries}
-    own = CARD in known
-    if not own and KERAS_CONFIG not in known:
+    others: Collection[str]
+    if CARD in known:
+        weights_of, others = [WEIGHTS], OWN
+    elif KERAS_CONFIG in known:
+        weights_of, others = [name for name in known if _is_keras_weights(name)], KERAS
+    elif any(name.endswith(WEIGHTS_SUFFIXES) for name in known):
+        weights_of = [chosen_weights(known, path)]
+        others = [name for name in known if name.endswith(CONFIG_SUFFIXES) and "/" not in name]
+    else:
         raise NanosegError(f"{path} {NO_MODEL}")
     files, left = {}, MOST_WEIGHTS
     for name, size, read in known.values():
-        weights = name == WEIGHTS if own else _is_keras_weights(name)
-        if not weights and name not in (OWN if own else KERAS):
+        weights = name in weights_of
+        if not weights and name not in others:
             continue
         if size > (left if weights else MOST_OTHER):
             most = MOST_WEIGHTS if weights else MOST_OTHER
@@ -134,12 +165,17 @@ def _check(files: dict[str, bytes], path: Path) -> None:
     """See that the files are a whole model."""
     if CARD in files:
         card = parse_card(files[CARD], path / CARD)
+        if not card.needs_weights:
+            return
         if WEIGHTS not in files:
             raise NanosegError(f"{path} has no {WEIGHTS}; copy the whole model again.")
         if sha256(files[WEIGHTS]).hexdigest() not in card.weights_sha256:
             raise NanosegError(
                 f"{path / WEIGHTS} is damaged: its hash is not the one in {CARD}; copy the whole model again."
             )
+        return
+    if KERAS_CONFIG not in files:
+        _check_detectron2(files, path)
         return
     check_keras(files, path)
     weights = [name for name in files if name not in KERAS]
@@ -152,3 +188,22 @@ def _check(files: dict[str, bytes], path: Path) -> None:
             h5py.File(io.BytesIO(files[name]), "r").close()
         except OSError as error:
             raise NanosegError(f"{path}: {name} is damaged; copy the whole model again.") from error
+
+
+def _check_detectron2(files: dict[str, bytes], path: Path) -> None:
+    """See that the config can be used, and the weights are not cut off; they are looked at when they are loaded."""
+    weights = chosen_weights(files, path)
+
+    def read(file: Path) -> bytes:
+        if file.name not in files:
+            raise FileNotFoundError(errno.ENOENT, "it is missing")
+        return files[file.name]
+
+    read_config(path / chosen_config(files, weights, path), read)
+    content = files[weights]
+    if content[:2] == b"PK":
+        whole = zipfile.is_zipfile(io.BytesIO(content)) and zipfile.ZipFile(io.BytesIO(content)).testzip() is None
+    else:
+        whole = weights.endswith(".pth") or content[-1:] == pickle.STOP
+    if not whole:
+        raise NanosegError(f"{path}: {weights} is damaged; copy or download the whole model again.")

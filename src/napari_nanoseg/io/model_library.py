@@ -1,4 +1,4 @@
-"""The user's models by name: a folder of models, and the one that comes with the package."""
+"""The user's models by name: a folder of models, and those that come with the package."""
 
 from __future__ import annotations
 
@@ -23,20 +23,28 @@ from napari_nanoseg.io.places import models_folder
 from napari_nanoseg.io.recent_models import follow_renamed
 
 STARTER = "starter"
-"""Name of the model that comes with the package; no other has it."""
+"""Name of the network that comes with the package; no other model has it."""
+BASELINES = ("watershed", "threshold")
+"""Names of the models without a network that come with the package; no other model has them."""
 WORDS = ("auto", "none")
 """What ``train --from`` takes in place of a name."""
 _SIGNS = '/\\:*?"<>|'
 
 
 def starter_folder() -> Path:
-    """Folder of the model that comes with the package."""
+    """Folder of the network that comes with the package."""
     return Path(__file__).parents[1] / STARTER
 
 
-def is_starter(path: Path) -> bool:
-    """Whether a path is that of the model that comes with the package."""
-    return path.resolve() == starter_folder().resolve()
+def baseline_folders() -> dict[str, Path]:
+    """Folders of the models without a network that come with the package, by name."""
+    return {name: Path(__file__).parents[1] / "baselines" / name for name in BASELINES}
+
+
+def shipped_name(path: Path) -> str | None:
+    """Name of the model at a path if it comes with the package; None for any other."""
+    path = path.resolve()
+    return next((name for name, folder in _shipped().items() if folder.resolve() == path), None)
 
 
 def list_library(folder: Path | None = None) -> list[ModelEntry]:
@@ -50,11 +58,10 @@ def list_library(folder: Path | None = None) -> list[ModelEntry]:
     Returns
     -------
     list of ModelEntry
-        The package's own first, where there is one, then those of the folder by name. A damaged one is among them with
-        its problem; the weights are not looked at.
+        The package's own first, then those of the folder by name. A damaged one is among them with its problem; the
+        weights are not looked at.
     """
-    starter = starter_folder()
-    shipped = [describe_model(starter)] if is_model(starter) else []
+    shipped = [describe_model(path) for path in _shipped().values() if is_model(path)]
     return shipped + list_models(_library(folder))
 
 
@@ -242,10 +249,14 @@ def check_name(name: str) -> None:
             f"The model name {name!r} cannot be a folder; leave out a dot or space in front and at its end, and the "
             f"signs {' '.join(_SIGNS)}."
         )
-    if name.lower() == STARTER:
-        raise NanosegError(f"The name '{name}' is kept for the model that comes with NanoSeg; choose another.")
+    if name.lower() in (STARTER, *BASELINES):
+        raise NanosegError(f"The name '{name}' is kept for a model that comes with NanoSeg; choose another.")
     if name.lower() in WORDS:
         raise NanosegError(f"The name '{name}' has a meaning of its own where a training starts; choose another.")
+
+
+def _shipped() -> dict[str, Path]:
+    return {STARTER: starter_folder()} | baseline_folders()
 
 
 def _library(folder: Path | None) -> Path:
@@ -256,7 +267,8 @@ def _named(name: Path, folder: Path) -> Path | None:
     """The model of a name, which is no path of several parts."""
     if len(name.parts) != 1:
         return None
-    places = [starter_folder()] if str(name) == STARTER else [folder / name, folder / f"{name}.zip"]
+    shipped = _shipped().get(str(name))
+    places = [folder / name, folder / f"{name}.zip"] if shipped is None else [shipped]
     return next((place for place in places if is_model(place)), None)
 
 
@@ -282,8 +294,8 @@ def _owned(model: str | Path, folder: Path) -> Path:
     """The model of the library that may be changed."""
     # here a name comes first: a folder of that name where the command is typed is never meant
     path = _named(Path(model), folder) or find_model(model, folder)
-    if is_starter(path):
-        raise NanosegError(f"The model '{STARTER}' comes with NanoSeg; it cannot be renamed or removed.")
+    if (shipped := shipped_name(path)) is not None:
+        raise NanosegError(f"The model '{shipped}' comes with NanoSeg; it cannot be renamed or removed.")
     if path.name == ".." or path.absolute().parent.resolve() != folder.resolve():
         raise NanosegError(f"{path} is not in the library {folder}; only models there can be renamed and removed.")
     if not is_model(path):

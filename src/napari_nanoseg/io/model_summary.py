@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_nanoseg.config.model_card import ModelCard
+from napari_nanoseg.config.baseline import BaselineConfig, WatershedConfig
+from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
+from napari_nanoseg.config.model_card import ModelCard, NetworkConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.io.model_cards import README, ModelEntry, describe_model
+from napari_nanoseg.io.detectron2_config import read_config
+from napari_nanoseg.io.detectron2_files import detectron2_files
+from napari_nanoseg.io.model_cards import README, ModelEntry, describe_model, is_keras
 from napari_nanoseg.io.model_library import check_model
 
 UNKNOWN = "not known"
@@ -40,26 +44,47 @@ def summary(path: Path) -> dict[str, str]:
     if entry.card is not None:
         lines |= _card(entry.card)
     elif entry.problem is None:
-        lines |= {"Network": "StarDist 2-D in the original's format"} | _thresholds(entry)
+        network = "StarDist 2-D in the original's format"
+        if not is_keras(path):
+            network = f"{network_in_words(read_config(detectron2_files(path)[1]))}, in Detectron2's format"
+        lines |= {"Network": network} | _thresholds(entry)
     if (path / README).is_file():
         lines["Read more"] = str(path / README)
     return lines | {"Files": problem_of(path) or "ok"}
 
 
 def _card(card: ModelCard) -> dict[str, str]:
-    network = card.network
-    channels = "1 channel" if network.n_channel_in == 1 else f"{network.n_channel_in} channels"
+    if not card.needs_weights:
+        parameters = card.network.model_dump(mode="json", exclude={"engine"})
+        return {"Network": network_in_words(card.network)} | {
+            name.replace("_", " ").capitalize(): str(value) for name, value in parameters.items()
+        }
     working = f"{card.working_diameter:g} px" if card.working_diameter else "none: images are not rescaled"
     size = card.training_pixel_size_nm
     return {
-        "Network": f"StarDist 2-D, {network.n_rays} rays, {network.unet_n_depth} levels, "
-        f"{network.unet_n_filter_base} filters, {channels}",
+        "Network": network_in_words(card.network),
         "Thresholds": _both(card.thresholds),
         "Working diameter": working,
         "Training diameter": _training_diameter(card),
         "Training pixel size": UNKNOWN if size is None else f"{size:.4g} nm",
         **_provenance(card.provenance),
     }
+
+
+def network_in_words(network: NetworkConfig) -> str:
+    """What kind of network a model is, or what it does without one."""
+    if isinstance(network, BaselineConfig):
+        threshold = "Otsu's threshold" if network.method == "otsu" else "local threshold"
+        return f"{threshold}{' and watershed' * isinstance(network, WatershedConfig)}, no training"
+    if isinstance(network, MaskRCNNConfig):
+        shape = network.architecture
+        classes = "1 class" if network.n_classes == 1 else f"{network.n_classes} classes"
+        return f"Mask R-CNN, ResNet-{shape.depth}, {shape.fpn_channels} channels, {classes}, {network.channel_format}"
+    channels = "1 channel" if network.n_channel_in == 1 else f"{network.n_channel_in} channels"
+    return (
+        f"StarDist 2-D, {network.n_rays} rays, {network.unet_n_depth} levels, {network.unet_n_filter_base} filters, "
+        f"{channels}"
+    )
 
 
 def _training_diameter(card: ModelCard) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from napari_nanoseg.config.convert import ConvertJob
+from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Notice, Stage
 from napari_nanoseg.io.model_library import find_model
@@ -12,6 +15,7 @@ from napari_nanoseg.io.run_record import run_record, write_run_record
 def convert_job(job: ConvertJob) -> Job:
     """Load a model of any known format and write it in another."""
     from napari_nanoseg.engines.library import load_model
+    from napari_nanoseg.engines.maskrcnn.model import MaskRCNNModel
     from napari_nanoseg.engines.stardist.model import StarDistModel
 
     job = job.model_copy(update={"model": find_model(job.model)})
@@ -21,14 +25,29 @@ def convert_job(job: ConvertJob) -> Job:
     model = load_model(job.model)
     if job.to == "nanoseg":
         model.save(job.out)
-    elif isinstance(model, StarDistModel):
-        if model.card.working_diameter is not None:
-            yield Notice(
-                "The original StarDist does not rescale images: rescale them so that particles have a diameter of "
-                f"{model.card.working_diameter:g} px before you use the converted model there."
-            )
+    elif job.to == "stardist" and isinstance(model, StarDistModel):
+        yield from _notices(model.card, "The original StarDist")
         model.to_keras(job.out)
+    elif job.to == "detectron2" and isinstance(model, MaskRCNNModel):
+        yield from _notices(model.card, "Detectron2")
+        if not model.card.keep_8_bit:
+            low, high = model.card.percentiles
+            yield Notice(
+                f"Detectron2 takes grey values as they are: bring the percentiles {low:g} and {high:g} of an image to "
+                "0 and 255 before you use the converted model there."
+            )
+        model.to_detectron2(job.out)
     else:
-        raise NanosegError(f"{job.model} is not a StarDist model; it cannot be converted to that format.")
+        kind = "StarDist" if job.to == "stardist" else "Mask R-CNN"
+        raise NanosegError(f"{job.model} is not a {kind} model; it cannot be converted to that format.")
     write_run_record(job.out / "run.yaml", run_record(job, [job.model]))
     return JobResult({"format": job.to}, {"model": str(job.out)})
+
+
+def _notices(card: ModelCard, original: str) -> Iterator[Notice]:
+    """What the user must do that the original does not."""
+    if card.working_diameter is not None:
+        yield Notice(
+            f"{original} does not rescale images: rescale them so that particles have a diameter of "
+            f"{card.working_diameter:g} px before you use the converted model there."
+        )

@@ -1,9 +1,10 @@
-"""Predicted label images against true ones, paired by stem."""
+"""Predicted label images and COCO files against true ones, paired by stem."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from napari_nanoseg.evaluation.matching import Evaluation, pool
 from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.figures import write_figure
-from napari_nanoseg.io.images import read_image, write_image
+from napari_nanoseg.io.images import read_calibration, read_image, write_image
 from napari_nanoseg.io.label_files import LabelFile, find_images, find_labels, partners
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.tables import write_table
@@ -27,18 +28,20 @@ from napari_nanoseg.samples import Image
 
 
 def evaluate_job(job: EvaluateJob) -> Job:
-    """Compare every true label image with the prediction of the same stem; two single files need no common stem.
+    """Compare the truth of every image with the prediction of the same stem; two single files need no common stem.
 
-    Stacks are compared slice by slice. With `out`, writes ``evaluation.csv`` (a row per image), ``metrics.json`` (the
-    figures of all images together), ``overlays/STEM.png`` (over the micrograph where there is one, else over black;
-    ``STEM_NUMBER.png`` for the slices of a stack), ``pixels/STEM.tif`` (the map of
-    :func:`~napari_nanoseg.evaluation.error_map.pixel_map`) and ``run.yaml``. The figures are the pooled ones of
-    :class:`~napari_nanoseg.evaluation.matching.Evaluation` and `images`, their number.
+    Label images have no scores; without any there is no average precision, and a notice says so. Stacks are compared
+    slice by slice. With `out`, writes ``evaluation.csv`` (a row per image), ``metrics.json`` (the figures of all images
+    together), ``overlays/STEM.png`` (over the micrograph where there is one, else over black; ``STEM_NUMBER.png`` for
+    the slices of a stack), ``pixels/STEM.tif`` (the map of :func:`~napari_nanoseg.evaluation.error_map.pixel_map`) and
+    ``run.yaml``. The figures are the pooled ones of :class:`~napari_nanoseg.evaluation.matching.Evaluation` and
+    `images`, their number.
 
     Raises
     ------
     NanosegError
-        When a file cannot be read or written, a truth has no prediction, or shapes differ.
+        When a file cannot be read or written, a truth has no prediction, shapes differ, or limits are in nm and a pixel
+        size is not known.
     """
     started = datetime.now(UTC)
     truths = find_labels(job.truth)
@@ -46,14 +49,17 @@ def evaluate_job(job: EvaluateJob) -> Job:
     _need_partners(truths, predictions, job.prediction)
     for name in predictions.keys() - truths.keys():
         yield Notice(f"{predictions[name].path} is not compared: there is no truth called {name}.")
-    images = partners(truths, _images(job)) if job.out is not None else {}
+    needed = job.out is not None or job.config.size_unit == "nm"
+    images = partners(truths, _images(job)) if needed else {}
 
     yield Stage("evaluate", f"Comparing {len(truths)} image{'s' if len(truths) > 1 else ''}")
     evaluations = {}
     for done, (name, true_file) in enumerate(truths.items(), start=1):
         try:
-            truth, prediction = true_file.read(), predictions[name].read()
-            comparison = yield from comparing(truth, prediction, job.config.iou_threshold)
+            truth = true_file.read()
+            prediction = predictions[name].read(truth.shape)
+            calibration = _calibration(true_file, predictions[name], images.get(name))
+            comparison = yield from comparing(truth, prediction, job.config, calibration)
             evaluations[name] = comparison.evaluation
             if job.out is not None:
                 image = read_image(images[name]) if name in images else None
@@ -62,11 +68,18 @@ def evaluate_job(job: EvaluateJob) -> Job:
             raise NanosegError(str(error) if name in str(error) else f"{name}: {error}") from error
         yield Progress(done, len(truths), "images")
 
-    figures = pool(evaluations.values()).figures() | {"images": len(evaluations)}
+    pooled = pool(evaluations.values())
+    if not pooled.scored:
+        yield Notice(
+            f"{job.prediction} has no scores (label images hold none), so there is no average precision (AP); compare "
+            "the COCO file that 'nanoseg segment --coco FILE' writes."
+        )
+    figures = pooled.figures() | {"images": len(evaluations)}
     if job.out is None:
         return JobResult(figures)
 
-    files = write_figures(job.out, evaluations, figures)
+    scored = {name: replace(one, scored=pooled.scored) for name, one in evaluations.items()}
+    files = write_figures(job.out, scored, figures)
     inputs = {file.path for name in truths for file in (truths[name], predictions[name])}
     inputs |= {images[name] for name in images.keys() & truths.keys()}
     files["run_record"] = job.out / "run.yaml"
@@ -156,6 +169,14 @@ def _need_partners(truths: dict[str, LabelFile], predictions: dict[str, LabelFil
         raise NanosegError(
             f"{where} has no prediction called {missing[0]}{more}; segment that image too or take its truth away."
         )
+
+
+def _calibration(truth: LabelFile, prediction: LabelFile, image: Path | None) -> Calibration:
+    """Pixel size in the files of one image, if any of them has it."""
+    known = [file.calibration for file in (truth, prediction)]
+    if image is not None:
+        known.append(read_calibration(image))
+    return next((one for one in known if one.known), Calibration())
 
 
 def _images(job: EvaluateJob) -> dict[str, Path]:

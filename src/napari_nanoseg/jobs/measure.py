@@ -51,7 +51,8 @@ def measure_job(job: MeasureJob) -> Job:
         image = read_image(images[name]) if name in images else None
         if image is None and job.images:
             yield Notice(f"{name} has no micrograph of that name: its particles get no intensity.")
-        instances, calibration = file.read(), _calibration(job.config.pixel_size_nm, file, image)
+        instances = file.read(None if image is None else image.plane_shape)
+        calibration = _calibration(job.config.pixel_size_nm, file, image)
         sizes[name] = calibration.known
         try:
             tables[name] = measure(instances, calibration, image)

@@ -30,7 +30,6 @@ def segment_job(job: SegmentJob) -> Job:
     The figures are the number of ``images`` and ``particles``, and ``diameters``, the particle diameter of every image
     as it was told or estimated; None where the model has its own.
     """
-    from napari_nanoseg.engines.device import choose_device
     from napari_nanoseg.engines.library import load_model
 
     job = job.model_copy(update={"model": find_model(job.model)})
@@ -43,7 +42,7 @@ def segment_job(job: SegmentJob) -> Job:
         read_coco(job.coco)  # refuses another kind of file before the work, not after it
     yield Stage("load", f"Loading the model {job.model}.")
     model = load_model(job.model)
-    device, _ = choose_device(job.config.device)
+    device, _ = model.runs_on(job.config.device)
     labels: dict[str, str] = {}
     done: dict[str, Instances] = {}
     diameters: list[dict[str, Any]] = []
@@ -59,7 +58,7 @@ def segment_job(job: SegmentJob) -> Job:
             if len(instances) == 0:
                 yield Notice(f"{path.name}: no particle was found.")
             figures = figures_of(found, len(instances))
-            record = run_record(job, [path, job.model], device=str(device), figures=figures, started=started)
+            record = run_record(job, [path, job.model], device=device, figures=figures, started=started)
             write_result(target, instances.to_labels(), image.calibration, record)
             done[path.stem] = instances
             labels[path.stem] = str(target)

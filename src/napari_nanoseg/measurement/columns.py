@@ -38,6 +38,7 @@ _PLAIN = {
     "extent": Column("Extent", "A / area of the axis-parallel bounding box"),
     "orientation_deg": Column("Orientation", "direction of the long axis, counter-clockwise from the horizontal", "°"),
     "touches_border": Column("At border", "the particle reaches the edge of the image and may be cut off there"),
+    "overlapping": Column("Overlapping", "it shares pixels with another particle; they count for both"),
     "mean_intensity": Column(
         "Mean intensity", "mean grey value of its pixels (of all channels); only with a micrograph"
     ),

@@ -56,9 +56,10 @@ def measure(
         that a particle reaches into. Columns: for a stack ``slice``; ``label``, ``class``, ``score``,
         ``centroid_row``, ``centroid_column``, ``area``, ``equivalent_diameter``, ``rectangle_length``,
         ``rectangle_width``, ``aspect_ratio``, ``feret_max``, ``feret_min``, ``perimeter``, ``circularity``,
-        ``solidity``, ``extent``, ``orientation_deg``, ``touches_border``; with an image ``mean_intensity``; with a
-        known pixel size ``area_nm2``, ``equivalent_diameter_nm``, ``rectangle_length_nm``, ``rectangle_width_nm``,
-        ``feret_max_nm``, ``feret_min_nm``, ``perimeter_nm``. Lengths without a unit are in pixels.
+        ``solidity``, ``extent``, ``orientation_deg``, ``touches_border``, ``overlapping``; with an image
+        ``mean_intensity``; with a known pixel size ``area_nm2``, ``equivalent_diameter_nm``,
+        ``rectangle_length_nm``, ``rectangle_width_nm``, ``feret_max_nm``, ``feret_min_nm``, ``perimeter_nm``.
+        Lengths without a unit are in pixels.
         ``docs/measuring.md`` defines them all.
 
     Raises
@@ -100,20 +101,24 @@ def measuring(
     tables = []
     if len(instances.shape) == 2:
         pixels = None if pixels is None else np.asarray(pixels)
+        overlaps = instances.overlaps
         for start in range(0, max(len(instances), 1), STEP):
-            tables.append(_table(instances[start : start + STEP], nm_per_pixel, pixels))
+            part = slice(start, start + STEP)
+            tables.append(_table(instances[part], overlaps[part], nm_per_pixel, pixels))
             yield Progress(min(start + STEP, len(instances)), len(instances), "particles")
         return concat(tables, ignore_index=True)
     depth = instances.shape[0]
     for number, plane in enumerate(instances.planes()):
-        table = _table(plane, nm_per_pixel, None if pixels is None else np.asarray(pixels[number]))
+        table = _table(plane, plane.overlaps, nm_per_pixel, None if pixels is None else np.asarray(pixels[number]))
         table.insert(0, "slice", np.int64(number))
         tables.append(table)
         yield Progress(number + 1, depth, "slices")
     return concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 
-def _table(instances: Instances, nm_per_pixel: float | None, pixels: NDArray[Any] | None) -> DataFrame:
+def _table(
+    instances: Instances, overlaps: NDArray[np.bool_], nm_per_pixel: float | None, pixels: NDArray[Any] | None
+) -> DataFrame:
     """Measure the particles of one plane."""
     from pandas import DataFrame
 
@@ -140,6 +145,7 @@ def _table(instances: Instances, nm_per_pixel: float | None, pixels: NDArray[Any
         "extent": area / np.prod(instances.boxes[:, 2:] - corners, axis=1),
         "orientation_deg": found["orientation_deg"],
         "touches_border": instances.touches_border,
+        "overlapping": overlaps,
     }
     if pixels is not None:
         columns["mean_intensity"] = _mean_intensities(instances, pixels)

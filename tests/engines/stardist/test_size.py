@@ -7,6 +7,7 @@ import pytest
 
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.library import load_model
+from napari_nanoseg.engines.stardist.candidates import Candidates
 from napari_nanoseg.engines.stardist.model import StarDistModel
 from napari_nanoseg.engines.stardist.size import Try, surest
 from napari_nanoseg.evaluation.matching import evaluate
@@ -71,9 +72,35 @@ def test_a_single_bright_pixel_does_not_end_the_process(model, diameter):
     assert model.segment(pixels, SegmentConfig(diameter=diameter)).shape == (90, 90)
 
 
+def found(*particles):
+    """Round particles at (row, column, diameter), all sure."""
+    rows = np.array([particle[:2] for particle in particles], np.int64).reshape(-1, 2)
+    radii = np.array([particle[2] / 2 for particle in particles], np.float32)
+    probable = np.full(len(rows), 0.9, np.float32)
+    return Candidates(rows, probable, np.repeat(radii[:, None], 32, axis=1), np.zeros((len(rows), 0), np.float32))
+
+
 def test_the_surest_try_counts_within_its_reach():
-    tries = [Try(8.0, float("nan"), 0.0), Try(16.0, 20.0, 0.3), Try(32.0, 90.0, 0.4)]
+    tries = [Try(8.0, float("nan"), 0.0, found()), Try(16.0, 20.0, 0.3, found()), Try(32.0, 90.0, 0.4, found())]
     assert surest(tries) == pytest.approx(32 * 2**0.5)
     assert surest(tries[:2]) == 20.0
     assert surest(tries[:1]) is None
     assert surest([]) is None
+
+
+LARGE = found(*((100, column, 64) for column in (50, 150, 250, 350)))
+SMALL = [(200, column, 16) for column in range(20, 380, 30)]
+
+
+@pytest.mark.parametrize(
+    ("finer", "diameter"),
+    [
+        (SMALL, 32),
+        (SMALL[:3], 64),  # dirt
+        ([(100 + row, 50 + column, 16) for row in (-15, 0, 15) for column in (-15, 0, 15)], 64),  # details of one
+        ([(row, column, 8) for row, column, _ in SMALL], 64),  # too far apart for one diameter
+    ],
+)
+def test_smaller_particles_elsewhere_ask_for_a_diameter_between(finer, diameter):
+    tries = [Try(finer[0][2], finer[0][2], 0.3, found(*finer)), Try(64.0, 64.0, 0.6, LARGE)]
+    assert surest(tries) == pytest.approx(diameter, rel=0.02)

@@ -84,6 +84,12 @@ def test_sizes_that_differ_by_a_factor_4_are_found_in_one_image(starter, least, 
     assert evaluate(truth, starter.segment(pixels)).recall >= 0.8
 
 
+@pytest.mark.parametrize("radii", [[8] * 30 + [32] * 8, [8] * 60 + [32] * 4, [12] * 20 + [48] * 6])
+def test_two_sizes_a_factor_4_apart_are_found_without_a_diameter(starter, radii):
+    pixels, truth = shaded_discs((480, 520), radii, 3)
+    assert evaluate(truth, starter.segment(pixels)).recall >= 0.9
+
+
 @pytest.mark.parametrize("value", [0, 77])
 def test_an_image_of_one_value_has_no_particle_and_it_is_said(starter, value, events_of):
     events, found = events_of(

@@ -6,7 +6,8 @@ switches unit-aware rendering off for the whole viewer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
 from napari_nanoseg._gui.layers.reading import METADATA
-from napari_nanoseg._gui.layers.space import on, space_of
+from napari_nanoseg._gui.layers.space import DROPPED, axes_of, on, space_of
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.evaluation.error_map import COLOURS, TITLES, error_map
 from napari_nanoseg.instances import Instances
@@ -26,12 +27,42 @@ if TYPE_CHECKING:
 
     from napari_nanoseg.evaluation.matching import Evaluation
 
-LayerData = tuple[Any, dict[str, Any], Literal["image", "labels"]]
+LayerData = tuple[Any, dict[str, Any], Literal["image", "labels", "shapes"]]
 
 ANNOTATED = "#F0E442"
 """Yellow of Okabe and Ito, beside the colours of the error map."""
+EDGE = 1.0
+"""Width of outlines, px of the image."""
 KNOWN_REGION = "known region"
 """End of the names of layers that show where an annotation can be trusted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """The outline of one particle, in one slice of a stack.
+
+    Parameters
+    ----------
+    label : int
+        Its number.
+    vertices : float64 array, shape (K, 2) or (K, 3)
+        (row, column) or (slice, row, column), px.
+    """
+
+    label: int
+    vertices: NDArray[np.float64]
+
+
+def outlines_of_overlapping(instances: Instances) -> tuple[Outline, ...]:
+    """Outlines of those particles that share pixels with another one, in a stack slice by slice."""
+    found: list[Outline] = []
+    for number, plane in enumerate(instances.planes()):
+        chosen = plane[plane.overlaps]
+        for label, vertices in zip(chosen.ids.tolist(), chosen.to_polygons(), strict=True):
+            if len(instances.shape) == 3:
+                vertices = np.column_stack([np.full(len(vertices), float(number)), vertices])
+            found.append(Outline(label, vertices))
+    return tuple(found)
 
 
 def image_layer(image: Image, name: str, *, visible: bool = True) -> LayerData:
@@ -118,6 +149,39 @@ def update_labels(
     layer.data = data.reshape(layer.data.shape)
     layer.features = {} if table is None else _features(table)
     layer.metadata = {**layer.metadata, **_metadata(labels, record)}
+
+
+def outlines_layer(outlines: Sequence[Outline], labels: Labels, name: str) -> LayerData:
+    """Shapes layer with outlines of particles on their labels layer, in the colours of their labels.
+
+    Parameters
+    ----------
+    outlines : sequence of Outline
+    labels : Labels layer
+    name : str
+        Name of the layer.
+    """
+    options = {option: getattr(labels, option) for option in ("scale", "translate", "rotate", "shear", "affine")}
+    options |= {"units": labels.units, "axis_labels": labels.axis_labels, "ndim": labels.ndim, "name": name}
+    style = {"shape_type": "polygon", "edge_width": EDGE, "face_color": "transparent"}
+    colours = outline_colours(outlines, labels)
+    return outline_vertices(outlines, labels), {**options, **style, "edge_color": colours}, "shapes"
+
+
+def outline_vertices(outlines: Sequence[Outline], labels: Labels) -> list[NDArray[np.float64]]:
+    """Vertices of outlines among the axes of their labels layer, also those of length 1."""
+    kept = [index for index, letter in enumerate(axes_of(labels)) if letter != DROPPED]
+    placed = []
+    for outline in outlines:
+        vertices = np.zeros((len(outline.vertices), labels.ndim))
+        vertices[:, kept] = outline.vertices
+        placed.append(vertices)
+    return placed
+
+
+def outline_colours(outlines: Sequence[Outline], labels: Labels) -> NDArray[np.float32]:
+    """Colours of outlines, shape (N, 4): those of their labels."""
+    return np.asarray(labels.colormap.map(np.array([outline.label for outline in outlines], np.int32)), np.float32)
 
 
 def in_colours(*colours: str) -> CyclicLabelColormap:

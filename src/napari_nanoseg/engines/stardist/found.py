@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 import numpy as np
 
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.engines.base import Found
+from napari_nanoseg.engines.base import Found, stacked
 from napari_nanoseg.engines.stardist.candidates import Candidates, paint
 from napari_nanoseg.engines.stardist.suppression import Suppression
 from napari_nanoseg.events import Event, Waiting
@@ -53,7 +53,7 @@ class StarDistFound(Found):
             yield Waiting()
             instances = yield from paint(survivors, self._view)
             slices.append(instances[instances.areas >= min_area] if min_area else instances)
-        return _stacked(slices) if self._stack else slices[0]
+        return stacked(slices) if self._stack else slices[0]
 
 
 class Collector:
@@ -80,16 +80,3 @@ class Collector:
             half = float(np.partition(all_of_them, -MOST_KEPT // 2)[-MOST_KEPT // 2])
             self.floor = min(self.probability, half)
             self.planes = [plane.at_least(self.floor) for plane in self.planes]
-
-
-def _stacked(slices: list[Instances]) -> Instances:
-    """Instances of slices as instances of the stack, one slice thick, with ids in order."""
-    shape = (len(slices), *slices[0].shape)
-    boxes = [
-        np.column_stack([np.full(len(s), z), s.boxes[:, :2], np.full(len(s), z + 1), s.boxes[:, 2:]])
-        for z, s in enumerate(slices)
-    ]
-    masks = tuple(mask[None] for s in slices for mask in s.masks)
-    scores = np.concatenate([s.scores for s in slices])
-    classes = np.concatenate([s.classes for s in slices])
-    return Instances.from_masks(shape, np.concatenate(boxes), masks, scores=scores, classes=classes)

@@ -11,17 +11,17 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
-from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.engines.base import Model
+from napari_nanoseg.config.train import StarDistConfig
+from napari_nanoseg.engines.base import NetworkModel
+from napari_nanoseg.engines.contrast import Normalisation, between_percentiles, inverted, is_flat
 from napari_nanoseg.engines.device import choose_device
 from napari_nanoseg.engines.stardist.candidates import Candidates, no_candidates
-from napari_nanoseg.engines.stardist.contrast import is_flat
 from napari_nanoseg.engines.stardist.found import Collector, StarDistFound
 from napari_nanoseg.engines.stardist.keras_files import read_keras, write_keras
 from napari_nanoseg.engines.stardist.network import StarDistNet
-from napari_nanoseg.engines.stardist.predict import Normalisation, all_candidates, find_candidates, network_steps
+from napari_nanoseg.engines.stardist.predict import all_candidates, find_candidates, network_steps
 from napari_nanoseg.engines.stardist.size import surest, try_diameters
 from napari_nanoseg.engines.stardist.suppression import suppressed
 from napari_nanoseg.errors import NanosegError
@@ -32,11 +32,9 @@ from napari_nanoseg.scaling import ScaledView
 BENEFIT_OF_DOUBT = 0.05  # how much more probable the objects must be in an inverted image
 PROBE_PROBABILITY = 0.5  # a model's own high threshold would hide how doubtful the objects of a wrong polarity are
 PROBE = 512  # side of the middle piece on which both polarities are tried
-EXTREME = 2.0  # how far beyond the percentiles a pixel may be, in spans between them
-SAMPLED_PIXELS = 16_000_000  # above this, percentiles come from evenly spaced pixels
 
 
-class StarDistModel(Model):
+class StarDistModel(NetworkModel):
     """A StarDist 2-D network with its card.
 
     Parameters
@@ -52,6 +50,7 @@ class StarDistModel(Model):
     @classmethod
     def from_card(cls, card: ModelCard) -> Self:
         """Make a model with fresh weights."""
+        assert isinstance(card.network, StarDistConfig)
         return cls(StarDistNet(card.network).eval(), card)
 
     @classmethod
@@ -80,7 +79,7 @@ class StarDistModel(Model):
         device, reason = choose_device(config.device)
         if config.diameter is None and self.card.for_any_size:
             config = config.model_copy(update={"diameter": (yield from self._estimated(image, device))})
-        needed = self._memory(image.plane_shape, self.scale(image.calibration, config.diameter), config.tile)
+        needed = self._memory(image.plane_shape, self.card.scale(image.calibration, config.diameter), config.tile)
         yield Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}")
         free = psutil.virtual_memory().available
         if device.type == "cpu" and needed > free:
@@ -138,7 +137,7 @@ class StarDistModel(Model):
         return network
 
     def _view(self, plane: Image, config: SegmentConfig) -> ScaledView:
-        return ScaledView(self._channels(plane), self.scale(plane.calibration, config.diameter))
+        return ScaledView(self._channels(plane), self.card.scale(plane.calibration, config.diameter))
 
     def _detect(
         self, view: ScaledView, source: str, config: SegmentConfig, wanted: Collector, device: torch.device
@@ -155,7 +154,7 @@ class StarDistModel(Model):
             yield from find_candidates(
                 network,
                 view,
-                _inverted(normalisation) if wish == "yes" else normalisation,
+                inverted(normalisation) if wish == "yes" else normalisation,
                 probability=wanted.probability,
                 border=self.card.border if config.border is None else config.border,
                 tile=config.tile,
@@ -163,30 +162,6 @@ class StarDistModel(Model):
                 floor=wanted.floor,
             )
         )
-
-    def scale(self, calibration: Calibration, diameter: float | None) -> float:
-        """Factor by which an image is enlarged before the network sees it.
-
-        Parameters
-        ----------
-        calibration : Calibration
-            Of the image.
-        diameter : float or None
-            Particle diameter in the image, px; None: from the pixel sizes of image and training, else as in training;
-            of a model for any size, that at which the network sees them.
-        """
-        card = self.card
-        if card.working_diameter is None:
-            if diameter is None:
-                return 1.0
-            if card.training_diameter is None:
-                raise NanosegError(
-                    "This model does not know the particle diameter it was trained on; leave the diameter empty."
-                )
-            return card.training_diameter / diameter
-        if diameter is None:
-            diameter = card.diameter_in(calibration)
-        return 1.0 if diameter is None else card.working_diameter / diameter
 
     def _channels(self, image: Image) -> NDArray[Any]:
         wanted = self.network.config.n_channel_in
@@ -205,15 +180,7 @@ class StarDistModel(Model):
 
         Models of the original see the extreme pixels, too.
         """
-        pixels = view.sampled(SAMPLED_PIXELS)
-        low, high = np.percentile(pixels, self.card.percentiles, axis=(0, 1))
-        if np.any(low == high):  # nearly all of the image is of one value
-            low, high = pixels.min(axis=(0, 1)), pixels.max(axis=(0, 1))
-        offset, span = np.asarray(low, np.float32), np.asarray(high - low, np.float32)
-        factor = np.asarray(1 / (span + np.float32(1e-20)), np.float32)
-        if self.card.working_diameter is None:
-            return view, (offset, factor)
-        return view.clipped(offset - EXTREME * span, offset + (1 + EXTREME) * span), (offset, factor)
+        return between_percentiles(view, self.card.percentiles, clip=self.card.working_diameter is not None)
 
     def _surer(
         self, network: StarDistNet, view: ScaledView, normalisation: Normalisation, device: torch.device
@@ -232,7 +199,7 @@ class StarDistModel(Model):
             spans.append((start, start + length))
         pixels = view.window(spans[0], spans[1])
         means = []
-        for offset, factor in (normalisation, _inverted(normalisation)):
+        for offset, factor in (normalisation, inverted(normalisation)):
             maps = yield from network_steps(network, (pixels - offset) * factor, device)
             found = all_candidates(maps, network.config.grid, PROBE_PROBABILITY)
             kept = suppressed(found, self.card.thresholds["nms"]).prob
@@ -250,9 +217,3 @@ class StarDistModel(Model):
         per_grid_pixel = 4 * config.unet_n_filter_base + config.net_conv_after_unet + 2 * config.n_rays
         on_grid = per_grid_pixel * rows * columns / (config.grid[0] * config.grid[1])
         return 4 * max(before_grid, on_grid) + 16 * shape[0] * shape[1]
-
-
-def _inverted(normalisation: Normalisation) -> Normalisation:
-    """Normalisation after which 0 and 1 are exchanged."""
-    offset, factor = normalisation
-    return np.asarray(offset + 1 / factor, np.float32), -factor

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_nanoseg.engines.contrast import Normalisation
 from napari_nanoseg.engines.device import out_of_memory
 from napari_nanoseg.engines.stardist.candidates import Candidates, joined
 from napari_nanoseg.engines.stardist.network import StarDistNet
@@ -25,9 +26,6 @@ MOST_DISTANCE = 2.0**14
 gives for a single bright pixel: percentiles do not see it, so normalising makes it endlessly bright."""
 MOST_CANDIDATES = 400_000  # bounds the time of the NMS, which cannot be interrupted, to seconds
 
-
-Normalisation = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Subtracted from and multiplied to each channel."""
 
 Maps = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 """What the network says of one image: see :func:`run_network`."""

@@ -1,0 +1,1 @@
+"""Mask R-CNN with a feature pyramid: inference, and models from and to Detectron2."""
