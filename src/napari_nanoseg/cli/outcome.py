@@ -84,4 +84,6 @@ def _plain(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "not known"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
