@@ -46,7 +46,7 @@ FINER = 1.9
 """Times that a try must be finer than the surest one to speak of a second, smaller size."""
 SMALLER, SHARE = 4, 0.2
 """Least number of smaller particles, also in relation to those seen at the surest try. In 23 of 25 real micrographs,
-details and dirt give less; in the other two, the estimate fell from 1.11 and 1.18 of the true diameter to 1.01 and 1.04."""
+details and dirt give less; in the other two, the estimate fell from 1.11 and 1.18 times the truth to 1.01 and 1.04."""
 FARTHEST = 6.0
 """Between sizes that are farther apart, there is no diameter at which the network sees both."""
 
