@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.instances import Instances
 
 FloatImage = NDArray[np.float32]
 LIMITS = (1 / 500, 20.0)  # factors for particles of 16,000 and of 1.6 px; beyond, a diameter is a typing error
@@ -187,11 +188,33 @@ def scaled_labels(labels: NDArray[Any], factor: float) -> NDArray[Any]:
     factor : float
         As in :class:`ScaledView`.
     """
-    view = ScaledView(labels, factor)
     if factor == 1:
         return labels
-    places = [
-        np.clip(np.rint(view.to_source(np.arange(view.shape[axis]), axis)).astype(np.int64), 0, labels.shape[axis] - 1)
+    return labels[np.ix_(*_places((labels.shape[0], labels.shape[1]), factor))]
+
+
+def scaled_instances(instances: Instances, factor: float) -> Instances:
+    """Objects at another scale, each by the same rule as :func:`scaled_labels`; those without pixels are left out."""
+    if factor == 1:
+        return instances
+    rows, columns = _places((instances.shape[0], instances.shape[1]), factor)
+    boxes, masks = [], []
+    for (top, left, bottom, right), mask in zip(instances.boxes.tolist(), instances.masks, strict=True):
+        # the places rise, so what lies in a box is one run of them
+        row0, row1 = np.searchsorted(rows, (top, bottom)).tolist()
+        column0, column1 = np.searchsorted(columns, (left, right)).tolist()
+        boxes.append((row0, column0, row1, column1))
+        masks.append(mask[np.ix_(rows[row0:row1] - top, columns[column0:column1] - left)])
+    return Instances.from_masks(
+        (len(rows), len(columns)), np.reshape(boxes, (len(masks), 4)), masks, instances.scores, instances.classes,
+        instances.ids,
+    )  # fmt: skip
+
+
+def _places(shape: tuple[int, int], factor: float) -> list[NDArray[np.int64]]:
+    """Row and column of the source under the centre of each row and column of the scaled image."""
+    view = ScaledView(np.broadcast_to(np.uint8(0), shape), factor)
+    return [
+        np.clip(np.rint(view.to_source(np.arange(view.shape[axis]), axis)).astype(np.int64), 0, shape[axis] - 1)
         for axis in (0, 1)
     ]
-    return labels[np.ix_(*places)]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from napari_nanoseg.config.base import ADVANCED, Config, Device
 from napari_nanoseg.config.generate import APPEARANCE, SIZE, CutPasteConfig, Fraction, extra
+from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.paths import AUTO
 
 
@@ -150,7 +151,22 @@ class StarDistConfig(Config):
 
 
 Enlargement = Annotated[float, Field(ge=0.1, le=10)]
-EngineConfig = Annotated[StarDistConfig, Field(description="The network")]
+
+
+def _of_its_kind(values: Any) -> Any:
+    """Validate plain values as the network that they name; StarDist where they name none."""
+    if not isinstance(values, dict):
+        return values
+    kinds: dict[str, type[Config]] = {"stardist": StarDistConfig, "maskrcnn": MaskRCNNConfig}
+    name = values.get("engine", "stardist")
+    if name not in kinds:
+        raise ValueError(f"the engine must be one of {', '.join(kinds)}")
+    return kinds[name].model_validate(values)
+
+
+EngineConfig = Annotated[
+    StarDistConfig | MaskRCNNConfig, BeforeValidator(_of_its_kind), Field(description="The network")
+]
 
 
 class SyntheticPatchConfig(CutPasteConfig):

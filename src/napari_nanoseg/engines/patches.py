@@ -105,6 +105,8 @@ class Patches(Dataset[Any]):
         Of the normalisation.
     border : int
         Width of the mirrored rim that images get when they are segmented, px.
+    foreground_fraction : float
+        Of the real patches that lie near a particle.
     encode : callable
         Turns (image, labels, classes) of a patch into what the network is trained with.
     count : int
@@ -119,11 +121,13 @@ class Patches(Dataset[Any]):
         synthetic_per_real: int,
         percentiles: tuple[float, float],
         border: int,
+        foreground_fraction: float,
         encode: Callable[[NDArray[np.float32], NDArray[Any], dict[int, int]], Any],
         count: int,
     ):
         self.config, self.real, self.generator = config, real, generator
         self.synthetic_per_real = synthetic_per_real if generator is not None else 0
+        self.foreground_fraction = foreground_fraction
         self.percentiles, self.border, self.encode, self.count = percentiles, border, encode, count
         self.foreground = [np.argwhere(image.labels > 0) for image in real]
 
@@ -156,7 +160,7 @@ class Patches(Dataset[Any]):
         image = self.real[number]
         points = self.foreground[number]
         size = self.config.patch_size
-        if len(points) and rng.random() < self.config.engine.train_foreground_only:
+        if len(points) and rng.random() < self.foreground_fraction:
             # The middle lies up to half a patch from a pixel of a particle, so that particles appear everywhere.
             centre = points[rng.integers(len(points))] + rng.uniform(-size / 2, size / 2, 2)
         else:
@@ -172,3 +176,34 @@ def make_generator(config: TrainConfig, sources: Sequence[Sample], seed: int) ->
     return CutPaste(
         config.synthetic.model_copy(update={"height": side, "width": side, "dtype": "uint8", "seed": seed}), sources
     )
+
+
+def relative_pixel_sizes(samples: Sequence[Sample]) -> list[float]:
+    """Pixel size of each image relative to the first one's; 1 when any is not known."""
+    calibrations = [sample.image.calibration for sample in samples]
+    if not all(calibration.known for calibration in calibrations):
+        return [1.0] * len(samples)
+    return [calibration.nm_per_pixel / calibrations[0].nm_per_pixel for calibration in calibrations]
+
+
+def particle_diameter(samples: Sequence[Sample], config: TrainConfig) -> float:
+    """Diameter that stands for the particles of all images, in pixels of the first image.
+
+    It is given, or the median over complete particles: those cut by the border would drag it down (120 to 99 px in
+    one real image).
+
+    Raises
+    ------
+    NanosegError
+        When nothing is annotated.
+    """
+    if config.diameter is not None:
+        return config.diameter
+    areas: list[NDArray[np.floating[Any]]] = [np.zeros(0)]
+    for sample, relative in zip(samples, relative_pixel_sizes(samples), strict=True):
+        complete = sample.instances[~sample.instances.touches_border]
+        areas.append((complete if len(complete) else sample.instances).areas * relative**2)
+    together = np.concatenate(areas)
+    if together.size == 0:
+        raise NanosegError("No particle is annotated; outline a few particles first.")
+    return float(np.median(2 * np.sqrt(together / np.pi)))

@@ -13,7 +13,7 @@ import math
 import os
 import pickle
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,11 @@ from napari_nanoseg.io.model_cards import CHECKPOINT, HISTORY
 PLATEAU_PATIENCE = 40  # epochs, and
 PLATEAU_FACTOR = 0.5  # as in the original StarDist
 WARM_UP = 50  # steps
+
+
+def adam(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+    """Adam with the epsilon of Keras."""
+    return torch.optim.Adam(parameters, lr=rate, eps=1e-7)
 
 
 @dataclass
@@ -55,6 +60,10 @@ class Trainable:
         Writes a picture of what the network finds now and returns its path.
     fine_tuning : bool
         Whether the network can do something already: training must make it better, or it stays as it was.
+    collate : callable, optional
+        From items to the tensors of a batch, images first; by default they are stacked.
+    optimizer : callable
+        From parameters and the learning rate to the optimiser.
     """
 
     network: nn.Module
@@ -64,6 +73,8 @@ class Trainable:
     save: Callable[[], None]
     preview: Callable[[], str]
     fine_tuning: bool = False
+    collate: Callable[[list[Any]], list[Tensor]] | None = None
+    optimizer: Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer] = adam
 
 
 @dataclass
@@ -107,7 +118,8 @@ def fit(
     -------
     State
     """
-    optimizer = torch.optim.Adam(task.network.parameters(), lr=config.learning_rate, eps=1e-7)  # Keras' epsilon
+    trained = [parameter for parameter in task.network.parameters() if parameter.requires_grad]
+    optimizer = task.optimizer(trained, config.learning_rate)
     state = State()
     torch.manual_seed(config.seed)
     if resume:
@@ -118,7 +130,7 @@ def fit(
         task.save()
     yield Stage("train", f"Training for {config.steps} steps.")
     epochs = -(-config.steps // config.steps_per_epoch)
-    batches = _batches(task.items, config, state.step)
+    batches = _batches(task, config, state.step)
     began = time.monotonic() - state.elapsed_s
     saved = state.step
     try:
@@ -185,13 +197,14 @@ def _close_epoch(state: State, validation: dict[str, float], config: TrainConfig
     return losses
 
 
-def _batches(items: Dataset[Any], config: FilledTrainConfig, done: int) -> Iterator[Any]:
+def _batches(task: Trainable, config: FilledTrainConfig, done: int) -> Iterator[Any]:
     order = range(done * config.batch_size, config.steps * config.batch_size)
     options: dict[str, Any] = {"batch_size": config.batch_size, "sampler": order, "num_workers": config.workers}
+    options["collate_fn"] = task.collate
     if config.workers:
         # Spawned, not forked: a forked process would inherit the locks of this one's OpenMP threads.
         options |= {"multiprocessing_context": "spawn", "prefetch_factor": 4, "worker_init_fn": _leave_quickly}
-    return iter(DataLoader(items, **options))
+    return iter(DataLoader(task.items, **options))
 
 
 def _leave_quickly(_: int) -> None:

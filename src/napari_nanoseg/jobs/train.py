@@ -6,11 +6,12 @@ from collections.abc import Generator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from napari_nanoseg.config.jobs import read_job, read_yaml
+from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.paths import AUTO, absolute
 from napari_nanoseg.config.train import FINE_TUNING_SYNTHETIC_PER_REAL, SYNTHETIC_PER_REAL, TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
@@ -59,7 +60,7 @@ def train_job(job: TrainJob) -> Job:
     """
     from napari_nanoseg.engines.device import choose_device
     from napari_nanoseg.engines.library import load_model
-    from napari_nanoseg.engines.stardist.model import StarDistModel
+    from napari_nanoseg.engines.maskrcnn.train import train_maskrcnn
     from napari_nanoseg.engines.stardist.train import train_stardist
 
     started = datetime.now(UTC)
@@ -85,19 +86,23 @@ def train_job(job: TrainJob) -> Job:
     if synthetic_per_real is None:
         usual = SYNTHETIC_PER_REAL if start is None else FINE_TUNING_SYNTHETIC_PER_REAL
         synthetic_per_real = 0 if is_generated(job.dataset) else usual
-    start_from = None
+    start_from: Any = None
     if start is not None:
         yield Notice(f"The training starts from the model '{start.name}'.")
         loaded = load_model(start)
-        if not isinstance(loaded, StarDistModel):
-            raise NanosegError(f"{start} is not a StarDist model; choose one to start from.")
+        if loaded.card.network.engine != config.engine.engine:
+            raise NanosegError(
+                f"{start} is a model of the engine {loaded.card.network.engine}, not {config.engine.engine}; choose "
+                "another one to start from, or train that network."
+            )
         start_from = loaded
     need_writable(job.out)
     yield Notice(
         f"Images for training: {len(samples)} with {sum(len(s.instances) for s in samples)} particles; "
         f"for validation: {len(validation)}."
     )
-    steps = train_stardist(
+    engine: Any = train_maskrcnn if isinstance(config.engine, MaskRCNNConfig) else train_stardist
+    steps = engine(
         config, samples, validation, synthetic_per_real, job.out, device, start_from=start_from, resume=resume
     )
     model, figures = yield from _remembered(job, steps)

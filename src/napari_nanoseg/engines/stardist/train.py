@@ -22,6 +22,8 @@ from napari_nanoseg.engines.patches import (
     classes_of,
     make_generator,
     normalised,
+    particle_diameter,
+    relative_pixel_sizes,
     to_source,
     to_working_image,
 )
@@ -57,37 +59,6 @@ def encode(
 def _losses(config: StarDistConfig, network: nn.Module, image: Tensor, targets: list[Tensor]) -> dict[str, Tensor]:
     prob, dist, mask, classes = targets
     return stardist_losses(network(image), (prob, dist, mask, classes), config)
-
-
-def relative_pixel_sizes(samples: Sequence[Sample]) -> list[float]:
-    """Pixel size of each image relative to the first one's; 1 when any is not known."""
-    calibrations = [sample.image.calibration for sample in samples]
-    if not all(calibration.known for calibration in calibrations):
-        return [1.0] * len(samples)
-    return [calibration.nm_per_pixel / calibrations[0].nm_per_pixel for calibration in calibrations]
-
-
-def particle_diameter(samples: Sequence[Sample], config: TrainConfig) -> float:
-    """Diameter that stands for the particles of all images, in pixels of the first image.
-
-    It is given, or the median over complete particles: those cut by the border would drag it down (120 to 99 px in
-    one real image).
-
-    Raises
-    ------
-    NanosegError
-        When nothing is annotated.
-    """
-    if config.diameter is not None:
-        return config.diameter
-    areas: list[NDArray[np.floating[Any]]] = [np.zeros(0)]
-    for sample, relative in zip(samples, relative_pixel_sizes(samples), strict=True):
-        complete = sample.instances[~sample.instances.touches_border]
-        areas.append((complete if len(complete) else sample.instances).areas * relative**2)
-    together = np.concatenate(areas)
-    if together.size == 0:
-        raise NanosegError("No particle is annotated; outline a few particles first.")
-    return float(np.median(2 * np.sqrt(together / np.pi)))
 
 
 def train_stardist(
@@ -134,12 +105,13 @@ def train_stardist(
     config = config.filled(fine_tuning=start_from is not None)
     torch.manual_seed(config.seed)
     network_config = config.engine
+    assert isinstance(network_config, StarDistConfig)
     working = config.working_diameter
     if start_from is not None:
         network_config = start_from.network.config
         working = start_from.card.working_diameter or working
         config = config.model_copy(update={"engine": network_config, "working_diameter": working})
-    _check_patch(config)
+    _check_patch(config, network_config)
     diameter = particle_diameter(samples, config)
     factor = 1.0 if working is None else working / diameter
     calibration = samples[0].image.calibration
@@ -170,9 +142,11 @@ def train_stardist(
     sources = [to_source(*scaled) for scaled in at_working_scale(samples)] if synthetic_per_real else []
     generator = make_generator(config, sources, config.seed) if sources else None
     count = config.steps * config.batch_size
+    foreground = network_config.train_foreground_only
     items = Patches(
-        config, real, generator, synthetic_per_real, card.percentiles, BORDER, partial(encode, network_config), count
-    )
+        config, real, generator, synthetic_per_real, card.percentiles, BORDER, foreground,
+        partial(encode, network_config), count,
+    )  # fmt: skip
     checks = [to_working_image(*scaled, channels, card.percentiles) for scaled in at_working_scale(validation)]
     if not checks:
         checks = list(real)
@@ -254,9 +228,9 @@ def train_stardist(
     return model, figures
 
 
-def _check_patch(config: TrainConfig) -> None:
+def _check_patch(config: TrainConfig, network: StarDistConfig) -> None:
     """Refuse patches that the network cannot take, or that are smaller than a particle."""
-    network, size = config.engine, config.patch_size
+    size = config.patch_size
     divisor = max(pool**network.unet_n_depth * grid for pool, grid in zip(network.unet_pool, network.grid, strict=True))
     rim = 2 * network.train_completion_crop if network.train_shape_completion else 0
     smallest = max(divisor, config.working_diameter or 0)
