@@ -82,9 +82,7 @@ def main() -> None:
         )  # fmt: skip
         began = time.monotonic()
         for event in train_events(
-            TrainJob(
-                config=config, dataset=folder / "training", validation=folder / "validation", out=folder / "model"
-            )
+            TrainJob(config=config, dataset=folder / "training", validation=folder / "validation", out=folder / "model")
         ):
             print(event, flush=True)
         figures = {"training_minutes": (time.monotonic() - began) / 60} | test(folder / "model")

@@ -21,7 +21,7 @@ from os import environ
 import torch
 from torch import nn
 
-from napari_nanoseg.config.train import StarDistConfig
+from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.engines.stardist.losses import stardist_losses
 from napari_nanoseg.engines.stardist.network import StarDistNet
 from napari_nanoseg.jobs.child_process import PERFORMANCE

@@ -64,7 +64,8 @@ def disc_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a small model, trained for some seconds, that finds bright discs of 20 px."""
     import torch
 
-    from napari_nanoseg.config.train import StarDistConfig, TrainConfig
+    from napari_nanoseg.config.stardist import StarDistConfig
+    from napari_nanoseg.config.train import TrainConfig
     from napari_nanoseg.engines.stardist.train import train_stardist
     from napari_nanoseg.events import drain
 
@@ -93,7 +94,7 @@ def write_model() -> Callable[..., Path]:
     from hashlib import sha256
 
     from napari_nanoseg.config.model_card import ModelCard
-    from napari_nanoseg.config.train import StarDistConfig
+    from napari_nanoseg.config.stardist import StarDistConfig
 
     def write(folder: Path, weights: bytes = b"some weights", **card: object) -> Path:
         folder.mkdir(parents=True)

@@ -25,7 +25,8 @@ from napari_nanoseg.config.generate import CutPasteConfig, GenerateJob
 from napari_nanoseg.config.jobs import AnyJob
 from napari_nanoseg.config.measure import MeasureJob
 from napari_nanoseg.config.segment import SegmentConfig, SegmentJob
-from napari_nanoseg.config.train import StarDistConfig, TrainConfig, TrainJob
+from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.stardist import predict
 from napari_nanoseg.engines.stardist.network import StarDistNet

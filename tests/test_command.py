@@ -19,7 +19,8 @@ from napari_nanoseg.config.jobs import AnyJob
 from napari_nanoseg.config.options import Option
 from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.config.segment import SegmentConfig, SegmentJob
-from napari_nanoseg.config.train import StarDistConfig, TrainConfig, TrainJob
+from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.config.train import TrainConfig, TrainJob
 
 NAMES = st.text(st.characters(exclude_characters="/\0\n\r", exclude_categories=["Cs"]), min_size=1, max_size=8)
 VARIED = [

@@ -9,8 +9,10 @@ import pytest
 
 from napari_nanoseg.config.base import Config
 from napari_nanoseg.config.jobs import parse_job
-from napari_nanoseg.config.sweep import FIXED, SweepJob, fields_to_vary, trial_name, value_at
-from napari_nanoseg.config.train import StarDistConfig, TrainConfig
+from napari_nanoseg.config.options import value_at
+from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.config.sweep import FIXED, SweepJob, fields_to_vary, trial_name
+from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.errors import NanosegError
 
 
@@ -105,8 +107,8 @@ def test_the_fields_are_all_but_the_free_texts_and_constants() -> None:
     fields = fields_to_vary(config)
     assert {"learning_rate", "images", "engine.n_rays", "engine.train_loss_weights", "synthetic.coverage"} < set(fields)
     assert not {"engine", "engine.engine", "engine.unet_prefix", "device", "synthetic"} & set(fields)
-    assert value_at(config, "engine.n_rays") == 8
-    assert all(isinstance(value_at(config, name.rpartition(".")[0]), Config) for name in fields if "." in name)
+    assert value_at(config, ("engine", "n_rays")) == 8
+    assert all(isinstance(value_at(config, name.split(".")[:-1]), Config) for name in fields if "." in name)
 
 
 def test_names_of_folders_tell_the_values_apart() -> None:

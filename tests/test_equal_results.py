@@ -15,7 +15,8 @@ import napari_nanoseg as ns
 from napari_nanoseg.cli import app
 from napari_nanoseg.config.generate import CutPasteConfig
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.config.train import StarDistConfig, TrainConfig
+from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.io.datasets import open_dataset, write_sample
 from napari_nanoseg.io.images import read_labels, write_image
 from napari_nanoseg.samples import Sample

@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_nanoseg import read_image, read_labels
-from napari_nanoseg.config.train import StarDistConfig, SyntheticPatchConfig, TrainConfig, TrainJob
+from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.config.train import SyntheticPatchConfig, TrainConfig, TrainJob
 from napari_nanoseg.events import Epoch, Notice
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import write_text

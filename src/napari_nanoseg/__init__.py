@@ -20,7 +20,7 @@ _PUBLIC = {
     "NanosegError": "errors",
     "Sample": "samples",
     "SegmentConfig": "config.segment",
-    "StarDistConfig": "config.train",
+    "StarDistConfig": "config.stardist",
     "TrainConfig": "config.train",
     "evaluate": "evaluation.matching",
     "generate": "generators.stream",

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.config.train import StarDistConfig, TrainConfig
+from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.engines import training
 from napari_nanoseg.engines.anchor import Anchor
 from napari_nanoseg.engines.library import load_model

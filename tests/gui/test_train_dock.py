@@ -29,7 +29,8 @@ from napari_nanoseg._gui.train import DATASET, Train
 from napari_nanoseg._gui.training import steps_wanted
 from napari_nanoseg.config.jobs import read_job
 from napari_nanoseg.config.model_card import ModelCard
-from napari_nanoseg.config.train import StarDistConfig, TrainConfig, TrainJob
+from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Job, JobResult, Notice, Progress, Stage, Waiting
 from napari_nanoseg.io.datasets import open_dataset, write_sample

@@ -13,7 +13,7 @@ import pytest
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.model_card import ModelCard
-from napari_nanoseg.config.train import StarDistConfig
+from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.model_cards import describe_model, list_models, read_card
 

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from napari_nanoseg.config.demo import DemoJob
-from napari_nanoseg.config.train import StarDistConfig, TrainConfig
+from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Stage, drain
 from napari_nanoseg.io.datasets import open_dataset

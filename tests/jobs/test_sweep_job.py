@@ -15,8 +15,9 @@ import pytest
 import torch
 import yaml
 
+from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.config.sweep import SweepJob
-from napari_nanoseg.config.train import StarDistConfig, TrainConfig, TrainJob
+from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.matching import evaluate
@@ -30,8 +31,9 @@ from napari_nanoseg.jobs import sweep
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.jobs.failures import JobCrashError
 from napari_nanoseg.jobs.run import run
+from napari_nanoseg.jobs.start import settled
 from napari_nanoseg.jobs.sweep import _evaluated, _settled, sweep_job
-from napari_nanoseg.jobs.train import fewer, held_out, settled
+from napari_nanoseg.jobs.train import fewer, held_out
 from napari_nanoseg.samples import Sample
 
 TINY: dict[str, Any] = {

@@ -19,7 +19,8 @@ import yaml
 
 from napari_nanoseg.config.generate import CutPasteConfig, GenerateJob
 from napari_nanoseg.config.jobs import read_job
-from napari_nanoseg.config.train import SYNTHETIC_PER_REAL, StarDistConfig, TrainConfig, TrainJob
+from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.config.train import SYNTHETIC_PER_REAL, TrainConfig, TrainJob
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.training import CHECKPOINT
 from napari_nanoseg.errors import NanosegError
@@ -30,7 +31,8 @@ from napari_nanoseg.io.run_record import sha256
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.jobs.failures import JobCrashError
 from napari_nanoseg.jobs.generate import generate_job
-from napari_nanoseg.jobs.train import split, starting_model, train_job
+from napari_nanoseg.jobs.start import starting_model
+from napari_nanoseg.jobs.train import split, train_job
 from napari_nanoseg.samples import Sample
 
 TINY = StarDistConfig(unet_n_filter_base=4, unet_n_depth=2, net_conv_after_unet=16, n_rays=16)

@@ -42,7 +42,7 @@ from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Event, JobResult, Progress, Stage
 from napari_nanoseg.io.model_cards import ANNOTATED
-from napari_nanoseg.jobs.train import automatic_start
+from napari_nanoseg.jobs.start import automatic_start
 
 LAYERS, DATASET = "outlined particles", "dataset folder"
 LARGEST_LOOK = 2**23

@@ -9,8 +9,8 @@ from qtpy.QtWidgets import QGridLayout, QLineEdit, QPushButton, QVBoxLayout
 
 from napari_nanoseg._gui.editors import UNSET, Combo, Editor
 from napari_nanoseg._gui.labels import way_label
-from napari_nanoseg.config.options import text_of
-from napari_nanoseg.config.sweep import fields_to_vary, value_at
+from napari_nanoseg.config.options import text_of, value_at
+from napari_nanoseg.config.sweep import fields_to_vary
 from napari_nanoseg.config.train import TrainConfig
 
 REMOVE_WIDTH = 28
@@ -102,7 +102,7 @@ class Variations(Editor):
         fields = fields_to_vary(self._config).get(name)
         if fields is None:
             return
-        row.values.setPlaceholderText(f"{text_of(value_at(self._config, name))}, …")
+        row.values.setPlaceholderText(f"{text_of(value_at(self._config, name.split('.')))}, …")
         row.field.setToolTip(f"{way_label(name, fields)}: {fields[-1].description}")
         row.values.setToolTip("Values with commas between them; the two of a range with a blank")
 

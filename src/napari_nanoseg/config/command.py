@@ -10,35 +10,54 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from napari_nanoseg.config.base import describe
+from napari_nanoseg.config.base import Config, describe
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.demo import DemoJob
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.jobs import AnyJob, read_yaml
+from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.measure import MeasureJob
-from napari_nanoseg.config.options import Option, option_at, options_of, values_of
+from napari_nanoseg.config.options import Option, kinds_of, option_at, options_of, value_at, values_of, with_kinds
 from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.sweep import SweepJob
-from napari_nanoseg.config.train import TrainJob
+from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its words, the job it does and which of its fields are positional arguments."""
+    """A command: its words, the job it does and which of its fields are positional arguments.
+
+    Where jobs of a class have configs of several kinds, `config` is one of the kind of this command.
+    """
 
     words: str
     help: str
     job: type[AnyJob]
     arguments: tuple[str, ...] = ()
+    config: Config | None = None
 
     @cached_property
     def options(self) -> tuple[Option, ...]:
         """Its options, made from the fields of the job."""
-        return options_of(self.job, self.arguments)
+        return options_of(self.job, self.arguments, self._defaults)
+
+    @cached_property
+    def kinds(self) -> dict[tuple[str, ...], str]:
+        """What tells that a job is of this command among those of its class: places in it, and what stands there."""
+        return kinds_of(self.job, self._defaults)
+
+    @property
+    def _defaults(self) -> Config | None:
+        values: dict[str, Any] = {"config": self.config}
+        return None if self.config is None else self.job.model_construct(None, **values)
+
+    def does(self, job: AnyJob) -> bool:
+        """Whether a job is one of this command."""
+        return type(job) is self.job and all(value_at(job, place) == word for place, word in self.kinds.items())
 
     def parse(self, given: dict[str, Any], config: Path | None = None) -> AnyJob:
         """Make the job from what the user gave, on top of a config or job file.
@@ -54,11 +73,13 @@ class Command:
         if base is not None and "job" not in base:
             base = {"config": base}
         try:
-            return self.job.model_validate(values_of(self.options, given, base))
+            return self.job.model_validate(with_kinds(values_of(self.options, given, base), self.kinds))
         except ValidationError as error:
             option = option_at(self.options, error.errors()[0]["loc"])
             named = f" (option {option})" if option else ""
             raise NanosegError(f"nanoseg {self.words}: {describe(error).removesuffix('.')}{named}.") from error
+        except NanosegError as error:
+            raise NanosegError(f"nanoseg {self.words}: {error}") from error
 
 
 COMMANDS = (
@@ -66,7 +87,21 @@ COMMANDS = (
         "generate cutpaste", "Write synthetic images made by cutting and pasting annotated particles.", GenerateJob
     ),
     Command("train stardist", "Train a StarDist network on a dataset.", TrainJob, ("dataset",)),
+    Command(
+        "train maskrcnn",
+        "Train a Mask R-CNN, which tells overlapping particles apart, on a dataset.",
+        TrainJob,
+        ("dataset",),
+        TrainConfig(engine=MaskRCNNConfig()),
+    ),
     Command("sweep stardist", "Train a StarDist network with each of several values.", SweepJob, ("dataset",)),
+    Command(
+        "sweep maskrcnn",
+        "Train a Mask R-CNN with each of several values.",
+        SweepJob,
+        ("dataset",),
+        TrainConfig(engine=MaskRCNNConfig()),
+    ),
     Command("segment", "Find the particles in images with a model.", SegmentJob, ("model", "images")),
     Command("measure", "Measure the particles of label images into a table.", MeasureJob, ("labels",)),
     Command("evaluate", "Compare predictions with the truth.", EvaluateJob, ("truth", "prediction")),
@@ -90,12 +125,10 @@ def command(job: AnyJob) -> str:
         defaults. Paths are absolute, so that it does the same in any folder.
     """
     job = absolute(job)
-    kind = next(kind for kind in COMMANDS if kind.job is type(job))
+    kind = next(kind for kind in COMMANDS if kind.does(job))
     words = ["nanoseg", *kind.words.split()]
     for option in kind.options:
-        value: Any = job
-        for name in option.path:
-            value = getattr(value, name)
+        value = value_at(job, option.path)
         if option.required or value != option.default:
             words += option.typed(value)
     return shlex.join(words)

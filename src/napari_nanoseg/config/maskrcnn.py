@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -58,7 +58,15 @@ class MaskRCNNConfig(Config):
     place of 100, no resizing to a fixed side (images are brought to the particle diameter of the training).
     """
 
-    engine: Literal["maskrcnn"] = "maskrcnn"
+    FREE: ClassVar[frozenset[str]] = frozenset({
+        "freeze_at", "rpn_pre_nms_topk_train", "rpn_post_nms_topk_train", "rpn_nms_threshold", "rpn_min_box_size",
+        "rpn_iou_thresholds", "rpn_boundary_threshold", "rpn_batch_per_image", "rpn_positive_fraction",
+        "rpn_smooth_l1_beta", "roi_batch_per_image", "roi_positive_fraction", "roi_iou_threshold", "roi_append_truth",
+        "box_smooth_l1_beta", "score_threshold", "nms_threshold", "detections_per_image",
+    })  # fmt: skip
+    """Fields that a training has of its own, although it starts from a model."""
+
+    engine: Literal["maskrcnn"] = Field("maskrcnn", title="Mask R-CNN: particles may overlap")
     backbone: Literal["light", "resnet50", "resnet101", "custom"] = Field(
         "light", description="Size of the network: light for a CPU, resnet50 and resnet101 as published; custom: all "
         "widths are given",
@@ -92,9 +100,9 @@ class MaskRCNNConfig(Config):
         description="Whether the first instead of the middle convolution of a block reduces the resolution",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
-    freeze_at: int = Field(
-        0, ge=0, le=5, title="Frozen stages", description="Stages of the backbone that are not trained, the stem first",
-        json_schema_extra=ADVANCED,
+    freeze_at: int | None = Field(
+        None, ge=0, le=5, title="Frozen stages", json_schema_extra=ADVANCED | {"start": 2},
+        description="Stages of the backbone that are not trained, the stem first; none: 2 with weights of COCO, else 0",
     )  # fmt: skip
     fpn_channels: int | None = Field(
         None, ge=1, le=2048, title="Pyramid channels", description=_open("Channels of the feature pyramid"),
@@ -210,13 +218,15 @@ class MaskRCNNConfig(Config):
     rpn_pre_nms_topk_test: int = Field(2000, **_COUNT, description="Proposals per level before NMS")
     rpn_post_nms_topk_train: int = Field(1000, **_COUNT, description="Proposals per image, in training")
     rpn_post_nms_topk_test: int = Field(2000, **_COUNT, description="Proposals per image or tile")
-    rpn_nms_threshold: float = Field(0.7, **_SHARE, description="Most overlap (IoU) of two proposals of a level")
+    rpn_nms_threshold: float = Field(
+        0.7, ge=0, le=1, description="Most overlap (IoU) of two proposals of a level", title="Overlap of proposals"
+    )
     rpn_min_box_size: int = Field(
         0, ge=0, le=100_000, description="Least side of a proposal", json_schema_extra=ADVANCED | {"unit": "px"}
     )
     rpn_iou_thresholds: tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]] = Field(
         (0.3, 0.7), description="Overlap (IoU) below which an anchor is background and above which it is an object",
-        json_schema_extra=ADVANCED,
+        title="Anchor overlaps",
     )  # fmt: skip
     rpn_boundary_threshold: int = Field(
         -1, ge=-1, le=100_000, description="Anchors farther outside the image are not trained; -1: all are",
@@ -228,7 +238,10 @@ class MaskRCNNConfig(Config):
         0.0, ge=0, le=10, description="Where the loss of proposal boxes turns from square to linear; 0: linear",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
-    roi_batch_per_image: int = Field(512, **_COUNT, description="Proposals per image whose loss counts")
+    roi_batch_per_image: int = Field(
+        128, ge=1, le=100_000, title="Proposals trained",
+        description="Proposals per image whose loss counts (ROI batch); 512 as published, which takes twice the time",
+    )  # fmt: skip
     roi_positive_fraction: float = Field(0.25, **_SHARE, description="Most that may be objects among them")
     roi_iou_threshold: float = Field(0.5, **_SHARE, description="Overlap (IoU) from which a proposal is an object")
     roi_append_truth: bool = Field(
@@ -238,9 +251,15 @@ class MaskRCNNConfig(Config):
         0.0, ge=0, le=10, description="Where the loss of boxes turns from square to linear; 0: linear",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
-    score_threshold: float = Field(0.05, **_SHARE, description="Least score of an object")
-    nms_threshold: float = Field(0.5, **_SHARE, description="Most overlap (IoU) of two objects of a class")
-    detections_per_image: int = Field(1000, **_COUNT, description="Most objects per image or tile")
+    score_threshold: float = Field(
+        0.5, ge=0, le=1, title="Least score", description="Least score of an object, where none is chosen on validation"
+    )
+    nms_threshold: float = Field(
+        0.5, ge=0, le=1, title="Overlap of objects", description="Most overlap (IoU) of two objects of a class"
+    )
+    detections_per_image: int = Field(
+        1000, ge=1, le=100_000, title="Most objects", description="Most objects per image or tile"
+    )
 
     @classmethod
     def detectron2(cls) -> Self:
@@ -249,7 +268,7 @@ class MaskRCNNConfig(Config):
             backbone="custom", **BACKBONES["resnet50"]._asdict(), stride_in_1x1=True, freeze_at=2, n_classes=80,
             box_sampling_ratio=0, mask_sampling_ratio=0, channel_format="BGR", pixel_mean=(103.530, 116.280, 123.675),
             pixel_std=(1.0, 1.0, 1.0), min_size_test=800, rpn_pre_nms_topk_test=1000, rpn_post_nms_topk_test=1000,
-            detections_per_image=100,
+            detections_per_image=100, roi_batch_per_image=512, score_threshold=0.05,
         )  # fmt: skip
 
     @property

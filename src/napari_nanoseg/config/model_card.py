@@ -10,7 +10,7 @@ from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.base import Config
 from napari_nanoseg.config.baseline import BaselineConfig, ThresholdConfig, WatershedConfig
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
-from napari_nanoseg.config.train import StarDistConfig
+from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.errors import NanosegError
 
 NetworkConfig = Annotated[

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from napari_nanoseg.config.base import Config
+from napari_nanoseg.errors import NanosegError
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def text_of(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def options_of(job: type[Config], arguments: Sequence[str] = ()) -> tuple[Option, ...]:
+def options_of(job: type[Config], arguments: Sequence[str] = (), defaults: Config | None = None) -> tuple[Option, ...]:
     """Make the options of a job from its fields; nested configs are flattened.
 
     Parameters
@@ -143,6 +144,9 @@ def options_of(job: type[Config], arguments: Sequence[str] = ()) -> tuple[Option
         help.
     arguments : sequence of str
         Fields that are positional arguments, in their order.
+    defaults : Config, optional
+        An instance of the class, which may lack fields that have no default: it gives the defaults, and where a field
+        takes several kinds of config, the kind.
 
     Returns
     -------
@@ -154,7 +158,35 @@ def options_of(job: type[Config], arguments: Sequence[str] = ()) -> tuple[Option
     def rank(option: Option) -> tuple[int, int]:
         return (order.index(option.path[0]) if option.positional else len(order), len(option.path))
 
-    return tuple(sorted(_walk(job, (), PydanticUndefined, "", arguments), key=rank))
+    return tuple(sorted(_walk(job, (), defaults, "", arguments), key=rank))
+
+
+def kinds_of(job: type[Config], defaults: Config | None = None) -> dict[tuple[str, ...], str]:
+    """Find what tells the kind of each config that a job takes several kinds of: the place of the word, and the word.
+
+    Parameters are those of :func:`options_of`.
+    """
+    return dict(_kinds(job, (), defaults))
+
+
+def with_kinds(values: Mapping[str, Any], kinds: Mapping[tuple[str, ...], str]) -> dict[str, Any]:
+    """Put what tells the kinds into nested values.
+
+    Raises
+    ------
+    NanosegError
+        When another kind is there.
+    """
+    copy: dict[str, Any] = _copied(values)
+    for (*way, last), word in kinds.items():
+        inner = copy
+        for name in way:
+            inner = inner.setdefault(name, {})
+            if not isinstance(inner, dict):  # refused by the model
+                return copy
+        if inner.setdefault(last, word) != word:
+            raise NanosegError(f"the {last} of the config is {inner[last]}, not {word}; use the command for that one.")
+    return copy
 
 
 def values_of(options: Sequence[Option], given: Mapping[str, Any], base: Any = None) -> dict[str, Any]:
@@ -173,6 +205,14 @@ def values_of(options: Sequence[Option], given: Mapping[str, Any], base: Any = N
     return values
 
 
+def value_at(config: Config, path: Sequence[str]) -> Any:
+    """The value at a place of nested configs."""
+    value: Any = config
+    for name in path:
+        value = getattr(value, name)
+    return value
+
+
 def option_at(options: Sequence[Option], place: Sequence[str | int]) -> str | None:
     """Name the option or argument that gave the value at a place of the nested values, such as a pydantic error's."""
     for option in options:
@@ -188,14 +228,12 @@ def _walk(
     for name, field in model.model_fields.items():
         here = (*path, name)
         extra = _extra(field)
-        default = getattr(defaults, name, PydanticUndefined)
-        if default is PydanticUndefined:
-            default = field.get_default(call_default_factory=True)
+        default = _default(name, field, defaults)
         kinds = [kind for kind in _members(field.annotation) if kind is not NoneType]
-        nested = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Config)]
+        nested = _nested(field)
         if nested:
             inner = f"{prefix}{extra['prefix']}-" if "prefix" in extra else prefix
-            yield from _walk(nested[0], here, default, inner, arguments)
+            yield from _walk(_kind(nested, default), here, default, inner, arguments)
         elif not _is_constant(kinds):
             panel = " ".join([*prefix.split("-")[:-1], *(["advanced"] if extra.get("advanced") else [])])
             typed = extra.get("option", f"--{prefix}{name.replace('_', '-')}")
@@ -205,6 +243,33 @@ def _walk(
             if positional:
                 typed = typed.removeprefix("--").upper()
             yield Option(here, typed, field, default, positional, panel.capitalize() or None)
+
+
+def _kinds(model: type[Config], path: tuple[str, ...], defaults: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, field in model.model_fields.items():
+        nested = _nested(field)
+        if not nested:
+            continue
+        default = _default(name, field, defaults)
+        kind = _kind(nested, default)
+        if len(nested) > 1:
+            word = next(one for one, inner in kind.model_fields.items() if _is_constant(_members(inner.annotation)))
+            yield (*path, name, word), kind.model_fields[word].default
+        yield from _kinds(kind, (*path, name), default)
+
+
+def _default(name: str, field: FieldInfo, defaults: Any) -> Any:
+    default = getattr(defaults, name, PydanticUndefined)
+    return field.get_default(call_default_factory=True) if default is PydanticUndefined else default
+
+
+def _nested(field: FieldInfo) -> list[type[Config]]:
+    """Configs that a field may hold."""
+    return [kind for kind in _members(field.annotation) if isinstance(kind, type) and issubclass(kind, Config)]
+
+
+def _kind(nested: Sequence[type[Config]], default: Any) -> type[Config]:
+    return next((kind for kind in nested if type(default) is kind), nested[0])
 
 
 def _extra(field: FieldInfo) -> dict[str, Any]:

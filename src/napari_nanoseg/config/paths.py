@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from napari_nanoseg.config.base import Config
 
 _Config = TypeVar("_Config", bound=Config)
-AUTO = Path("auto")
-"""Stands for whatever suits, not for a place."""
+AUTO, COCO = Path("auto"), Path("coco")
+"""Stand for whatever suits and for published weights, not for a place."""
 
 
 def absolute(config: _Config) -> _Config:
@@ -20,4 +20,4 @@ def absolute(config: _Config) -> _Config:
 def _absolute(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_absolute(item) for item in value)
-    return value.absolute() if isinstance(value, Path) and value != AUTO else value
+    return value.absolute() if isinstance(value, Path) and value not in (AUTO, COCO) else value

@@ -17,9 +17,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from napari_nanoseg.config.base import Config, describe_one
-from napari_nanoseg.config.options import Option, text_of
-from napari_nanoseg.config.paths import AUTO
-from napari_nanoseg.config.train import StarDistConfig, TrainConfig, Training, TrainJob
+from napari_nanoseg.config.options import Option, text_of, value_at
+from napari_nanoseg.config.paths import AUTO, COCO
+from napari_nanoseg.config.train import TrainConfig, Training, TrainJob
 
 MOST_TRAININGS = 200
 LONGEST_NAME = 100
@@ -86,13 +86,13 @@ class SweepJob(Training):
             made = _with_values(config, {name: lists[name][at] for name, at in zip(lists, places, strict=True)})
             for name, at in zip(lists, places, strict=True):
                 if len(values[name]) == at:
-                    values[name].append(value_at(made, name))
+                    values[name].append(value_at(made, name.split(".")))
         for name, found in values.items():
             twice = next((value for at, value in enumerate(found) if value in found[:at]), None)
             if len(set(found)) < len(found):
                 raise ValueError(f"'{name}' has the value {text_of(twice)} twice; take one away")
-        if info.data.get("start_from") not in (None, AUTO) and isinstance(config.engine, StarDistConfig):
-            kept = next((name for name in values if name.startswith("engine.") or name == "working_diameter"), None)
+        if info.data.get("start_from") not in (None, AUTO, COCO):
+            kept = next((name for name in values if _is_kept(name, config)), None)
             if kept is not None:
                 raise ValueError(
                     f"'{kept}' cannot be varied in trainings that start from a model, because they keep its network "
@@ -130,14 +130,6 @@ def fields_to_vary(config: TrainConfig) -> dict[str, tuple[FieldInfo, ...]]:
     return {name: fields for name, fields in _leaves(config, "", ()) if name not in FIXED}
 
 
-def value_at(config: Config, name: str) -> Any:
-    """The value of a dotted field."""
-    value: Any = config
-    for part in name.split("."):
-        value = getattr(value, part)
-    return value
-
-
 def trial_name(values: Mapping[str, Any]) -> str:
     """A name for a folder that tells the values: ``learning_rate=0.001,batch_size=2``."""
     ends = [name.rpartition(".")[2] for name in values]
@@ -150,6 +142,12 @@ def trial_name(values: Mapping[str, Any]) -> str:
         return text
     digest = sha256(text.encode()).hexdigest()[:8]
     return f"{text[: LONGEST_NAME - len(digest) - 1]}_{digest}"
+
+
+def _is_kept(name: str, config: TrainConfig) -> bool:
+    """Whether a training that starts from a model takes a field from it."""
+    first, _, last = name.partition(".")
+    return name == "working_diameter" or (first == "engine" and last not in type(config.engine).FREE)
 
 
 def _leaves(config: Config, before: str, way: tuple[FieldInfo, ...]) -> Iterator[tuple[str, tuple[FieldInfo, ...]]]:

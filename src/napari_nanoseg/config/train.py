@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -11,162 +12,30 @@ from napari_nanoseg.config.base import ADVANCED, Config, Device
 from napari_nanoseg.config.generate import APPEARANCE, SIZE, CutPasteConfig, Fraction, extra
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.paths import AUTO
-
-
-class StarDistConfig(Config):
-    """Architecture and losses of a StarDist 2-D network.
-
-    Field names are those of the original ``Config2D``, so that models travel in both directions. The defaults differ
-    from the original where a CPU and short trainings ask for it (docs/training.md): 16 filters instead of 32, and
-    batch normalisation. :meth:`original` gives the published values.
-    """
-
-    engine: Literal["stardist"] = "stardist"
-    n_rays: int = Field(
-        32, ge=3, le=256, title="Rays", description="Directions in which the distance to the outline is predicted"
-    )
-    grid: tuple[Literal[1, 2, 4, 8], Literal[1, 2, 4, 8]] = Field(
-        (2, 2),
-        title="Prediction grid",
-        description="Predict at every nth pixel (row, column)",
-        json_schema_extra=ADVANCED,
-    )
-    n_channel_in: int = Field(
-        1, ge=1, le=16, title="Image channels", description="Channels of the image", json_schema_extra=ADVANCED
-    )
-    n_classes: int | None = Field(
-        None, ge=1, le=100, title="Object classes", description="Object classes, or none", json_schema_extra=ADVANCED
-    )
-    unet_n_depth: int = Field(
-        3, ge=1, le=6, title="U-Net levels", description="Levels of the U-Net", json_schema_extra=ADVANCED
-    )
-    unet_kernel_size: tuple[Literal[1, 3, 5, 7], Literal[1, 3, 5, 7]] = Field(
-        (3, 3), title="Kernel size", description="Convolution kernel", json_schema_extra=ADVANCED
-    )
-    unet_n_filter_base: int = Field(
-        16, ge=1, le=256, title="Filters", description="Filters at the top level; 32 with a GPU"
-    )
-    unet_n_conv_per_depth: int = Field(
-        2, ge=1, le=8, title="Convolutions per level", description="Convolutions per level", json_schema_extra=ADVANCED
-    )
-    unet_pool: tuple[Literal[1, 2, 4], Literal[1, 2, 4]] = Field(
-        (2, 2), title="Pooling", description="Pooling between levels", json_schema_extra=ADVANCED
-    )
-    unet_activation: Literal["relu", "elu", "tanh", "sigmoid", "linear"] = Field(
-        "relu", title="Activation", description="Activation in the U-Net", json_schema_extra=ADVANCED
-    )
-    unet_last_activation: Literal["relu", "elu", "tanh", "sigmoid", "linear"] = Field(
-        "relu", title="Last activation", description="Activation at the end of the U-Net", json_schema_extra=ADVANCED
-    )
-    unet_batch_norm: bool = Field(
-        True, title="Batch normalisation", description="Batch normalisation in the U-Net", json_schema_extra=ADVANCED
-    )
-    unet_dropout: float = Field(
-        0.0, ge=0, lt=1, title="Dropout", description="Dropout in the U-Net", json_schema_extra=ADVANCED
-    )
-    unet_expansion: int = Field(
-        2,
-        ge=1,
-        le=4,
-        title="Filter growth per level",
-        description="Filters grow per level by",
-        json_schema_extra=ADVANCED,
-    )
-    unet_prefix: str = Field(
-        "", title="Keras prefix", description="Prefix of layer names in Keras files", json_schema_extra=ADVANCED
-    )
-    net_conv_after_unet: int = Field(
-        128,
-        ge=0,
-        le=1024,
-        title="Filters after the U-Net",
-        description="Filters of the convolution after the U-Net",
-        json_schema_extra=ADVANCED,
-    )
-    train_dist_loss: Literal["mae", "mse"] = Field(
-        "mae", title="Distance loss", description="Loss of the distances", json_schema_extra=ADVANCED
-    )
-    train_background_reg: float = Field(
-        1e-4,
-        ge=0,
-        le=1,
-        title="Background weight",
-        description="Weight of distances on background",
-        json_schema_extra=ADVANCED,
-    )
-    train_loss_weights: tuple[float, ...] = Field(
-        (1.0, 0.2),
-        title="Loss weights",
-        description="Weights of the losses: object, distance (and class)",
-        json_schema_extra=ADVANCED,
-    )
-    train_class_weights: tuple[float, ...] = Field(
-        (),
-        title="Class weights",
-        description="Weights of background and classes; empty: all 1",
-        json_schema_extra=ADVANCED,
-    )
-    train_shape_completion: bool = Field(
-        False,
-        title="Complete cut shapes",
-        description="Predict whole shapes of particles cut by the border",
-        json_schema_extra=ADVANCED,
-    )
-    train_completion_crop: int = Field(
-        32,
-        ge=0,
-        le=512,
-        title="Completion rim",
-        description="Width of the cut-off rim for shape completion",
-        json_schema_extra=ADVANCED,
-    )
-    train_foreground_only: float = Field(
-        0.9,
-        ge=0,
-        le=1,
-        title="Patches with particles",
-        description="Fraction of patches that must hold a particle",
-        json_schema_extra=ADVANCED,
-    )
-
-    @classmethod
-    def original(cls) -> Self:
-        """The published architecture with grid (2, 2): 32 filters, no batch normalisation."""
-        return cls(unet_n_filter_base=32, unet_batch_norm=False)
-
-    @model_validator(mode="after")
-    def _lengths_fit(self) -> Self:
-        wanted = 2 if self.n_classes is None else 3
-        if len(self.train_loss_weights) not in (2, wanted):
-            raise ValueError(f"train_loss_weights needs {wanted} values")
-        if self.train_class_weights and len(self.train_class_weights) != (self.n_classes or 1) + 1:
-            raise ValueError("train_class_weights needs one value for the background and one per class")
-        return self
-
-    @property
-    def loss_weights(self) -> tuple[float, float, float]:
-        """Weights of the object, distance and class losses (class: 1 unless given)."""
-        prob, dist, cls = (*self.train_loss_weights, 1.0)[:3]
-        return prob, dist, cls
-
+from napari_nanoseg.config.stardist import StarDistConfig
 
 Enlargement = Annotated[float, Field(ge=0.1, le=10)]
+
+
+Network = StarDistConfig | MaskRCNNConfig
+NETWORKS: dict[str, type[StarDistConfig] | type[MaskRCNNConfig]] = {
+    "stardist": StarDistConfig,
+    "maskrcnn": MaskRCNNConfig,
+}
+"""Kinds of networks that can be trained, by the name of their engine."""
 
 
 def _of_its_kind(values: Any) -> Any:
     """Validate plain values as the network that they name; StarDist where they name none."""
     if not isinstance(values, dict):
         return values
-    kinds: dict[str, type[Config]] = {"stardist": StarDistConfig, "maskrcnn": MaskRCNNConfig}
     name = values.get("engine", "stardist")
-    if name not in kinds:
-        raise ValueError(f"the engine must be one of {', '.join(kinds)}")
-    return kinds[name].model_validate(values)
+    if name not in NETWORKS:
+        raise ValueError(f"the engine must be one of {', '.join(NETWORKS)}")
+    return NETWORKS[name].model_validate(values)
 
 
-EngineConfig = Annotated[
-    StarDistConfig | MaskRCNNConfig, BeforeValidator(_of_its_kind), Field(description="The network")
-]
+EngineConfig = Annotated[Network, BeforeValidator(_of_its_kind), Field(description="The network")]
 
 
 class SyntheticPatchConfig(CutPasteConfig):
@@ -191,19 +60,41 @@ class SyntheticPatchConfig(CutPasteConfig):
     )  # fmt: skip
 
 
-FROM_SCRATCH: dict[str, Any] = {"steps": 1500, "learning_rate": 3e-3, "scale": (0.75, 1.35)}
-FINE_TUNING: dict[str, Any] = {"steps": 300, "learning_rate": 5e-4, "scale": (0.5, 1.8)}
+FROM_SCRATCH: dict[str, dict[str, Any]] = {
+    "stardist": {"steps": 1500, "learning_rate": 3e-3, "scale": (0.75, 1.35)},
+    "maskrcnn": {"steps": 3000, "learning_rate": 1e-3, "scale": (0.75, 1.35)},
+}
+FINE_TUNING: dict[str, dict[str, Any]] = {
+    "stardist": {"steps": 300, "learning_rate": 5e-4, "scale": (0.5, 1.8)},
+    "maskrcnn": {"steps": 500, "learning_rate": 1e-4, "scale": (0.5, 1.8)},
+}
 """With the changes of patches of a training from scratch, the starter got worse on other images of the same paper."""
+SGD_RATE, SGD_IMAGES = 0.02, 16
+"""Learning rate of Detectron2's SGD for batches of so many images; it grows with the batch. Fine-tuning: a tenth."""
 SYNTHETIC_PER_REAL, FINE_TUNING_SYNTHETIC_PER_REAL = 5, 1  # 5 as published (UTILE-Gen)
+COMMON: dict[str, Any] = {"batch_size": 4, "patch_size": 128, "warm_up": 50, "optimizer": "adam"}
+"""What a training of a StarDist has; those of other networks differ in it."""
+OBJECTS_APART: dict[str, Any] = {"batch_size": 2, "patch_size": 256, "warm_up": 1000}
+"""Of a Mask R-CNN: patches in which whole wires lie, and Detectron2's warm-up."""
 
 
 def _open(what: str, name: str) -> str:
-    """Description of a field whose value depends on whether the training starts from a model."""
-    scratch, tuning = (
-        " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        for value in (FROM_SCRATCH[name], FINE_TUNING[name])
-    )
-    return f"{what}; none: {scratch}, or {tuning} when it starts from a model"
+    """Description of a field whose value depends on the network and on whether the training starts from a model."""
+
+    def words(values: dict[str, dict[str, Any]]) -> str:
+        own, other = (values[kind][name] for kind in ("stardist", "maskrcnn"))
+        text = " to ".join(map(str, own)) if isinstance(own, tuple) else str(own)
+        return text if own == other else f"{text} (Mask R-CNN {other})"
+
+    return f"{what}; none: {words(FROM_SCRATCH)}, or {words(FINE_TUNING)} when it starts from a model"
+
+
+def usual_for(network: Network) -> dict[str, Any]:
+    """Values of the fields of a training whose defaults depend on the network."""
+    if isinstance(network, StarDistConfig):
+        return COMMON
+    published = network.backbone in ("resnet50", "resnet101")
+    return OBJECTS_APART | {"optimizer": "sgd" if published else "adam"}
 
 
 class TrainConfig(Config):
@@ -224,11 +115,11 @@ class TrainConfig(Config):
     )
     steps: int | None = Field(
         None, ge=1, le=10_000_000, description=_open("Training steps", "steps"),
-        json_schema_extra={"start": FROM_SCRATCH["steps"]},
+        json_schema_extra={"start": FROM_SCRATCH["stardist"]["steps"]},
     )  # fmt: skip
-    batch_size: int = Field(4, ge=1, le=1024, description="Patches per step")
+    batch_size: int = Field(COMMON["batch_size"], ge=1, le=1024, description="Patches per step")
     patch_size: int = Field(
-        128, ge=32, le=4096, description="Side of a training patch at working scale",
+        COMMON["patch_size"], ge=32, le=4096, description="Side of a training patch at working scale",
         json_schema_extra={"unit": "px", "step": 32},
     )  # fmt: skip
     diameter: float | None = Field(
@@ -240,8 +131,19 @@ class TrainConfig(Config):
         json_schema_extra={"unit": "px", "advanced": True},
     )  # fmt: skip
     learning_rate: float | None = Field(
-        None, gt=0, le=1, description=_open("Learning rate of Adam", "learning_rate"),
-        json_schema_extra={"start": FROM_SCRATCH["learning_rate"]},
+        None, gt=0, le=1, description=_open(
+            f"Learning rate; with SGD, {SGD_RATE} for batches of {SGD_IMAGES} patches is published, and less for fewer "
+            "in proportion", "learning_rate",
+        ),
+        json_schema_extra={"start": FROM_SCRATCH["stardist"]["learning_rate"]},
+    )  # fmt: skip
+    optimizer: Literal["adam", "sgd"] = Field(
+        COMMON["optimizer"], description="How weights follow the gradient: Adam, or SGD with momentum as published for "
+        "networks with frozen normalisation", json_schema_extra=ADVANCED,
+    )  # fmt: skip
+    warm_up: int = Field(
+        COMMON["warm_up"], ge=0, le=1_000_000, title="Warm-up", json_schema_extra=ADVANCED | {"unit": "steps"},
+        description="Steps in which the learning rate rises to its value; at most a tenth of all",
     )  # fmt: skip
     schedule: Literal["cosine", "plateau", "constant"] = Field(
         "cosine", description="How the learning rate falls", json_schema_extra=ADVANCED
@@ -295,7 +197,7 @@ class TrainConfig(Config):
         json_schema_extra={"unit": "px", "advanced": True},
     )  # fmt: skip
     scale: tuple[Enlargement, Enlargement] | None = Field(
-        None, title="Enlargement", json_schema_extra=ADVANCED | {"start": FROM_SCRATCH["scale"]},
+        None, title="Enlargement", json_schema_extra=ADVANCED | {"start": FROM_SCRATCH["stardist"]["scale"]},
         description=_open("Range of random enlargements of real patches", "scale"),
     )  # fmt: skip
     anchor: float = Field(
@@ -328,9 +230,27 @@ class TrainConfig(Config):
             raise ValueError("the range must begin below its end; swap the two")
         return scale
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_usual_for_the_network(cls, values: Any) -> Any:
+        """Give fields that are not given what is usual for the network."""
+        network = values.get("engine") if isinstance(values, dict) else None
+        with suppress(ValueError):  # the field itself is refused
+            network = _of_its_kind(network)
+        other = isinstance(network, Network) and usual_for(network) != COMMON
+        return usual_for(network) | values if other else values
+
+    def with_network(self, network: Network) -> Self:
+        """The same for another network: what is as usual for the old one becomes as usual for the new one."""
+        before, after = usual_for(self.engine), usual_for(network)
+        changed = {name: value for name, value in after.items() if getattr(self, name) == before[name]}
+        return self.model_copy(update=changed | {"engine": network})
+
     def filled(self, *, fine_tuning: bool) -> FilledTrainConfig:
         """Give what was left open the value that suits a training from scratch or one that starts from a model."""
-        values = FINE_TUNING if fine_tuning else FROM_SCRATCH
+        values = dict((FINE_TUNING if fine_tuning else FROM_SCRATCH)[self.engine.engine])
+        if self.optimizer == "sgd":
+            values["learning_rate"] = SGD_RATE * self.batch_size / SGD_IMAGES / (10 if fine_tuning else 1)
         missing = {name: value for name, value in values.items() if getattr(self, name) is None}
         return FilledTrainConfig(**dict(self) | missing)
 
@@ -354,7 +274,8 @@ class Training(Config):
     start_from: Path | None = Field(
         AUTO, json_schema_extra={"option": "--from"},
         description="Model to start from, a path or a name of the library; its architecture and scale are kept. "
-        "auto: the starter, unless another network or scale is asked for; none: from scratch",
+        "coco, or torchvision's file of it: the weights of resnet50 trained on COCO; auto: the starter, or coco for "
+        "resnet50, unless another network or scale is asked for; none: from scratch",
     )  # fmt: skip
     resume: bool = Field(False, description="Go on with the interrupted training in the model folder")
 

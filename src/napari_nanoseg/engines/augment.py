@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from napari_nanoseg.config.train import FilledTrainConfig, TrainConfig
 
 FloatImage = NDArray[np.float32]
-UNKNOWN = -1
+UNKNOWN, OUTSIDE = -1, -2
+"""Where the truth is not known: inside and beyond the image. In labels of a patch, all that is negative."""
 BURNT_IN_FRACTION = 0.2  # of the patches carry letters and bars
 MIRRORED_FRACTION = 0.3  # of the patches end at a border of the image
 
@@ -111,7 +112,8 @@ def warped_patch(
     Parameters
     ----------
     image : float32 array, shape (H, W) or (H, W, C)
-    labels : int array, shape (H, W)
+    labels : int array, shape (H, W) or (H, W, L)
+        In layers where objects overlap.
     centre : tuple of float
         Row and column that become the middle of the patch.
     size : int
@@ -136,5 +138,8 @@ def warped_patch(
     if config.blur > 0 and rng.random() < 0.3:
         sigma = rng.uniform(0, config.blur)
         patch = gaussian_filter(patch, (sigma, sigma, 0)[: patch.ndim])
-    truth = affine_transform(labels, matrix, offset, (size, size), order=0, mode="constant", cval=UNKNOWN)
-    return patch, truth
+    layers = [
+        affine_transform(layer, matrix, offset, (size, size), order=0, mode="constant", cval=OUTSIDE)
+        for layer in np.moveaxis(np.atleast_3d(labels), -1, 0)
+    ]
+    return patch, np.stack(layers, axis=-1) if labels.ndim == 3 else layers[0]

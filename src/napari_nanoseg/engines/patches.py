@@ -35,8 +35,9 @@ class WorkingImage:
     ----------
     pixels : float32 array, shape (H, W) or (H, W, C)
         Normalised by the image's percentiles.
-    labels : int32 array, shape (H, W)
-        ``UNKNOWN`` where the annotation cannot be trusted.
+    labels : int32 array, shape (H, W) or (H, W, L)
+        ``UNKNOWN`` where the annotation cannot be trusted. In layers, for networks that tell overlapping objects apart:
+        in each, no two overlap.
     classes : dict
         Class of each label.
     """
@@ -52,14 +53,36 @@ def normalised(pixels: NDArray[np.float32], percentiles: tuple[float, float]) ->
     return np.asarray((pixels - low) / (high - low + 1e-20), np.float32)
 
 
-def to_working_image(sample: Sample, factor: float, channels: int, percentiles: tuple[float, float]) -> WorkingImage:
-    """Rescale and normalise an annotated image."""
-    pixels = ScaledView(_with_channels(sample.image, channels), factor).whole()
-    labels = sample.instances.to_labels()
-    if sample.known is not None:
-        labels = np.where((labels > 0) | sample.known, labels, UNKNOWN)
-    working = scaled_labels(labels, factor).astype(np.int32)
-    return WorkingImage(normalised(pixels, percentiles), working, classes_of(sample))
+def to_working_image(
+    sample: Sample, factor: float, channels: int | None, percentiles: tuple[float, float], *, layered: bool = False
+) -> WorkingImage:
+    """Rescale and normalise an annotated image; without a number of `channels` it keeps its own."""
+    pixels = sample.image.data if channels is None else _with_channels(sample.image, channels)
+    working = normalised(ScaledView(pixels, factor).whole(), percentiles)
+    return WorkingImage(working, scaled_labels(labels_of(sample, layered=layered), factor), classes_of(sample))
+
+
+def labels_of(sample: Sample, *, layered: bool) -> NDArray[np.int32]:
+    """Labels (H, W), or in layers (H, W, L) that each object is whole in; `UNKNOWN` where nothing is known."""
+    labels = in_layers(sample.instances) if layered else sample.instances.to_labels()
+    if sample.known is None:
+        return labels
+    any_object = labels.any(axis=-1) if layered else labels != 0
+    labels[~(any_object | sample.known)] = UNKNOWN
+    return labels
+
+
+def in_layers(instances: Instances) -> NDArray[np.int32]:
+    """Objects that overlap in different layers of labels, shape (H, W, L): each goes into the first that has room."""
+    layers = [np.zeros(instances.shape, np.int32)]
+    for number, box, mask in zip(instances.ids, instances.boxes, instances.masks, strict=True):
+        part = (slice(box[0], box[2]), slice(box[1], box[3]))
+        free = next((layer for layer in layers if not layer[part][mask].any()), None)
+        if free is None:
+            free = np.zeros(instances.shape, np.int32)
+            layers.append(free)
+        free[part][mask] = number
+    return np.stack(layers, axis=-1)
 
 
 def classes_of(sample: Sample) -> dict[int, int]:
@@ -107,6 +130,8 @@ class Patches(Dataset[Any]):
         Width of the mirrored rim that images get when they are segmented, px.
     foreground_fraction : float
         Of the real patches that lie near a particle.
+    layered : bool
+        Whether the labels come in layers, (H, W, L).
     encode : callable
         Turns (image, labels, classes) of a patch into what the network is trained with.
     count : int
@@ -122,14 +147,15 @@ class Patches(Dataset[Any]):
         percentiles: tuple[float, float],
         border: int,
         foreground_fraction: float,
+        layered: bool,
         encode: Callable[[NDArray[np.float32], NDArray[Any], dict[int, int]], Any],
         count: int,
     ):
         self.config, self.real, self.generator = config, real, generator
         self.synthetic_per_real = synthetic_per_real if generator is not None else 0
-        self.foreground_fraction = foreground_fraction
+        self.foreground_fraction, self.layered = foreground_fraction, layered
         self.percentiles, self.border, self.encode, self.count = percentiles, border, encode, count
-        self.foreground = [np.argwhere(image.labels > 0) for image in real]
+        self.foreground = [np.argwhere(np.atleast_3d(image.labels > 0).any(axis=-1)) for image in real]
 
     def __len__(self) -> int:
         return self.count
@@ -153,7 +179,7 @@ class Patches(Dataset[Any]):
         size = self.config.patch_size
         row, column = (int(rng.integers(side - size + 1)) for side in pixels.shape)
         part = (slice(row, row + size), slice(column, column + size))
-        return pixels[part], sample.instances.to_labels()[part], classes_of(sample)
+        return pixels[part], labels_of(sample, layered=self.layered)[part], classes_of(sample)
 
     def _piece(self, rng: np.random.Generator) -> Patch:
         number = int(rng.integers(len(self.real)))
@@ -164,8 +190,8 @@ class Patches(Dataset[Any]):
             # The middle lies up to half a patch from a pixel of a particle, so that particles appear everywhere.
             centre = points[rng.integers(len(points))] + rng.uniform(-size / 2, size / 2, 2)
         else:
-            centre = rng.uniform(0, 1, 2) * image.labels.shape
-        centre = np.clip(centre, 0, np.array(image.labels.shape) - 1)
+            centre = rng.uniform(0, 1, 2) * image.labels.shape[:2]
+        centre = np.clip(centre, 0, np.array(image.labels.shape[:2]) - 1)
         pixels, labels = warped_patch(image.pixels, image.labels, (centre[0], centre[1]), size, self.config, rng)
         return pixels, labels, image.classes
 

@@ -13,7 +13,7 @@ import math
 import os
 import pickle
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,12 +32,16 @@ from napari_nanoseg.io.model_cards import CHECKPOINT, HISTORY
 
 PLATEAU_PATIENCE = 40  # epochs, and
 PLATEAU_FACTOR = 0.5  # as in the original StarDist
-WARM_UP = 50  # steps
+MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4  # of SGD, as in Detectron2
+EPSILON = 1e-7  # of Adam, as in Keras
 
 
-def adam(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-    """Adam with the epsilon of Keras."""
-    return torch.optim.Adam(parameters, lr=rate, eps=1e-7)
+def make_optimizer(network: nn.Module, config: FilledTrainConfig) -> torch.optim.Optimizer:
+    """The optimiser of the weights that are trained."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(trained, lr=config.learning_rate, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+    return torch.optim.Adam(trained, lr=config.learning_rate, eps=EPSILON)
 
 
 @dataclass
@@ -62,8 +66,6 @@ class Trainable:
         Whether the network can do something already: training must make it better, or it stays as it was.
     collate : callable, optional
         From items to the tensors of a batch, images first; by default they are stacked.
-    optimizer : callable
-        From parameters and the learning rate to the optimiser.
     """
 
     network: nn.Module
@@ -74,7 +76,6 @@ class Trainable:
     preview: Callable[[], str]
     fine_tuning: bool = False
     collate: Callable[[list[Any]], list[Tensor]] | None = None
-    optimizer: Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer] = adam
 
 
 @dataclass
@@ -118,8 +119,7 @@ def fit(
     -------
     State
     """
-    trained = [parameter for parameter in task.network.parameters() if parameter.requires_grad]
-    optimizer = task.optimizer(trained, config.learning_rate)
+    optimizer = make_optimizer(task.network, config)
     state = State()
     torch.manual_seed(config.seed)
     if resume:
@@ -218,13 +218,13 @@ def _finished(state: State, config: TrainConfig) -> bool:
 
 def _rate(state: State, config: FilledTrainConfig) -> float:
     """Learning rate of the next step."""
-    if config.schedule == "constant":
-        return config.learning_rate
+    warm_up = min(config.warm_up, config.steps // 10 + 1)
+    rate = config.learning_rate * min(1.0, (state.step + 1) / max(warm_up, 1))
     if config.schedule == "plateau":
-        return config.learning_rate * state.rate_factor
-    warm_up = min(WARM_UP, config.steps // 10 + 1)
-    falling = 0.5 * (1 + math.cos(math.pi * state.step / config.steps))
-    return config.learning_rate * min(1.0, (state.step + 1) / warm_up) * max(falling, 0.01)
+        return rate * state.rate_factor
+    if config.schedule == "cosine":
+        return rate * max(0.5 * (1 + math.cos(math.pi * state.step / config.steps)), 0.01)
+    return rate
 
 
 def _step(

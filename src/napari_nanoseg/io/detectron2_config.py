@@ -298,6 +298,7 @@ def _as_list(value: Any) -> Any:
 
 TO: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("norm", "fpn_norm", "box_norm", "mask_norm"), _as_norm), "roi_iou_threshold": _as_list,
+    "freeze_at": lambda stages: stages or 0,
 }  # fmt: skip
 
 

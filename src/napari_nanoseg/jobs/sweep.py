@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_nanoseg.config.jobs import read_job, read_yaml
 from napari_nanoseg.config.options import text_of
-from napari_nanoseg.config.paths import AUTO, absolute
+from napari_nanoseg.config.paths import AUTO, COCO, absolute
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.sweep import SweepJob, Trial
 from napari_nanoseg.config.train import TrainJob
@@ -29,7 +29,8 @@ from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.tables import write_table
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.jobs.failures import explain
-from napari_nanoseg.jobs.train import automatic_start, held_out, need_images, settled
+from napari_nanoseg.jobs.start import automatic_start, reachable, settled
+from napari_nanoseg.jobs.train import held_out, need_images
 from napari_nanoseg.samples import Sample
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def sweep_job(job: SweepJob) -> Job:
     _copy_folder(job.out / best["folder"], job.out / BEST)
     figures = {"best": best["folder"], **{name: best[name] for name in FIGURES}, "trainings": len(rows)}
     figures |= {"failed": len(rows) - len(judged), "validation_images": len(numbers), "table": rows}
-    inputs = [path for path in (job.dataset, job.validation, trials[0].job.start_from) if path is not None]
+    start = trials[0].job.start_from
+    inputs = [path for path in (job.dataset, job.validation, start) if path is not None and path != COCO]
     record = run_record(job, inputs, seed=job.config.seed, device=job.config.device, figures=figures, started=started)
     write_run_record(job.out / RUN, record)
     files = {"model": job.out / BEST, "table": job.out / TABLE, "run": job.out / RUN}
@@ -122,6 +124,7 @@ def _settled(job: SweepJob) -> Generator[Event, None, list[Trial]]:
         start = starts.pop() if len(starts) == 1 else None
         if starts:
             yield Notice("Not every one of these networks can start from a model, so all trainings start from scratch.")
+        start = yield from reachable(trials[0].job, start)
         trials = tuple(replace(one, job=one.job.model_copy(update={"start_from": start})) for one in trials)
     return [replace(trial, job=settled(trial.job)) for trial in trials]
 

@@ -10,17 +10,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from napari_nanoseg.config.jobs import read_job, read_yaml
+from napari_nanoseg.config.jobs import read_yaml
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
-from napari_nanoseg.config.paths import AUTO, absolute
+from napari_nanoseg.config.paths import AUTO, COCO, absolute
 from napari_nanoseg.config.train import FINE_TUNING_SYNTHETIC_PER_REAL, SYNTHETIC_PER_REAL, TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import need_writable, write_text
 from napari_nanoseg.io.datasets import open_dataset
-from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, HISTORY, JOB, PREVIEW, is_model
-from napari_nanoseg.io.model_library import find_model, starter_folder
+from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, HISTORY, JOB, PREVIEW
 from napari_nanoseg.io.run_record import run_record, write_run_record
+from napari_nanoseg.jobs.start import load_start, reachable, settled, starting_model
 from napari_nanoseg.samples import Sample
 
 T = TypeVar("T")
@@ -37,8 +37,9 @@ def train(config: TrainConfig, dataset: str | Path, out: str | Path, start_from:
     out : path
         Folder of the new model.
     start_from : path, str or None
-        A model's path or its name in the library; ``auto``: the starter, unless `config` asks for another network or
-        scale; None: from scratch.
+        A model's path or its name in the library; ``coco`` or torchvision's file: weights of a ``resnet50`` trained on
+        COCO; ``auto``: the starter, or ``coco`` for a ``resnet50``, unless `config` asks for another network or scale;
+        None: from scratch.
 
     Yields
     ------
@@ -59,13 +60,13 @@ def train_job(job: TrainJob) -> Job:
     The job is written into the model folder at the start: with ``resume: true``, it goes on.
     """
     from napari_nanoseg.engines.device import choose_device
-    from napari_nanoseg.engines.library import load_model
     from napari_nanoseg.engines.maskrcnn.train import train_maskrcnn
     from napari_nanoseg.engines.stardist.train import train_stardist
 
     started = datetime.now(UTC)
-    job = settled(job)
-    config, start = job.config, job.start_from
+    start = yield from reachable(job, starting_model(job))
+    job = settled(job.model_copy(update={"start_from": start}))
+    config = job.config
     device, reason = choose_device(config.device)
     yield Stage("device", reason)
     yield Stage("read", f"Reading {job.dataset}.")
@@ -82,78 +83,31 @@ def train_job(job: TrainJob) -> Job:
     else:
         samples, validation = split(samples, config)
     samples = fewer(samples, config)
+    begin, weights = yield from load_start(start, config)
     synthetic_per_real = config.synthetic_per_real
     if synthetic_per_real is None:
-        usual = SYNTHETIC_PER_REAL if start is None else FINE_TUNING_SYNTHETIC_PER_REAL
+        usual = SYNTHETIC_PER_REAL if begin is None else FINE_TUNING_SYNTHETIC_PER_REAL
         synthetic_per_real = 0 if is_generated(job.dataset) else usual
-    start_from: Any = None
-    if start is not None:
-        yield Notice(f"The training starts from the model '{start.name}'.")
-        loaded = load_model(start)
-        if loaded.card.network.engine != config.engine.engine:
-            raise NanosegError(
-                f"{start} is a model of the engine {loaded.card.network.engine}, not {config.engine.engine}; choose "
-                "another one to start from, or train that network."
-            )
-        start_from = loaded
     need_writable(job.out)
     yield Notice(
         f"Images for training: {len(samples)} with {sum(len(s.instances) for s in samples)} particles; "
         f"for validation: {len(validation)}."
     )
-    engine: Any = train_maskrcnn if isinstance(config.engine, MaskRCNNConfig) else train_stardist
-    steps = engine(
-        config, samples, validation, synthetic_per_real, job.out, device, start_from=start_from, resume=resume
-    )
+    common = config, samples, validation, synthetic_per_real, job.out, device
+    start_from: Any = begin  # of the engine of the config
+    steps: Any
+    if isinstance(config.engine, MaskRCNNConfig):
+        steps = train_maskrcnn(*common, start_from=start_from, weights=weights, resume=resume)
+    else:
+        steps = train_stardist(*common, start_from=start_from, resume=resume)
     model, figures = yield from _remembered(job, steps)
-    inputs = [path for path in (job.dataset, job.validation, job.start_from) if path is not None]
+    inputs = [path for path in (job.dataset, job.validation, start) if path is not None and path != COCO]
     record = run_record(job, inputs, seed=config.seed, device=str(device), figures=figures, started=started)
     model.card = model.card.model_copy(update={"provenance": record})
     model.save(job.out)
     write_run_record(job.out / "run.yaml", record)
     files = {"model": job.out, "history": job.out / HISTORY, "preview": job.out / PREVIEW, "run": job.out / "run.yaml"}
     return JobResult(figures, {name: str(path) for name, path in files.items()})
-
-
-def settled(job: TrainJob) -> TrainJob:
-    """The job with its start found, and what was left open filled in as suits that start.
-
-    Raises
-    ------
-    NanosegError
-        When there is no model of the name of the start.
-    """
-    start = starting_model(job)
-    return job.model_copy(
-        update={"config": job.config.filled(fine_tuning=start is not None), "start_from": start},
-    )
-
-
-def starting_model(job: TrainJob) -> Path | None:
-    """Find the model that a training starts from; None: from scratch.
-
-    A training that is resumed goes on from what it was started from.
-
-    Raises
-    ------
-    NanosegError
-        When there is no model of that name.
-    """
-    if job.start_from is None:
-        return None
-    if job.start_from != AUTO:
-        return find_model(job.start_from)
-    if job.resume and (job.out / JOB).is_file():
-        before = read_job(job.out / JOB)
-        return before.start_from if isinstance(before, TrainJob) else None
-    return automatic_start(job.config)
-
-
-def automatic_start(config: TrainConfig) -> Path | None:
-    """The starter, unless another network or scale than the usual one is asked for."""
-    usual = TrainConfig()
-    suits = config.engine == usual.engine and config.working_diameter == usual.working_diameter
-    return starter_folder() if suits and is_model(starter_folder()) else None
 
 
 def _remembered(job: TrainJob, steps: Generator[Event, None, T]) -> Generator[Event, None, T]:

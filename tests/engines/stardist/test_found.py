@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from napari_nanoseg.config.segment import LEAST_PROBABILITY, SegmentConfig
-from napari_nanoseg.config.train import StarDistConfig
+from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.engines.base import Model
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.stardist import found as found_module

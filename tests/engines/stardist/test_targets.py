@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_nanoseg.config.train import StarDistConfig
+from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.engines.stardist.targets import make_targets
 
 

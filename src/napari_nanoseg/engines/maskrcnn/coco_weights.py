@@ -11,12 +11,16 @@ from urllib.error import URLError
 import torch
 from torch import Tensor
 
+from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.engines.maskrcnn.network import MaskRCNN
 from napari_nanoseg.errors import NanosegError
 
 COCO_FILE = "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth"
 """As torchvision's download is called."""
-FITTING = {"depth": 50, "stem_channels": 64, "res2_channels": 256, "width_per_group": 64, "fpn_channels": 256}
+FITTING = {
+    "depth": 50, "stem_channels": 64, "res2_channels": 256, "width_per_group": 64, "fpn_channels": 256,
+    "stride_in_1x1": False, "groups": 1,
+}  # fmt: skip
 """What the weights were trained for; pieces that differ, such as heads for other classes, stay fresh."""
 
 _BATCH_NORM = r"(weight|bias|running_mean|running_var)"
@@ -81,43 +85,68 @@ def _name(name: str) -> str:
     return name
 
 
-def start_from_coco(network: MaskRCNN, path: Path | None = None) -> list[str]:
-    """Fill a network with the weights that torchvision trained on COCO, as far as they fit.
+def fits(config: MaskRCNNConfig) -> bool:
+    """Whether a network has the layers that the weights were trained for, apart from the heads for other classes."""
+    return _misfit(config) is None
 
-    Parameters
-    ----------
-    network : MaskRCNN
-        Of the backbone ``resnet50``.
-    path : Path, optional
-        The file of the weights; by default the one that torchvision downloads, or has downloaded before.
 
-    Returns
-    -------
-    list of str
-        Names of the tensors that stay fresh: those of the heads for other classes than COCO's.
+def need_fit(config: MaskRCNNConfig) -> None:
+    """Refuse a network that has other layers.
 
     Raises
     ------
     NanosegError
-        When there is no file and no network to download it, it is damaged or not these weights, or the network is
-        another; then the network is as it was.
+        With the first field that differs.
     """
-    shape = network.config.architecture._asdict()
-    wrong = [name for name, value in FITTING.items() if shape[name] != value]
-    if wrong or network.config.stride_in_1x1 or network.config.groups != 1:
-        name = wrong[0] if wrong else ("stride_in_1x1" if network.config.stride_in_1x1 else "groups")
+    wrong = _misfit(config)
+    if wrong is not None:
         raise NanosegError(
-            f"The weights trained on COCO do not fit a network with another {name}; choose the backbone resnet50."
+            f"The weights trained on COCO do not fit a network with another {wrong}; choose the backbone resnet50."
         )
-    state = renamed(_read(path))
+
+
+def _misfit(config: MaskRCNNConfig) -> str | None:
+    shape = config.architecture._asdict() | {"stride_in_1x1": config.stride_in_1x1, "groups": config.groups}
+    return next((name for name, value in FITTING.items() if shape[name] != value), None)
+
+
+def take_over(network: MaskRCNN, state: Mapping[str, Tensor]) -> list[str]:
+    """Fill a network with weights as far as they fit; heads for other classes stay fresh.
+
+    Parameters
+    ----------
+    network : MaskRCNN
+    state : mapping of str to tensor
+        Under our names.
+
+    Returns
+    -------
+    list of str
+        Names of the tensors that stay fresh.
+    """
     own = network.state_dict()
     fitting = {name: tensor for name, tensor in state.items() if name in own and own[name].shape == tensor.shape}
-    if not any(name.startswith("backbone.bottom_up.res5.") for name in fitting):
-        raise NanosegError(f"{path} has none of the weights of torchvision's maskrcnn_resnet50_fpn; choose that file.")
-    # a box head that knows other classes knows neither its scores nor its boxes
-    fresh = [name for name in own if name not in fitting and not name.endswith("num_batches_tracked")]
     network.load_state_dict(fitting, strict=False)
-    return fresh
+    return [name for name in own if name not in fitting and not name.endswith("num_batches_tracked")]
+
+
+def read_coco(path: Path | None = None) -> dict[str, Tensor]:
+    """Read the weights that torchvision trained on COCO, under our names.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Their file; by default the one that torchvision downloads, or has downloaded before.
+
+    Raises
+    ------
+    NanosegError
+        When there is no file and no network to download it, or it is damaged or has other weights.
+    """
+    state = renamed(_read(path))
+    if not any(name.startswith("backbone.bottom_up.res5.") for name in state):
+        raise NanosegError(f"{path} has none of the weights of torchvision's maskrcnn_resnet50_fpn; choose that file.")
+    return state
 
 
 def _read(path: Path | None) -> dict[str, Tensor]:

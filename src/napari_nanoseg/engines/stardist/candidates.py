@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.config.train import StarDistConfig
+from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.events import Waiting
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.scaling import ScaledView

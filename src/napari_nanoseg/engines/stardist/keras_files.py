@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from napari_nanoseg.config.train import StarDistConfig
+from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.engines.stardist.network import StarDistNet, _Same
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.atomic import atomic_path, write_text, writing

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.config.train import StarDistConfig
+from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.engines.base import NetworkModel
 from napari_nanoseg.engines.contrast import Normalisation, between_percentiles, inverted, is_flat
 from napari_nanoseg.engines.device import choose_device

@@ -12,7 +12,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from napari_nanoseg.config.train import StarDistConfig
+from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import drain
 

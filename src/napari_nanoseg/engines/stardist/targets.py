@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.config.train import StarDistConfig
+from napari_nanoseg.config.stardist import StarDistConfig
 
 
 class Targets(NamedTuple):

@@ -13,20 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_nanoseg.config.model_card import ModelCard
-from napari_nanoseg.config.train import StarDistConfig, TrainConfig
+from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.engines.anchor import Anchor
 from napari_nanoseg.engines.base import read_weights
-from napari_nanoseg.engines.patches import (
-    Patches,
-    WorkingImage,
-    classes_of,
-    make_generator,
-    normalised,
-    particle_diameter,
-    relative_pixel_sizes,
-    to_source,
-    to_working_image,
-)
+from napari_nanoseg.engines.material import View, gather
+from napari_nanoseg.engines.patches import Patches, particle_diameter
+from napari_nanoseg.engines.preview import draw
 from napari_nanoseg.engines.recalibration import recalibrated
 from napari_nanoseg.engines.stardist.losses import stardist_losses
 from napari_nanoseg.engines.stardist.model import StarDistModel
@@ -36,12 +29,9 @@ from napari_nanoseg.engines.stardist.thresholds import optimise_thresholds
 from napari_nanoseg.engines.training import Trainable, fit
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Progress, Stage
-from napari_nanoseg.io.atomic import atomic_path
 from napari_nanoseg.io.model_cards import PREVIEW, read_card
 from napari_nanoseg.samples import Sample
 
-VALIDATION_PATCHES = 16
-VALIDATION_SEED = 0x5EED  # added to the seed, so that validation never sees an image of the training
 BORDER = 16  # mirrored rim of our own models, px at working scale: gained 0.004 to 0.03 of F1
 BATCHES_TO_RECALIBRATE = 40
 
@@ -129,40 +119,17 @@ def train_stardist(
     share = 0.0 if start_from is None else config.anchor
     anchor = Anchor(model.network.to(device).to(memory_format=torch.channels_last), share)
     model.network = network = anchor.result
-    channels = network_config.n_channel_in
-
-    def at_working_scale(images: Sequence[Sample]) -> list[tuple[Sample, float]]:
-        relative = relative_pixel_sizes([samples[0], *images])[1:]
-        return [(image, factor * size if working else 1.0) for image, size in zip(images, relative, strict=True)]
-
-    real = [to_working_image(*scaled, channels, card.percentiles) for scaled in at_working_scale(samples)]
-    if synthetic_per_real and channels > 1:
-        yield Notice("The network sees colours: synthetic images are grey, so only the real images are used.")
-        synthetic_per_real = 0
-    sources = [to_source(*scaled) for scaled in at_working_scale(samples)] if synthetic_per_real else []
-    generator = make_generator(config, sources, config.seed) if sources else None
-    count = config.steps * config.batch_size
-    foreground = network_config.train_foreground_only
-    items = Patches(
-        config, real, generator, synthetic_per_real, card.percentiles, BORDER, foreground,
-        partial(encode, network_config), count,
+    view = View(
+        None if working is None else factor, network_config.n_channel_in, card.percentiles, False, network.divisor,
+        2 * config.patch_size,
     )  # fmt: skip
-    checks = [to_working_image(*scaled, channels, card.percentiles) for scaled in at_working_scale(validation)]
-    if not checks:
-        checks = list(real)
-        yield Notice(
-            "No image is left for an honest validation (annotate a second image, or give a validation dataset): "
-            "the curves and thresholds come from fresh synthetic images and the training images, which flatters."
-        )
-    truths = [piece for check in checks for piece in _pieces(check, 2 * config.patch_size, network.divisor)]
-    truths = [truths[k] for k in np.linspace(0, len(truths) - 1, min(len(truths), VALIDATION_PATCHES)).astype(int)]
-    if not validation and sources:
-        unseen = make_generator(config, sources, config.seed + VALIDATION_SEED)
-        for index in range(VALIDATION_PATCHES):
-            sample = unseen.sample(index)
-            pixels = normalised(sample.image.data.astype(np.float32), card.percentiles)
-            image = WorkingImage(pixels, sample.instances.to_labels(), classes_of(sample))
-            truths.extend(_pieces(image, 2 * config.patch_size, network.divisor))
+    material = yield from gather(config, samples, validation, synthetic_per_real, view)
+    truths = material.truths
+    items = Patches(
+        config, material.real, material.generator, synthetic_per_real, card.percentiles, BORDER,
+        network_config.train_foreground_only, False, partial(encode, network_config),
+        config.steps * config.batch_size,
+    )  # fmt: skip
     batches = [
         tuple(torch.from_numpy(p)[None] for p in encode(network_config, t.pixels, t.labels, t.classes)) for t in truths
     ]
@@ -183,7 +150,8 @@ def train_stardist(
     def preview() -> str:
         network.eval()
         prob, _, _ = run_network(network, truths[-1].pixels, device)
-        _draw(truths[-1], prob, network_config.grid, out / PREVIEW)
+        cover = prob.repeat(network_config.grid[0], 0).repeat(network_config.grid[1], 1)
+        draw(truths[-1], cover, out / PREVIEW)
         return str(out / PREVIEW)
 
     task = Trainable(
@@ -241,21 +209,6 @@ def _check_patch(config: TrainConfig, network: StarDistConfig) -> None:
         )
 
 
-def _pieces(image: WorkingImage, side: int, divisor: tuple[int, int]) -> Iterator[WorkingImage]:
-    """Cut an image into pieces whose sides suit the network; filled up with mirrored pixels of unknown truth."""
-    for row in range(0, image.labels.shape[0], side):
-        for column in range(0, image.labels.shape[1], side):
-            part = (slice(row, row + side), slice(column, column + side))
-            pixels, labels = image.pixels[part], image.labels[part]
-            missing = [-size % div for size, div in zip(labels.shape, divisor, strict=True)]
-            if not (labels > 0).any():
-                continue
-            widths = [(0, missing[0]), (0, missing[1])]
-            labels = np.pad(labels, widths, constant_values=-1)
-            pixels = np.pad(pixels, [*widths, (0, 0)][: pixels.ndim], mode="symmetric")
-            yield WorkingImage(pixels, labels, image.classes)
-
-
 def _images(items: Patches, batch_size: int, device: torch.device) -> Iterator[Tensor]:
     """Batches of training images, beginning with the first patches."""
     index = 0
@@ -263,18 +216,3 @@ def _images(items: Patches, batch_size: int, device: torch.device) -> Iterator[T
         images = [items[(index + k) % len(items)][0] for k in range(batch_size)]
         index += batch_size
         yield torch.from_numpy(np.stack(images)).to(device, memory_format=torch.channels_last)
-
-
-def _draw(truth: WorkingImage, prob: NDArray[np.float32], grid: tuple[int, int], path: Path) -> None:
-    """Beside each other, twice enlarged: the patch, the patch with true outlines, the predicted probability."""
-    from PIL import Image as Picture
-    from skimage.segmentation import find_boundaries
-
-    pixels = truth.pixels if truth.pixels.ndim == 2 else truth.pixels.mean(axis=-1)
-    grey = (np.clip(pixels, 0, 1) * 255).astype(np.uint8).repeat(2, 0).repeat(2, 1)
-    found = (prob * 255).astype(np.uint8).repeat(2 * grid[0], 0).repeat(2 * grid[1], 1)
-    panels = np.repeat(np.concatenate([grey, grey, found], axis=1)[..., None], 3, axis=2)
-    edges = find_boundaries(np.maximum(truth.labels, 0).repeat(2, 0).repeat(2, 1), mode="inner")
-    panels[:, grey.shape[1] : 2 * grey.shape[1]][edges] = (255, 200, 0)
-    with atomic_path(path) as temporary:
-        Picture.fromarray(panels).save(temporary)
