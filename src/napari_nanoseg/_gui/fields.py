@@ -19,10 +19,15 @@ from napari_nanoseg._gui.variations import Variations
 from napari_nanoseg.config.base import Config
 
 
-def nested_kind(field: FieldInfo) -> type[Config] | None:
-    """The config that a field holds, if it holds one."""
-    kind, _ = _plain(field.annotation, [])
-    return kind if isinstance(kind, type) and issubclass(kind, Config) else None
+def nested_kinds(field: FieldInfo) -> tuple[type[Config], ...]:
+    """The kinds of config that a field may hold; empty where it holds something else."""
+    kinds = _members(_plain(field.annotation, [])[0])
+    return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Config))
+
+
+def title_of(kind: type[Config]) -> str:
+    """What people call a kind of config that a field may hold: the title of the field that tells it."""
+    return next(field.title or name for name, field in kind.model_fields.items() if is_constant(field))
 
 
 def is_constant(field: FieldInfo) -> bool:

@@ -12,12 +12,13 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from napari_nanoseg._gui.compound_editors import Maybe
-from napari_nanoseg._gui.editors import UNSET, Choice, Editor
+from napari_nanoseg._gui.editors import UNSET, Choice, Combo, Editor
 from napari_nanoseg._gui.fields import (
     defaults_of,
     editor_of,
     is_constant,
-    nested_kind,
+    nested_kinds,
+    title_of,
     tooltip_of,
 )
 from napari_nanoseg._gui.fold import Fold
@@ -56,6 +57,10 @@ class ConfigForm(QWidget):
         self._kept = defaults_of(self._kind) if isinstance(config, type) else dict(config)
         self._editors: dict[str, Editor] = {}
         self._nested: dict[str, ConfigForm] = {}
+        self._holders: dict[str, QVBoxLayout] = {}
+        """Where the form of a nested config lies."""
+        self._choices: dict[str, Combo] = {}
+        """Of the kind, where a field may hold several kinds of config."""
         self._reasons: dict[str, WordLabel] = {}
         self._folds: list[tuple[Fold, frozenset[str]]] = []
         self._nones: dict[str, str] = {}
@@ -64,6 +69,7 @@ class ConfigForm(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
+        self._choose_kinds(column)
         for title, names in self._sections().items():
             if title is None:
                 self._fill(column, names)
@@ -71,6 +77,11 @@ class ConfigForm(QWidget):
                 self._fold(column, title, names)
         column.addStretch(1)
         self._check()
+
+    @property
+    def kind(self) -> type[Config]:
+        """The class of the config."""
+        return self._kind
 
     def value(self) -> Config:
         """The config.
@@ -90,10 +101,9 @@ class ConfigForm(QWidget):
         self._kept = dict(config)
         for name, editor in self._editors.items():
             editor.put(self._kept[name])
-        for name, form in self._nested.items():
-            form.blockSignals(True)
-            form.setValue(self._kept[name])
-            form.blockSignals(False)
+        for name in self._nested:
+            self._show_nested(name)
+        self._show_kinds()
         self._check()
         if changed:
             self.valueChanged.emit()
@@ -143,7 +153,7 @@ class ConfigForm(QWidget):
                 continue
             advanced = bool(extra.get("advanced"))
             title = extra.get("group", ADVANCED if advanced else None)
-            if nested_kind(field) is not None:
+            if nested_kinds(field):
                 title = extra.get("group", label_of(name, field))
             (late if advanced else sections).setdefault(title, []).append(name)
         for title, names in late.items():
@@ -153,7 +163,7 @@ class ConfigForm(QWidget):
     def _fold(self, column: QVBoxLayout, title: str, names: list[str]) -> None:
         fold = Fold(title, lambda inside: self._fill(inside, names))
         field = self._kind.model_fields[names[0]]
-        if nested_kind(field) is not None:
+        if nested_kinds(field):
             fold.setToolTip(tooltip_of(field))
         self._folds.append((fold, frozenset(names)))
         column.addWidget(fold)
@@ -165,11 +175,10 @@ class ConfigForm(QWidget):
         grid.setColumnStretch(0, 4)
         grid.setColumnStretch(1, 5)
         for name in names:
-            kind = nested_kind(self._kind.model_fields[name])
-            if kind is None:
-                self._row(grid, name)
+            if nested_kinds(self._kind.model_fields[name]):
+                self._nest(grid, name)
             else:
-                self._nest(grid, name, kind)
+                self._row(grid, name)
         column.addLayout(grid)
         self._mark()
 
@@ -195,17 +204,101 @@ class ConfigForm(QWidget):
         grid.addWidget(reason, row + 1, 0, 1, 2)
         self._editors[name], self._reasons[name] = editor, reason
 
-    def _nest(self, grid: QGridLayout, name: str, kind: type[Config]) -> None:
+    def _nest(self, grid: QGridLayout, name: str) -> None:
+        holder = QVBoxLayout()
+        grid.addLayout(holder, grid.rowCount(), 0, 1, 2)
+        self._holders[name] = holder
+        self._show_nested(name)
+
+    def _show_nested(self, name: str) -> None:
+        """Show the value of a nested config, in a new form where it is of another kind."""
+        value = self._kept[name]
+        kind = self._kind_of(name)
+        assert kind is not None
+        form = self._nested.get(name)
+        if form is not None and form.kind is kind:
+            form.blockSignals(True)
+            form.setValue(value)
+            form.blockSignals(False)
+            return
+        if form is not None:
+            self._holders[name].removeWidget(form)
+            form.hide()
+            form.deleteLater()
         begin = f"{name}."
         hidden = {one.removeprefix(begin) for one in self._hide if one.startswith(begin)}
-        value = self._kept[name]
         form = ConfigForm(kind if value is UNSET else value, hide=hidden)
         for field, text in self._nones.items():
             if field.startswith(begin):
                 form.placeholder(field.removeprefix(begin), text)
-        form.valueChanged.connect(self._changed)
+        form.valueChanged.connect(lambda: self._nested_changed(name))
         self._nested[name] = form
-        grid.addWidget(form, grid.rowCount(), 0, 1, 2)
+        self._holders[name].addWidget(form)
+
+    def _kind_of(self, name: str) -> type[Config] | None:
+        """The kind of config that a field holds now; None where it holds none."""
+        kinds = nested_kinds(self._kind.model_fields[name])
+        value = self._kept.get(name)
+        return next((kind for kind in kinds if type(value) is kind), kinds[0] if kinds else None)
+
+    def _choose_kinds(self, column: QVBoxLayout) -> None:
+        """Offer the kinds of config where a field may hold several."""
+        grid = QGridLayout()
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setColumnStretch(0, 4)
+        grid.setColumnStretch(1, 5)
+        for name, field in self._kind.model_fields.items():
+            kinds = nested_kinds(field)
+            if len(kinds) < 2 or name in self._hide:
+                continue
+            combo = Combo()
+            for kind in kinds:
+                combo.addItem(title_of(kind), kind)
+            label = WordLabel(label_of(name, field))
+            for widget in (label, combo):
+                widget.setToolTip(tooltip_of(field))
+            combo.setAccessibleName(label.text())
+            label.setBuddy(combo)
+            combo.activated.connect(lambda _, name=name: self._choose(name))
+            grid.addWidget(label, grid.rowCount(), 0)
+            grid.addWidget(combo, grid.rowCount() - 1, 1)
+            self._choices[name] = combo
+        if self._choices:
+            column.addLayout(grid)
+            self._show_kinds()
+
+    def _show_kinds(self) -> None:
+        for name, combo in self._choices.items():
+            combo.setCurrentIndex(combo.findData(self._kind_of(name)))
+
+    def _choose(self, name: str) -> None:
+        """The user chose another kind of config for a field: its defaults, and what depends on it."""
+        kind = self._choices[name].currentData()
+        if kind is self._kind_of(name):
+            return
+        before = self._valid
+        self._kept[name] = kind()
+        if name in self._nested:
+            self._show_nested(name)
+        self._follow(name, before)
+
+    def _nested_changed(self, name: str) -> None:
+        before = self._valid
+        self._check()
+        self._follow(name, before)
+
+    def _follow(self, name: str, before: Config | None) -> None:
+        """Change what depends on a nested config that has changed."""
+        inner = self._nested[name]._valid if name in self._nested else self._kept[name]
+        if before is not None and inner is not None:
+            wanted = before.with_kind(name, inner)
+            for other in type(before).model_fields:
+                value = getattr(wanted, other)
+                if other != name and value != getattr(before, other):
+                    self._kept[other] = value
+                    if other in self._editors:
+                        self._editors[other].put(value)
+        self._changed()
 
     def _values(self) -> dict[str, Any]:
         """What the form holds, valid or not."""
@@ -252,7 +345,7 @@ class ConfigForm(QWidget):
             if field is None:
                 break
             words.append(label_of(str(part), field))
-            kind = nested_kind(field)
+            kind = self._kind_of(str(part)) if len(words) == 1 else next(iter(nested_kinds(field)), None)
         name = f"'{': '.join(words)}'"
         if kind is None or error["type"] != "value_error":
             return f"{describe_one(error, name)}."

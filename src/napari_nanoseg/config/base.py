@@ -87,6 +87,10 @@ class Config(BaseModel):
         except ValidationError as error:
             raise NanosegError(f"{where}: {describe(error)}") from error
 
+    def with_kind(self, field: str, inner: Config) -> Self:
+        """The same with another config in one of its fields; kinds of jobs change with it what depends on it."""
+        return self.model_copy(update={field: inner})
+
     def to_yaml(self) -> str:
         """The whole config as YAML that :meth:`parse` reads back to an equal config."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -66,7 +66,7 @@ class MaskRCNNConfig(Config):
     })  # fmt: skip
     """Fields that a training has of its own, although it starts from a model."""
 
-    engine: Literal["maskrcnn"] = Field("maskrcnn", title="Mask R-CNN: particles may overlap")
+    engine: Literal["maskrcnn"] = Field("maskrcnn", title="Mask R-CNN")
     backbone: Literal["light", "resnet50", "resnet101", "custom"] = Field(
         "light", description="Size of the network: light for a CPU, resnet50 and resnet101 as published; custom: all "
         "widths are given",

@@ -20,7 +20,7 @@ class StarDistConfig(Config):
     FREE: ClassVar[frozenset[str]] = frozenset()
     """Fields that a training has of its own, although it starts from a model."""
 
-    engine: Literal["stardist"] = Field("stardist", title="StarDist: particles apart")
+    engine: Literal["stardist"] = Field("stardist", title="StarDist")
     n_rays: int = Field(
         32, ge=3, le=256, title="Rays", description="Directions in which the distance to the outline is predicted"
     )

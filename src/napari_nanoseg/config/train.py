@@ -35,7 +35,11 @@ def _of_its_kind(values: Any) -> Any:
     return NETWORKS[name].model_validate(values)
 
 
-EngineConfig = Annotated[Network, BeforeValidator(_of_its_kind), Field(description="The network")]
+EngineConfig = Annotated[
+    Network,
+    BeforeValidator(_of_its_kind),
+    Field(description="StarDist for particles that lie apart or touch, Mask R-CNN for those that overlap"),
+]
 
 
 class SyntheticPatchConfig(CutPasteConfig):
@@ -62,7 +66,7 @@ class SyntheticPatchConfig(CutPasteConfig):
 
 FROM_SCRATCH: dict[str, dict[str, Any]] = {
     "stardist": {"steps": 1500, "learning_rate": 3e-3, "scale": (0.75, 1.35)},
-    "maskrcnn": {"steps": 3000, "learning_rate": 1e-3, "scale": (0.75, 1.35)},
+    "maskrcnn": {"steps": 1500, "learning_rate": 1e-3, "scale": (0.75, 1.35)},
 }
 FINE_TUNING: dict[str, dict[str, Any]] = {
     "stardist": {"steps": 300, "learning_rate": 5e-4, "scale": (0.5, 1.8)},
@@ -234,17 +238,19 @@ class TrainConfig(Config):
     @classmethod
     def _as_usual_for_the_network(cls, values: Any) -> Any:
         """Give fields that are not given what is usual for the network."""
-        network = values.get("engine") if isinstance(values, dict) else None
+        network: Any = values.get("engine") if isinstance(values, dict) else None
         with suppress(ValueError):  # the field itself is refused
             network = _of_its_kind(network)
         other = isinstance(network, Network) and usual_for(network) != COMMON
         return usual_for(network) | values if other else values
 
-    def with_network(self, network: Network) -> Self:
+    def with_kind(self, field: str, inner: Config) -> Self:
         """The same for another network: what is as usual for the old one becomes as usual for the new one."""
-        before, after = usual_for(self.engine), usual_for(network)
-        changed = {name: value for name, value in after.items() if getattr(self, name) == before[name]}
-        return self.model_copy(update=changed | {"engine": network})
+        changed: dict[str, Any] = {}
+        if isinstance(inner, Network):
+            before, after = usual_for(self.engine), usual_for(inner)
+            changed = {name: value for name, value in after.items() if getattr(self, name) == before[name]}
+        return self.model_copy(update=changed | {field: inner})
 
     def filled(self, *, fine_tuning: bool) -> FilledTrainConfig:
         """Give what was left open the value that suits a training from scratch or one that starts from a model."""
