@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -179,7 +180,9 @@ class PathPicker(QWidget):
 
 def expanded(text: str) -> Path:
     """A typed path with ``~`` expanded, where there is such a user."""
-    return Path(os.path.expanduser(text))  # Path.expanduser raises RuntimeError for a user that is not known
+    with suppress(ValueError):  # a null byte after the ~
+        return Path(os.path.expanduser(text))  # Path.expanduser raises RuntimeError for a user that is not known
+    return Path(text)
 
 
 def narrow(box: QComboBox) -> None:

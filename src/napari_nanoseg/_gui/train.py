@@ -17,7 +17,7 @@ from napari_nanoseg._gui.jobs import copy_command
 from napari_nanoseg._gui.layers import instances_of
 from napari_nanoseg._gui.pickers import PathPicker, narrow
 from napari_nanoseg._gui.settings import settings
-from napari_nanoseg._gui.start_from import StartFrom
+from napari_nanoseg._gui.start_from import StartFrom, start_name
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.sweep_fold import SweepFold
 from napari_nanoseg._gui.sweeping import Swept, placed, sweep_steps
@@ -36,7 +36,7 @@ from napari_nanoseg._gui.training import (
 )
 from napari_nanoseg._gui.training_view import TrainingView
 from napari_nanoseg._gui.trainings_table import TrainingsTable
-from napari_nanoseg.config.paths import AUTO
+from napari_nanoseg.config.paths import AUTO, COCO
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
@@ -375,14 +375,17 @@ class Train(Step):
         """Show what the training starts from and what open fields mean then; say what it does not use of the form."""
         config = self._config()
         automatic = automatic_start(config)
-        self.start_from.show_automatic(automatic)
+        self.start_from.show_automatic(automatic, config.engine)
         start = automatic if self.start_from.path == AUTO else self.start_from.path
-        filled = TrainConfig().filled(fine_tuning=start is not None)
-        why = "for a new network" if start is None else f"from '{start.name}'"
+        given = {name: getattr(config, name) for name in ("engine", "optimizer", "batch_size")}
+        filled = TrainConfig(**given).filled(fine_tuning=start not in (None, COCO))
+        why = "for a new network" if start is None else f"from '{start_name(start)}'"
         self.form.placeholder("steps", f"{filled.steps}, {why}")
         self.form.placeholder("learning_rate", f"{filled.learning_rate:g}, {why}")
         self.form.placeholder("scale", f"{filled.scale[0]:g} to {filled.scale[1]:g}, {why}")
-        if start is None or config.engine == TrainConfig().engine:
+        usual = type(config.engine)()
+        own = {name: getattr(config.engine, name) for name in usual.FREE}
+        if start in (None, COCO) or config.engine == usual.model_copy(update=own):
             return None
         return f"The settings of the network are not used: the training keeps the network of '{start.name}'."
 

@@ -41,6 +41,8 @@ BACKBONES: dict[str, Architecture] = {
 }
 
 
+COCO_LAYERS = BACKBONES["resnet50"]._asdict() | {"stride_in_1x1": False, "groups": 1}
+"""Of the Mask R-CNN that torchvision trained on COCO."""
 Positive = Annotated[float, Field(gt=0, le=1e5)]
 Weights = Annotated[tuple[Positive, ...], Field(min_length=4, max_length=4)]
 
@@ -277,6 +279,12 @@ class MaskRCNNConfig(Config):
         own = {name: getattr(self, name) for name in Architecture._fields}
         given = {name: value for name, value in own.items() if value is not None}
         return Architecture(**given) if self.backbone == "custom" else BACKBONES[self.backbone]._replace(**given)
+
+    @property
+    def unlike_coco(self) -> str | None:
+        """The first field that differs from the Mask R-CNN that torchvision trained on COCO; heads may differ."""
+        own = self.architecture._asdict() | {"stride_in_1x1": self.stride_in_1x1, "groups": self.groups}
+        return next((name for name, value in COCO_LAYERS.items() if own[name] != value), None)
 
     @property
     def sizes_of_levels(self) -> list[tuple[float, ...]]:

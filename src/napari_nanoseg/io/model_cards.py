@@ -48,6 +48,8 @@ class ModelEntry:
         Why it cannot be used, in one sentence; None when nothing is known against it.
     thresholds : mapping or None
         The model's own: ``prob`` and ``nms``; None when there is a problem, and for models without probabilities.
+    engine : str or None
+        Kind of its network; None when there is a problem.
     """
 
     name: str
@@ -55,6 +57,7 @@ class ModelEntry:
     card: ModelCard | None = None
     problem: str | None = None
     thresholds: Mapping[str, float] | None = None
+    engine: str | None = None
 
     @property
     def trainable(self) -> bool:
@@ -153,15 +156,17 @@ def describe_model(path: Path) -> ModelEntry:
         if (path / CARD).is_file():
             card = read_card(path)
             if not card.needs_weights:
-                return ModelEntry(name, path, card)
+                return ModelEntry(name, path, card, engine=card.network.engine)
             if not (path / WEIGHTS).is_file():
                 raise NanosegError(f"{path} has no {WEIGHTS}; copy the whole model folder again.")
-            return ModelEntry(name, path, card, thresholds={str(key): value for key, value in card.thresholds.items()})
+            thresholds = {str(key): value for key, value in card.thresholds.items()}
+            return ModelEntry(name, path, card, thresholds=thresholds, engine=card.network.engine)
         if is_keras(path):
-            return ModelEntry(name, path, thresholds=_check_keras(path))
+            return ModelEntry(name, path, thresholds=_check_keras(path), engine="stardist")
         if is_detectron2(path) or path.suffix.lower() in WEIGHTS_SUFFIXES:
             config = read_config(detectron2_files(path)[1])
-            return ModelEntry(name, path, thresholds={"prob": config.score_threshold, "nms": config.nms_threshold})
+            thresholds = {"prob": config.score_threshold, "nms": config.nms_threshold}
+            return ModelEntry(name, path, thresholds=thresholds, engine=config.engine)
         raise NanosegError(f"{path} {NO_MODEL}")
     except NanosegError as error:
         return ModelEntry(name, path, problem=str(error))

@@ -59,9 +59,7 @@ def starting_model(job: TrainJob) -> Path | None:
 def automatic_start(config: TrainConfig) -> Path | None:
     """The starter, or `COCO` for the network that was trained on it, unless another network or scale is asked for."""
     if isinstance(config.engine, MaskRCNNConfig):
-        from napari_nanoseg.engines.maskrcnn.coco_weights import fits
-
-        return COCO if fits(config.engine) else None
+        return COCO if config.engine.unlike_coco is None else None
     usual = TrainConfig()
     suits = config.engine == usual.engine and config.working_diameter == usual.working_diameter
     return starter_folder() if suits and is_model(starter_folder()) else None

@@ -17,12 +17,6 @@ from napari_nanoseg.errors import NanosegError
 
 COCO_FILE = "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth"
 """As torchvision's download is called."""
-FITTING = {
-    "depth": 50, "stem_channels": 64, "res2_channels": 256, "width_per_group": 64, "fpn_channels": 256,
-    "stride_in_1x1": False, "groups": 1,
-}  # fmt: skip
-"""What the weights were trained for; pieces that differ, such as heads for other classes, stay fresh."""
-
 _BATCH_NORM = r"(weight|bias|running_mean|running_var)"
 _RULES = [
     (rf"backbone\.body\.bn1\.{_BATCH_NORM}", r"backbone.bottom_up.stem.conv1.norm.\1"),
@@ -85,29 +79,19 @@ def _name(name: str) -> str:
     return name
 
 
-def fits(config: MaskRCNNConfig) -> bool:
-    """Whether a network has the layers that the weights were trained for, apart from the heads for other classes."""
-    return _misfit(config) is None
-
-
 def need_fit(config: MaskRCNNConfig) -> None:
-    """Refuse a network that has other layers.
+    """Refuse a network whose layers are not those that the weights were trained for.
 
     Raises
     ------
     NanosegError
         With the first field that differs.
     """
-    wrong = _misfit(config)
-    if wrong is not None:
+    if config.unlike_coco is not None:
         raise NanosegError(
-            f"The weights trained on COCO do not fit a network with another {wrong}; choose the backbone resnet50."
+            f"The weights trained on COCO do not fit a network with another {config.unlike_coco}; choose the backbone "
+            "resnet50."
         )
-
-
-def _misfit(config: MaskRCNNConfig) -> str | None:
-    shape = config.architecture._asdict() | {"stride_in_1x1": config.stride_in_1x1, "groups": config.groups}
-    return next((name for name, value in FITTING.items() if shape[name] != value), None)
 
 
 def take_over(network: MaskRCNN, state: Mapping[str, Tensor]) -> list[str]:
