@@ -120,10 +120,10 @@ def fit(
     State
     """
     optimizer = make_optimizer(task.network, config)
-    state = State()
+    state, draws = State(), None
     torch.manual_seed(config.seed)
     if resume:
-        state = _load(folder, task.network, optimizer, config)
+        state, draws = _load(folder, task.network, optimizer, config)
         yield Notice(f"Going on after step {state.step} of {config.steps}.")
     elif task.fine_tuning:
         state.best = (yield from task.validate())["loss"]
@@ -131,6 +131,8 @@ def fit(
     yield Stage("train", f"Training for {config.steps} steps.")
     epochs = -(-config.steps // config.steps_per_epoch)
     batches = _batches(task, config, state.step)
+    if draws is not None:  # only now, because the loader has drawn a seed for its workers
+        torch.set_rng_state(draws)
     began = time.monotonic() - state.elapsed_s
     saved = state.step
     try:
@@ -297,7 +299,10 @@ def _save(
         write_text(folder / HISTORY, text.getvalue())
 
 
-def _load(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig) -> State:
+def _load(
+    folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig
+) -> tuple[State, Tensor]:
+    """Where the training stands, and the state of torch's generator."""
     path = folder / CHECKPOINT
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -312,7 +317,7 @@ def _load(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, co
             )
         network.load_state_dict(content["network"])
         optimizer.load_state_dict(content["optimizer"])
-        torch.set_rng_state(content["rng"])
+        draws: Tensor = content["rng"]
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise NanosegError(f"{path} is damaged ({error}); delete it and start the training again.") from error
-    return state
+    return state, draws

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
@@ -16,8 +17,16 @@ def normalisation(norm: Norm, channels: int) -> nn.Module | None:
     if norm == "none":
         return None
     if norm == "GN":
-        return nn.GroupNorm(GROUPS, channels)
+        return GroupNorm(GROUPS, channels)
     return FrozenBatchNorm2d(channels, eps=1e-5) if norm == "FrozenBN" else nn.BatchNorm2d(channels)
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation also of maps of one pixel, which torch's own refuses: 32 px are one at stride 32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (N, C, H, W), normalised."""
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
 class Convolution(nn.Conv2d):
