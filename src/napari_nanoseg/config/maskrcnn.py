@@ -88,7 +88,9 @@ class MaskRCNNConfig(Config):
         description=_open("Output channels of the first stage; they double from stage to stage"),
         json_schema_extra=ADVANCED | {"start": 64},
     )  # fmt: skip
-    groups: int = Field(1, ge=1, le=256, description="Groups of the 3 x 3 convolutions", json_schema_extra=ADVANCED)
+    groups: int = Field(
+        1, ge=1, le=256, title="Groups", description="Groups of the 3 x 3 convolutions", json_schema_extra=ADVANCED
+    )
     width_per_group: int | None = Field(
         None, ge=1, le=1024, title="Width per group", description=_open("Channels of one group in the first stage"),
         json_schema_extra=ADVANCED | {"start": 64},
@@ -163,7 +165,12 @@ class MaskRCNNConfig(Config):
         json_schema_extra=ADVANCED,
     )  # fmt: skip
     anchor_offset: float = Field(
-        0.0, ge=0, lt=1, description="Of the anchors' centres, in strides", json_schema_extra=ADVANCED
+        0.0,
+        ge=0,
+        lt=1,
+        title="Anchor offset",
+        description="Of the anchors' centres, in strides",
+        json_schema_extra=ADVANCED,
     )
     rpn_conv_channels: tuple[Annotated[int, Field(ge=-1, le=4096)], ...] = Field(
         (-1,), min_length=1, title="Proposal channels",
@@ -171,14 +178,18 @@ class MaskRCNNConfig(Config):
         json_schema_extra=ADVANCED,
     )  # fmt: skip
     rpn_box_weights: Weights = Field(
-        (1.0, 1.0, 1.0, 1.0), description="Weights of the proposals' box coder: x, y, width, height",
+        (1.0, 1.0, 1.0, 1.0), title="Proposal box weights",
+        description="Weights of the proposals' box coder: x, y, width, height",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
     box_weights: Weights = Field(
-        (10.0, 10.0, 5.0, 5.0), description="Weights of the box head's box coder: x, y, width, height",
+        (10.0, 10.0, 5.0, 5.0), title="Box weights",
+        description="Weights of the box head's box coder: x, y, width, height",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
-    box_pooler: Pooler = Field("ROIAlignV2", description="Pooling of the box head", json_schema_extra=ADVANCED)
+    box_pooler: Pooler = Field(
+        "ROIAlignV2", title="Box pooling", description="Pooling of the box head", json_schema_extra=ADVANCED
+    )
     box_resolution: int = Field(
         7, ge=1, le=64, description="Side of what it gives", title="Box resolution", json_schema_extra=ADVANCED
     )
@@ -186,7 +197,9 @@ class MaskRCNNConfig(Config):
         2, ge=0, le=16, description="Its samples per bin; 0: as many as pixels", title="Box samples",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
-    mask_pooler: Pooler = Field("ROIAlignV2", description="Pooling of the mask head", json_schema_extra=ADVANCED)
+    mask_pooler: Pooler = Field(
+        "ROIAlignV2", title="Mask pooling", description="Pooling of the mask head", json_schema_extra=ADVANCED
+    )
     mask_resolution: int = Field(
         14, ge=1, le=64, description="Side of what it gives; masks have twice that", title="Mask resolution",
         json_schema_extra=ADVANCED,
@@ -216,41 +229,66 @@ class MaskRCNNConfig(Config):
         1333, ge=1, le=100_000, title="Longest side", description="Most that their longest side may have",
         json_schema_extra=ADVANCED | {"unit": "px"},
     )  # fmt: skip
-    rpn_pre_nms_topk_train: int = Field(2000, **_COUNT, description="Proposals per level before NMS, in training")
-    rpn_pre_nms_topk_test: int = Field(2000, **_COUNT, description="Proposals per level before NMS")
-    rpn_post_nms_topk_train: int = Field(1000, **_COUNT, description="Proposals per image, in training")
-    rpn_post_nms_topk_test: int = Field(2000, **_COUNT, description="Proposals per image or tile")
+    rpn_pre_nms_topk_train: int = Field(
+        2000, **_COUNT, title="Training proposals before NMS", description="Proposals per level before NMS, in training"
+    )
+    rpn_pre_nms_topk_test: int = Field(
+        2000, **_COUNT, title="Proposals before NMS", description="Proposals per level before NMS"
+    )
+    rpn_post_nms_topk_train: int = Field(
+        1000, **_COUNT, title="Training proposals", description="Proposals per image, in training"
+    )
+    rpn_post_nms_topk_test: int = Field(2000, **_COUNT, title="Proposals", description="Proposals per image or tile")
     rpn_nms_threshold: float = Field(
         0.7, ge=0, le=1, description="Most overlap (IoU) of two proposals of a level", title="Overlap of proposals"
     )
     rpn_min_box_size: int = Field(
-        0, ge=0, le=100_000, description="Least side of a proposal", json_schema_extra=ADVANCED | {"unit": "px"}
+        0,
+        ge=0,
+        le=100_000,
+        title="Least side of proposals",
+        description="Least side of a proposal",
+        json_schema_extra=ADVANCED | {"unit": "px"},
     )
     rpn_iou_thresholds: tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]] = Field(
         (0.3, 0.7), description="Overlap (IoU) below which an anchor is background and above which it is an object",
         title="Anchor overlaps",
     )  # fmt: skip
     rpn_boundary_threshold: int = Field(
-        -1, ge=-1, le=100_000, description="Anchors farther outside the image are not trained; -1: all are",
+        -1, ge=-1, le=100_000, title="Anchors outside",
+        description="Anchors farther outside the image are not trained; -1: all are",
         json_schema_extra=ADVANCED | {"unit": "px"},
     )  # fmt: skip
-    rpn_batch_per_image: int = Field(256, **_COUNT, description="Anchors per image whose loss counts")
-    rpn_positive_fraction: float = Field(0.5, **_SHARE, description="Most that may be objects among them")
+    rpn_batch_per_image: int = Field(
+        256, **_COUNT, title="Anchors trained", description="Anchors per image whose loss counts"
+    )
+    rpn_positive_fraction: float = Field(
+        0.5, **_SHARE, title="Objects among anchors", description="Most that may be objects among them"
+    )
     rpn_smooth_l1_beta: float = Field(
-        0.0, ge=0, le=10, description="Where the loss of proposal boxes turns from square to linear; 0: linear",
+        0.0, ge=0, le=10, title="Proposal loss turn",
+        description="Where the loss of proposal boxes turns from square to linear; 0: linear",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
     roi_batch_per_image: int = Field(
         128, ge=1, le=100_000, title="Proposals trained",
         description="Proposals per image whose loss counts (ROI batch); 512 as published, which takes twice the time",
     )  # fmt: skip
-    roi_positive_fraction: float = Field(0.25, **_SHARE, description="Most that may be objects among them")
-    roi_iou_threshold: float = Field(0.5, **_SHARE, description="Overlap (IoU) from which a proposal is an object")
+    roi_positive_fraction: float = Field(
+        0.25, **_SHARE, title="Objects among proposals", description="Most that may be objects among them"
+    )
+    roi_iou_threshold: float = Field(
+        0.5, **_SHARE, title="Proposal overlap", description="Overlap (IoU) from which a proposal is an object"
+    )
     roi_append_truth: bool = Field(
-        True, description="Add the true boxes to the proposals in training", json_schema_extra=ADVANCED
+        True,
+        title="Add true boxes",
+        description="Add the true boxes to the proposals in training",
+        json_schema_extra=ADVANCED,
     )
     box_smooth_l1_beta: float = Field(
-        0.0, ge=0, le=10, description="Where the loss of boxes turns from square to linear; 0: linear",
+        0.0, ge=0, le=10, title="Box loss turn",
+        description="Where the loss of boxes turns from square to linear; 0: linear",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
     score_threshold: float = Field(
