@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -126,9 +127,20 @@ def command(job: AnyJob) -> str:
     """
     job = absolute(job)
     kind = next(kind for kind in COMMANDS if kind.does(job))
-    words = ["nanoseg", *kind.words.split()]
-    for option in kind.options:
-        value = value_at(job, option.path)
-        if option.required or value != option.default:
-            words += option.typed(value)
-    return shlex.join(words)
+    spelled = [one for one in kind.options if one.required or value_at(job, one.path) != one.default]
+    meant = kind.job.model_validate(with_kinds(_nested(job, spelled), kind.kinds))
+    # defaults may depend on other fields, as that of the optimiser on the network
+    spelled = [one for one in kind.options if one in spelled or value_at(job, one.path) != value_at(meant, one.path)]
+    words = [text for one in spelled for text in one.typed(value_at(job, one.path))]
+    return shlex.join(["nanoseg", *kind.words.split(), *words])
+
+
+def _nested(job: AnyJob, options: Iterable[Option]) -> dict[str, Any]:
+    """The values of some options of a job, nested as it takes them."""
+    values: dict[str, Any] = {}
+    for option in options:
+        inner = values
+        for name in option.path[:-1]:
+            inner = inner.setdefault(name, {})
+        inner[option.path[-1]] = value_at(job, option.path)
+    return values

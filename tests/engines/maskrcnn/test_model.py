@@ -186,7 +186,7 @@ def test_as_many_objects_as_a_window_may_have_are_told(pixels):
     [
         ({"backbone": "custom"}, "'depth' must be given"),
         ({"anchor_sizes": (8, 16)}, "5 values"),
-        ({"res2_channels": 32}, "res2_channels 64"),
+        ({"res2_channels": 32}, "'res2_channels' 64"),
         ({"mask_conv_channels": 40}, "multiple of 32"),
         ({"channel_format": "L"}, "1 values"),
         ({"rpn_iou_thresholds": (0.7, 0.3)}, "must rise"),
