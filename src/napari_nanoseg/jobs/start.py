@@ -110,8 +110,8 @@ def load_start(
     model = load_model(start)
     if model.card.network.engine != config.engine.engine or not isinstance(model, NetworkModel):
         raise NanosegError(
-            f"{start} is a model of the engine {model.card.network.engine}, not {config.engine.engine}; choose "
-            "another one to start from, or train that network."
+            f"{start} is not a {type(config.engine).model_fields['engine'].title} model; choose another one to start "
+            "from, or train another kind of network."
         )
     return model, None
 
