@@ -17,7 +17,7 @@ from napari_nanoseg.engines.base import Found, Model, stacked
 from napari_nanoseg.engines.baseline.foreground import foreground_steps
 from napari_nanoseg.engines.baseline.parting import parted_steps
 from napari_nanoseg.engines.baseline.pieces import filled_steps, pieces_steps
-from napari_nanoseg.engines.contrast import is_flat
+from napari_nanoseg.engines.contrast import flat_steps, grey_steps
 from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import write_text
@@ -79,7 +79,7 @@ class BaselineModel(Model):
             if image.planes > 1:
                 yield Progress(number, image.planes, "slices")
             plane = image.plane(number)
-            if is_flat(plane):
+            if (yield from flat_steps(plane)):
                 yield Notice(f"{plane.source}: all pixels are the same, so there is no particle.")
                 planes.append(Instances.empty(plane.plane_shape))
             else:
@@ -92,10 +92,11 @@ class BaselineModel(Model):
         bright = WISHES.get(config.invert or "")
         if config.invert is None and self.config.polarity != "auto":
             bright = self.config.polarity == "bright"
-        if (bright is not None and config.diameter is not None) or is_flat(plane):
+        if (bright is not None and config.diameter is not None) or (yield from flat_steps(plane)):
             return bright is not False, config.diameter or UNKNOWN
         yield Stage("size", f"{plane.source}: looking what the particles are like.")
-        pixels = _grey(plane) if config.diameter is None else _middle(_grey(plane), LOOK * config.diameter)
+        grey = yield from grey_steps(plane)
+        pixels = grey if config.diameter is None else _middle(grey, LOOK * config.diameter)
         guess = likely_particles(pixels, None if bright is None else "bright" if bright else "dark")
         if bright is None:
             bright = guess is None or guess.polarity == "bright"
@@ -113,7 +114,8 @@ class BaselineModel(Model):
 
     def _plane(self, plane: Image, bright: bool, diameter: float, tile: int) -> Generator[Event, None, Instances]:
         working = self.card.working_diameter
-        view = ScaledView(_grey(plane), 1.0 if working is None else min(1.0, working / diameter))
+        grey = yield from grey_steps(plane)
+        view = ScaledView(grey, 1.0 if working is None else min(1.0, working / diameter))
         tile, seen = min(tile, LARGEST_TILE), diameter * view.factor
         mask = yield from foreground_steps(view, self.config, bright=bright, diameter=seen, tile=tile)
         if self.config.holes:
@@ -153,11 +155,6 @@ class BaselineFound(Found):
             slices.append(Instances.from_masks(kept.shape, kept.boxes, kept.masks))
             yield Waiting()
         return stacked(slices) if self._stack else slices[0]
-
-
-def _grey(plane: Image) -> NDArray[Any]:
-    """Pixels of one channel: of several, their mean."""
-    return np.asarray(plane.data.mean(axis=-1, dtype=np.float32)) if plane.axes.endswith("C") else plane.data
 
 
 def _middle(grey: NDArray[Any], side: float) -> NDArray[Any]:

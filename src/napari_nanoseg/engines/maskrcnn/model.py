@@ -16,7 +16,7 @@ from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.base import NetworkModel
-from napari_nanoseg.engines.contrast import STRIP, between_percentiles, inverted, is_flat
+from napari_nanoseg.engines.contrast import flat_steps, inverted, percentile_steps, strips
 from napari_nanoseg.engines.device import choose_device, out_of_memory
 from napari_nanoseg.engines.maskrcnn.detectron2_files import read_detectron2, write_detectron2
 from napari_nanoseg.engines.maskrcnn.found import Collector, MaskRCNNFound, Plane, Seen
@@ -25,7 +25,7 @@ from napari_nanoseg.engines.maskrcnn.pixels import check_channels
 from napari_nanoseg.engines.maskrcnn.predict import candidate_steps
 from napari_nanoseg.engines.maskrcnn.resizing import resized, shortest_edge
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Progress, Stage
+from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
 from napari_nanoseg.tiling import Tile, tiles
@@ -125,7 +125,7 @@ class MaskRCNNModel(NetworkModel):
             collector.planes.append([])
             shape = plane.plane_shape
             scaled = shape
-            if is_flat(plane):
+            if (yield from flat_steps(plane)):
                 yield Notice(f"{plane.source}: all pixels are the same, so there is no particle.")
             else:
                 scaled = yield from self._detect(plane, config, side, collector, device, suppress=floor is None)
@@ -151,14 +151,15 @@ class MaskRCNNModel(NetworkModel):
     ) -> Generator[Event, None, tuple[int, int]]:
         """Run the network over one plane; rows and columns at working scale."""
         network: MaskRCNN = self.network.eval().to(device).to(memory_format=torch.channels_last)
-        sight = self._sight(plane, config, invert=False)
+        sight = yield from self._sight(plane, config, invert=False)
         wish = config.invert or self.card.invert
         if wish == "auto":
-            wish = yield from self._surer(sight, self._sight(plane, config, invert=True), network, device)
+            inverse = yield from self._sight(plane, config, invert=True)
+            wish = yield from self._surer(sight, inverse, network, device)
             if wish == "yes":
                 yield Notice(f"{plane.source}: the contrast is inverted before segmenting (the model is surer so).")
         if wish == "yes":
-            sight = self._sight(plane, config, invert=True)
+            sight = yield from self._sight(plane, config, invert=True)
         most = network.config.detections_per_image
         while True:
             windows = sight.windows(side)
@@ -187,7 +188,7 @@ class MaskRCNNModel(NetworkModel):
                 yield Notice(f"The device '{device}' ran out of memory; trying again with tiles of {side} px.")
         return sight.shape
 
-    def _sight(self, plane: Image, config: SegmentConfig, *, invert: bool) -> _Sight:
+    def _sight(self, plane: Image, config: SegmentConfig, *, invert: bool) -> Generator[Waiting, None, _Sight]:
         network, card = self.network.config, self.card
         as_it_is = card.keep_8_bit and plane.data.dtype == np.uint8
         resize = network.min_size_test > 0 and card.working_diameter is None and config.diameter is None
@@ -195,7 +196,7 @@ class MaskRCNNModel(NetworkModel):
         normalisation = np.zeros(1, np.float32), np.full(1, 1 / 255, np.float32)
         if not as_it_is:
             clip = card.working_diameter is not None
-            view, normalisation = between_percentiles(view, card.percentiles, clip=clip)
+            view, normalisation = yield from percentile_steps(view, card.percentiles, clip=clip)
         offset, factor = inverted(normalisation) if invert else normalisation
         factor = factor * np.float32(255)
 
@@ -207,7 +208,8 @@ class MaskRCNNModel(NetworkModel):
 
         if resize:
             shape = shortest_edge(view.shape, network.min_size_test, network.max_size_test)
-            small = resized(_whole(read, plane), shape)
+            whole_plane = yield from _whole(read, plane)
+            small = resized(whole_plane, shape)
             whole = Tile((0, shape[0]), (0, shape[1]), (0, shape[0]), (0, shape[1]))
 
             def part(window: Tile) -> NDArray[np.float32]:
@@ -282,12 +284,12 @@ def _moved(tile: Tile, by: int) -> Tile:
     return Tile(rows, columns, own_rows, own_columns)
 
 
-def _whole(read: Reader, plane: Image) -> NDArray[np.uint8]:
+def _whole(read: Reader, plane: Image) -> Generator[Waiting, None, NDArray[np.uint8]]:
     """All pixels of a plane as 8 bits, read strip by strip."""
-    rows, columns = plane.plane_shape
-    high = max(1, STRIP // plane.data[0].size)
+    wide = (0, plane.plane_shape[1])
     pixels = np.empty(plane.data.shape, np.uint8)
-    for top in range(0, rows, high):
-        span, wide = (top, min(rows, top + high)), (0, columns)
-        pixels[slice(*span)] = np.clip(np.rint(read(Tile(span, wide, span, wide))), 0, 255)
+    for rows in strips(plane):
+        span = (rows.start, rows.stop)
+        pixels[rows] = np.clip(np.rint(read(Tile(span, wide, span, wide))), 0, 255)
+        yield Waiting()
     return pixels

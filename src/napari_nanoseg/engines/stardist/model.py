@@ -6,7 +6,6 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.train import StarDistConfig
 from napari_nanoseg.engines.base import NetworkModel
-from napari_nanoseg.engines.contrast import Normalisation, between_percentiles, inverted, is_flat
+from napari_nanoseg.engines.contrast import Normalisation, flat_steps, grey_steps, inverted, percentile_steps
 from napari_nanoseg.engines.device import choose_device
 from napari_nanoseg.engines.stardist.candidates import Candidates, no_candidates
 from napari_nanoseg.engines.stardist.found import Collector, StarDistFound
@@ -25,7 +24,7 @@ from napari_nanoseg.engines.stardist.predict import all_candidates, find_candida
 from napari_nanoseg.engines.stardist.size import surest, try_diameters
 from napari_nanoseg.engines.stardist.suppression import suppressed
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Progress, Stage
+from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
 
@@ -94,8 +93,9 @@ class StarDistModel(NetworkModel):
             if image.planes > 1:
                 yield Progress(number, image.planes, "slices")
             plane = image.plane(number)
-            view = self._view(plane, config)
-            if is_flat(plane):
+            pixels = yield from self._channels(plane)
+            view = ScaledView(pixels, self.card.scale(plane.calibration, config.diameter))
+            if (yield from flat_steps(plane)):
                 yield Notice(f"{plane.source}: all pixels are the same, so there is no particle.")
                 collector.add(no_candidates(self.network.config))
             else:
@@ -114,9 +114,9 @@ class StarDistModel(NetworkModel):
         yield Stage("size", f"{plane.source}: looking how large the particles are.")
         network, working = self._on(device), self.card.working_diameter
         assert working is not None
-        if is_flat(plane):
+        if (yield from flat_steps(plane)):
             return None
-        pixels = self._channels(plane)
+        pixels = yield from self._channels(plane)
         tries = yield from try_diameters(network, pixels, working, self._prepared, device)
         diameter = surest(tries)
         if diameter is None:
@@ -136,15 +136,12 @@ class StarDistModel(NetworkModel):
         network: StarDistNet = self.network.eval().to(device).to(memory_format=torch.channels_last)
         return network
 
-    def _view(self, plane: Image, config: SegmentConfig) -> ScaledView:
-        return ScaledView(self._channels(plane), self.card.scale(plane.calibration, config.diameter))
-
     def _detect(
         self, view: ScaledView, source: str, config: SegmentConfig, wanted: Collector, device: torch.device
     ) -> Generator[Event, None, Candidates]:
         """Run the network over one plane."""
         network = self._on(device)
-        view, normalisation = self._prepared(view)
+        view, normalisation = yield from self._prepared(view)
         wish = config.invert or self.card.invert
         if wish == "auto":
             wish = yield from self._surer(network, view, normalisation, device)
@@ -163,24 +160,26 @@ class StarDistModel(NetworkModel):
             )
         )
 
-    def _channels(self, image: Image) -> NDArray[Any]:
+    def _channels(self, image: Image) -> Generator[Waiting, None, NDArray[Any]]:
+        """Pixels with as many channels as the network takes."""
         wanted = self.network.config.n_channel_in
         channels = image.data.shape[-1] if image.axes.endswith("C") else 1
         if wanted == channels:
             return image.data
         if wanted == 1:
-            return np.asarray(image.data.mean(axis=-1, dtype=np.float32))
+            return (yield from grey_steps(image))
         raise NanosegError(
             f"{image.source}: the model was made for images of {wanted} channels, this one has {channels}; "
             "choose another model or image."
         )
 
-    def _prepared(self, view: ScaledView) -> tuple[ScaledView, Normalisation]:
+    def _prepared(self, view: ScaledView) -> Generator[Waiting, None, tuple[ScaledView, Normalisation]]:
         """A view without its extreme pixels, and what brings the card's percentiles of it to 0 and 1 (csbdeep).
 
         Models of the original see the extreme pixels, too.
         """
-        return between_percentiles(view, self.card.percentiles, clip=self.card.working_diameter is not None)
+        clip = self.card.working_diameter is not None
+        return (yield from percentile_steps(view, self.card.percentiles, clip=clip))
 
     def _surer(
         self, network: StarDistNet, view: ScaledView, normalisation: Normalisation, device: torch.device
@@ -197,7 +196,7 @@ class StarDistModel(NetworkModel):
             length = -(-min(size, PROBE) // divisor) * divisor
             start = max(0, (size - length) // 2)
             spans.append((start, start + length))
-        pixels = view.window(spans[0], spans[1])
+        pixels = yield from view.window_steps(spans[0], spans[1])
         means = []
         for offset, factor in (normalisation, inverted(normalisation)):
             maps = yield from network_steps(network, (pixels - offset) * factor, device)

@@ -138,7 +138,9 @@ def find_candidates(
         try:
             for done, window in enumerate(windows, 1):
                 rows, columns = window.rows, window.columns
-                pixels = view.window((rows[0] - rim, rows[1] - rim), (columns[0] - rim, columns[1] - rim))
+                pixels = yield from view.window_steps(
+                    (rows[0] - rim, rows[1] - rim), (columns[0] - rim, columns[1] - rim)
+                )
                 yield Waiting()
                 pixels -= normalisation[0]
                 pixels *= normalisation[1]
