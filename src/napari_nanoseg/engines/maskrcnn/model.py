@@ -4,36 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
-import psutil
 import torch
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.engines.base import NetworkModel
+from napari_nanoseg.engines.base import PROBE, PROBE_PROBABILITY, NetworkModel
 from napari_nanoseg.engines.contrast import flat_steps, inverted, percentile_steps, strips
-from napari_nanoseg.engines.device import choose_device, out_of_memory
+from napari_nanoseg.engines.device import LEAST_SIDE, choose_device, need_memory, smaller_tiles
 from napari_nanoseg.engines.maskrcnn.detectron2_files import read_detectron2, write_detectron2
 from napari_nanoseg.engines.maskrcnn.found import Collector, MaskRCNNFound, Plane, Seen
 from napari_nanoseg.engines.maskrcnn.network import MaskRCNN
 from napari_nanoseg.engines.maskrcnn.pixels import check_channels
 from napari_nanoseg.engines.maskrcnn.predict import candidate_steps
 from napari_nanoseg.engines.maskrcnn.resizing import resized, shortest_edge
-from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
 from napari_nanoseg.tiling import Tile, tiles
 
-BENEFIT_OF_DOUBT = 0.05  # how much more probable the objects must be in an inverted image, as for StarDist
-PROBE = 512  # side of the middle piece on which both polarities are tried
-PROBE_PROBABILITY = 0.5
-LEAST_SIDE = 128
 STRIDE = 4  # of the largest map of the pyramid
 LAYER = 25e9
 """Multiplications of the largest layer on a CPU: about half a second of 2 cores, in which nothing can be cancelled."""
@@ -107,15 +102,8 @@ class MaskRCNNModel(NetworkModel):
         side = self._side(config.tile, device)
         needed = self._memory(image, config, side)
         yield Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}")
-        free = psutil.virtual_memory().available
-        if device.type == "cpu" and needed > free:
-            raise NanosegError(
-                f"{image.source}: about {needed / 2**30:.1f} GB of memory are needed but {free / 2**30:.1f} GB are "
-                "free; choose smaller tiles, or a larger particle diameter if it is wrong."
-            )
-        probability = self.card.thresholds["prob"] if config.probability is None else config.probability
-        overlap = self.card.thresholds["nms"] if config.overlap is None else config.overlap
-        config = config.model_copy(update={"probability": probability, "overlap": overlap})
+        need_memory(image.source, needed, device)
+        config, probability = self.with_thresholds(config)
         collector = Collector(probability, probability if floor is None else floor)
         planes: list[tuple[tuple[int, int], tuple[int, int]]] = []
         for number in range(image.planes):
@@ -152,14 +140,10 @@ class MaskRCNNModel(NetworkModel):
         """Run the network over one plane; rows and columns at working scale."""
         network: MaskRCNN = self.network.eval().to(device).to(memory_format=torch.channels_last)
         sight = yield from self._sight(plane, config, invert=False)
-        wish = config.invert or self.card.invert
-        if wish == "auto":
-            inverse = yield from self._sight(plane, config, invert=True)
-            wish = yield from self._surer(sight, inverse, network, device)
-            if wish == "yes":
-                yield Notice(f"{plane.source}: the contrast is inverted before segmenting (the model is surer so).")
-        if wish == "yes":
-            sight = yield from self._sight(plane, config, invert=True)
+        inverse = partial(self._sight, plane, config, invert=True)
+        surer = partial(self._surer, sight, inverse, network, device)
+        if (yield from self.polarity_steps(plane.source, config, surer)):
+            sight = yield from inverse()
         most = network.config.detections_per_image
         while True:
             windows = sight.windows(side)
@@ -174,18 +158,9 @@ class MaskRCNNModel(NetworkModel):
                     yield Progress(done, len(windows), "tiles")
                 break
             except (MemoryError, RuntimeError) as error:
-                if not out_of_memory(error):
-                    raise
-                if device.type == "cuda":
-                    torch.cuda.empty_cache()
-                if side <= LEAST_SIDE:
-                    raise NanosegError(
-                        f"The memory of the device '{device}' is not enough even for tiles of {side} px; close other "
-                        "programs or choose the device 'cpu'."
-                    ) from error
-                side = max(LEAST_SIDE, side // 2)
+                side, notice = smaller_tiles(error, side, device)
                 collector.planes[-1].clear()
-                yield Notice(f"The device '{device}' ran out of memory; trying again with tiles of {side} px.")
+                yield notice
         return sight.shape
 
     def _sight(self, plane: Image, config: SegmentConfig, *, invert: bool) -> Generator[Waiting, None, _Sight]:
@@ -226,22 +201,26 @@ class MaskRCNNModel(NetworkModel):
         return _Sight(read, view.shape, windows)
 
     def _surer(
-        self, upright: _Sight, inverse: _Sight, network: MaskRCNN, device: torch.device
-    ) -> Generator[Event, None, Literal["yes", "no"]]:
-        """Try both polarities on the middle of the image: that in which the objects found are more probable wins."""
+        self,
+        upright: _Sight,
+        inverse: Callable[[], Generator[Waiting, None, _Sight]],
+        network: MaskRCNN,
+        device: torch.device,
+    ) -> Generator[Event, None, tuple[float, float]]:
+        """Mean probability of the objects in the middle of the image as it is, and inverted."""
         spans = []
         for size in upright.shape:
             start = max(0, (size - PROBE) // 2)
             spans.append((start, min(size, start + PROBE)))
         middle = Tile(spans[0], spans[1], spans[0], spans[1])
         means = []
-        for sight in (upright, inverse):
+        for sight in (upright, (yield from inverse())):
             found = yield from candidate_steps(
                 network, sight.read(middle), device, floor=PROBE_PROBABILITY, overlap=self.card.thresholds["nms"],
                 most=network.config.detections_per_image,
             )  # fmt: skip
             means.append(float(found.scores.mean()) if len(found) else 0.0)
-        return "yes" if means[1] > means[0] + BENEFIT_OF_DOUBT else "no"
+        return means[0], means[1]
 
     def _side(self, tile: int, device: torch.device) -> int:
         """Side of the own part of a window; on a CPU, no layer of it takes too long to be waited for."""

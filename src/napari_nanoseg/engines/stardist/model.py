@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-import psutil
 import torch
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.train import StarDistConfig
-from napari_nanoseg.engines.base import NetworkModel
+from napari_nanoseg.engines.base import PROBE, PROBE_PROBABILITY, NetworkModel
 from napari_nanoseg.engines.contrast import Normalisation, flat_steps, grey_steps, inverted, percentile_steps
-from napari_nanoseg.engines.device import choose_device
+from napari_nanoseg.engines.device import choose_device, need_memory
 from napari_nanoseg.engines.stardist.candidates import Candidates, no_candidates
 from napari_nanoseg.engines.stardist.found import Collector, StarDistFound
 from napari_nanoseg.engines.stardist.keras_files import read_keras, write_keras
@@ -27,10 +27,6 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
-
-BENEFIT_OF_DOUBT = 0.05  # how much more probable the objects must be in an inverted image
-PROBE_PROBABILITY = 0.5  # a model's own high threshold would hide how doubtful the objects of a wrong polarity are
-PROBE = 512  # side of the middle piece on which both polarities are tried
 
 
 class StarDistModel(NetworkModel):
@@ -80,14 +76,8 @@ class StarDistModel(NetworkModel):
             config = config.model_copy(update={"diameter": (yield from self._estimated(image, device))})
         needed = self._memory(image.plane_shape, self.card.scale(image.calibration, config.diameter), config.tile)
         yield Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}")
-        free = psutil.virtual_memory().available
-        if device.type == "cpu" and needed > free:
-            raise NanosegError(
-                f"{image.source}: about {needed / 2**30:.1f} GB of memory are needed but {free / 2**30:.1f} GB are "
-                "free; choose smaller tiles, or a larger particle diameter if it is wrong."
-            )
-        probability = self.card.thresholds["prob"] if config.probability is None else config.probability
-        overlap = self.card.thresholds["nms"] if config.overlap is None else config.overlap
+        need_memory(image.source, needed, device)
+        config, probability = self.with_thresholds(config)
         collector = Collector(probability, probability if floor is None else floor)
         for number in range(image.planes):
             if image.planes > 1:
@@ -104,7 +94,7 @@ class StarDistModel(NetworkModel):
             collector.planes,
             view.geometry(),
             image.axes[0] in "ZT",
-            config.model_copy(update={"probability": probability, "overlap": overlap}),
+            config,
             collector.floor,
         )
 
@@ -142,16 +132,13 @@ class StarDistModel(NetworkModel):
         """Run the network over one plane."""
         network = self._on(device)
         view, normalisation = yield from self._prepared(view)
-        wish = config.invert or self.card.invert
-        if wish == "auto":
-            wish = yield from self._surer(network, view, normalisation, device)
-            if wish == "yes":
-                yield Notice(f"{source}: the contrast is inverted before segmenting (the model is surer so).")
+        surer = partial(self._surer, network, view, normalisation, device)
+        invert = yield from self.polarity_steps(source, config, surer)
         return (
             yield from find_candidates(
                 network,
                 view,
-                inverted(normalisation) if wish == "yes" else normalisation,
+                inverted(normalisation) if invert else normalisation,
                 probability=wanted.probability,
                 border=self.card.border if config.border is None else config.border,
                 tile=config.tile,
@@ -183,14 +170,8 @@ class StarDistModel(NetworkModel):
 
     def _surer(
         self, network: StarDistNet, view: ScaledView, normalisation: Normalisation, device: torch.device
-    ) -> Generator[Event, None, Literal["yes", "no"]]:
-        """Try both polarities on the middle of the image: that in which the objects found are more probable wins.
-
-        Their number or area misleads: with the wrong polarity, a background can be full of doubtful objects. The mean
-        probability was 0.70 to 0.84 in the right and 0.57 to 0.78 in the wrong polarity of 13 real micrographs and
-        the sample (at the models' own thresholds, 0.48 to 0.51), and with the benefit of the doubt for the polarity of
-        the training the choice was right in all.
-        """
+    ) -> Generator[Event, None, tuple[float, float]]:
+        """Mean probability of the objects in the middle of the image as it is, and inverted."""
         spans = []
         for size, divisor in zip(view.shape, network.divisor, strict=True):
             length = -(-min(size, PROBE) // divisor) * divisor
@@ -203,7 +184,7 @@ class StarDistModel(NetworkModel):
             found = all_candidates(maps, network.config.grid, PROBE_PROBABILITY)
             kept = suppressed(found, self.card.thresholds["nms"]).prob
             means.append(float(kept.mean()) if len(kept) else 0.0)
-        return "yes" if means[1] > means[0] + BENEFIT_OF_DOUBT else "no"
+        return means[0], means[1]
 
     def _memory(self, shape: tuple[int, int], scale: float, tile: int) -> float:
         """Estimated bytes: the largest activations of one tile, the image and its labels.
