@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from napari_nanoseg.config.maskrcnn import GROUPS, Norm
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation that takes groups of a single value, which become 0 before the bias.
+
+    The last map of an image of up to 32 px is one place. torch refuses a group of one value in a batch of one, but not
+    in larger ones.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps of the same shape."""
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
 def normalisation(norm: Norm, channels: int) -> nn.Module | None:
@@ -16,7 +29,7 @@ def normalisation(norm: Norm, channels: int) -> nn.Module | None:
     if norm == "none":
         return None
     if norm == "GN":
-        return nn.GroupNorm(GROUPS, channels)
+        return GroupNorm(GROUPS, channels)
     return FrozenBatchNorm2d(channels, eps=1e-5) if norm == "FrozenBN" else nn.BatchNorm2d(channels)
 
 
