@@ -223,6 +223,15 @@ class NetworkModel(Model):
         write_text(folder / CARD, self.card.to_yaml())
 
 
+def size_notice(source: str, diameter: float | None) -> Notice:
+    """What to tell of the particle diameter of an image that was estimated; None: there was no particle to see."""
+    if diameter is None:
+        return Notice(
+            f"{source}: no particle of any size was seen; give the particle diameter, or choose another model."
+        )
+    return Notice(f"{source}: the particles are taken to be about {diameter:.0f} px large; give the diameter if not.")
+
+
 def read_weights(network: nn.Module, folder: Path, expected_sha256: Collection[str]) -> None:
     """Fill a network from ``weights.safetensors``.
 

@@ -217,3 +217,16 @@ def test_groups_of_one_value_are_as_in_a_larger_batch():
     maps = torch.randn(2, 32, 1, 1)
     expected = torch.nn.functional.group_norm(maps, 32, layer.weight, layer.bias)
     torch.testing.assert_close(layer(maps[:1]), expected[:1])
+
+
+def test_a_card_for_any_size_guesses_the_diameter(make_sample, events_of):
+    model = tiny(working_diameter=16)
+    assert model.card.for_any_size
+    sample = make_sample("sizes", 3, shape=(200, 220), radius=14)
+    events, found = events_of(model.detect_steps(sample.image, ALL))
+    assert found.config.diameter == pytest.approx(28, rel=0.3)
+    assert any(isinstance(event, Notice) and "about" in event.message for event in events)
+    told = ALL.model_copy(update={"diameter": found.config.diameter})
+    assert same(found.instances(), model.segment(sample.image, told))
+    flat = drain(model.detect_steps(Image(np.full((40, 50), 3, np.uint8)), ALL))
+    assert flat.config.diameter is None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_nanoseg.config.baseline import BaselineConfig, WatershedConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.engines.base import Found, Model, stacked
+from napari_nanoseg.engines.base import Found, Model, size_notice, stacked
 from napari_nanoseg.engines.baseline.foreground import foreground_steps
 from napari_nanoseg.engines.baseline.parting import parted_steps
 from napari_nanoseg.engines.baseline.pieces import filled_steps, pieces_steps
@@ -107,9 +107,7 @@ class BaselineModel(Model):
         if config.diameter is not None:
             return bright, config.diameter
         diameter = UNKNOWN if guess is None else guess.diameter
-        yield Notice(
-            f"{plane.source}: the particles are taken to be about {diameter:.0f} px large; give the diameter if not."
-        )
+        yield size_notice(plane.source, diameter)
         return bright, diameter
 
     def _plane(self, plane: Image, bright: bool, diameter: float, tile: int) -> Generator[Event, None, Instances]:

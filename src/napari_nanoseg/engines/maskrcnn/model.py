@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.engines.base import PROBE, PROBE_PROBABILITY, NetworkModel
-from napari_nanoseg.engines.contrast import flat_steps, inverted, percentile_steps, strips
+from napari_nanoseg.engines.base import PROBE, PROBE_PROBABILITY, NetworkModel, size_notice
+from napari_nanoseg.engines.contrast import flat_steps, grey_steps, inverted, percentile_steps, strips
 from napari_nanoseg.engines.device import LEAST_SIDE, choose_device, need_memory, smaller_tiles
 from napari_nanoseg.engines.maskrcnn.detectron2_files import read_detectron2, write_detectron2
 from napari_nanoseg.engines.maskrcnn.found import Collector, MaskRCNNFound, Plane, Seen
@@ -25,6 +25,7 @@ from napari_nanoseg.engines.maskrcnn.pixels import check_channels
 from napari_nanoseg.engines.maskrcnn.predict import candidate_steps
 from napari_nanoseg.engines.maskrcnn.resizing import resized, shortest_edge
 from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting
+from napari_nanoseg.measurement.guess import likely_particles
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
 from napari_nanoseg.tiling import Tile, tiles
@@ -99,6 +100,8 @@ class MaskRCNNModel(NetworkModel):
         """Run the network over an image or stack; see the base class."""
         device, reason = choose_device(config.device)
         check_channels(image)
+        if config.diameter is None and self.card.for_any_size:
+            config = config.model_copy(update={"diameter": (yield from self._guessed(image))})
         side = self._side(config.tile, device)
         needed = self._memory(image, config, side)
         yield Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}")
@@ -126,6 +129,17 @@ class MaskRCNNModel(NetworkModel):
             collector.floor,
             suppressed=floor is None,
         )
+
+    def _guessed(self, image: Image) -> Generator[Event, None, float | None]:
+        """Particle diameter of an image or of the middle plane of a stack by grey values alone, px; None: not known."""
+        plane = image.plane(image.planes // 2)
+        yield Stage("size", f"{plane.source}: looking how large the particles are.")
+        if (yield from flat_steps(plane)):
+            return None
+        guess = likely_particles((yield from grey_steps(plane)))
+        diameter = None if guess is None else guess.diameter
+        yield size_notice(plane.source, diameter)
+        return diameter
 
     def _detect(
         self,

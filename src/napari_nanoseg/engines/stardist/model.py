@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.train import StarDistConfig
-from napari_nanoseg.engines.base import PROBE, PROBE_PROBABILITY, NetworkModel
+from napari_nanoseg.engines.base import PROBE, PROBE_PROBABILITY, NetworkModel, size_notice
 from napari_nanoseg.engines.contrast import Normalisation, flat_steps, grey_steps, inverted, percentile_steps
 from napari_nanoseg.engines.device import choose_device, need_memory
 from napari_nanoseg.engines.stardist.candidates import Candidates, no_candidates
@@ -109,16 +109,7 @@ class StarDistModel(NetworkModel):
         pixels = yield from self._channels(plane)
         tries = yield from try_diameters(network, pixels, working, self._prepared, device)
         diameter = surest(tries)
-        if diameter is None:
-            yield Notice(
-                f"{plane.source}: no particle of any size was seen; give the particle diameter, or choose another "
-                "model."
-            )
-        else:
-            yield Notice(
-                f"{plane.source}: the particles are taken to be about {diameter:.0f} px large; give the diameter if "
-                "not."
-            )
+        yield size_notice(plane.source, diameter)
         return diameter
 
     def _on(self, device: torch.device) -> StarDistNet:
