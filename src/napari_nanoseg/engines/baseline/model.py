@@ -70,10 +70,12 @@ class BaselineModel(Model):
         """Part an image or every slice of a stack into particles and background; see the base class.
 
         Of the config, `diameter`, `invert` (``no``: bright particles, ``yes``: dark ones, ``auto``: guessed),
-        `min_area` and `tile` count. There are no probabilities, and objects do not overlap; `floor` means nothing.
+        `min_area`, `tile` and `baseline` count. There are no probabilities, and objects do not overlap; `floor` means
+        nothing.
         """
         yield Stage("segment", f"Segmenting {image.source} without a network.")
-        bright, diameter = yield from self._looks(image, config)
+        own = self.config.with_wishes(config.baseline)
+        bright, diameter = yield from self._looks(image, config, own)
         planes = []
         for number in range(image.planes):
             if image.planes > 1:
@@ -83,15 +85,17 @@ class BaselineModel(Model):
                 yield Notice(f"{plane.source}: all pixels are the same, so there is no particle.")
                 planes.append(Instances.empty(plane.plane_shape))
             else:
-                planes.append((yield from self._plane(plane, bright, diameter, config.tile)))
+                planes.append((yield from self._plane(plane, own, bright, diameter, config.tile)))
         return BaselineFound(planes, image.axes[0] in "ZT", config.model_copy(update={"diameter": diameter}))
 
-    def _looks(self, image: Image, config: SegmentConfig) -> Generator[Event, None, tuple[bool, float]]:
+    def _looks(
+        self, image: Image, config: SegmentConfig, own: BaselineConfig
+    ) -> Generator[Event, None, tuple[bool, float]]:
         """Whether the particles are bright, and their diameter, px: as told, else guessed from the middle plane."""
         plane = image.plane(image.planes // 2)
         bright = WISHES.get(config.invert or "")
-        if config.invert is None and self.config.polarity != "auto":
-            bright = self.config.polarity == "bright"
+        if config.invert is None and own.polarity != "auto":
+            bright = own.polarity == "bright"
         if (bright is not None and config.diameter is not None) or (yield from flat_steps(plane)):
             return bright is not False, config.diameter or UNKNOWN
         yield Stage("size", f"{plane.source}: looking what the particles are like.")
@@ -110,21 +114,23 @@ class BaselineModel(Model):
         yield size_notice(plane.source, diameter)
         return bright, diameter
 
-    def _plane(self, plane: Image, bright: bool, diameter: float, tile: int) -> Generator[Event, None, Instances]:
+    def _plane(
+        self, plane: Image, own: BaselineConfig, bright: bool, diameter: float, tile: int
+    ) -> Generator[Event, None, Instances]:
         working = self.card.working_diameter
         grey = yield from grey_steps(plane)
         view = ScaledView(grey, 1.0 if working is None else min(1.0, working / diameter))
         tile, seen = min(tile, LARGEST_TILE), diameter * view.factor
-        mask = yield from foreground_steps(view, self.config, bright=bright, diameter=seen, tile=tile)
-        if self.config.holes:
-            mask = yield from filled_steps(mask, self.config.holes * _disc(seen))
-        if isinstance(self.config, WatershedConfig):
-            labels = yield from parted_steps(mask, self.config.depth * seen, tile)
+        mask = yield from foreground_steps(view, own, bright=bright, diameter=seen, tile=tile)
+        if own.holes:
+            mask = yield from filled_steps(mask, own.holes * _disc(seen))
+        if isinstance(own, WatershedConfig):
+            labels = yield from parted_steps(mask, own.depth * seen, tile)
         else:
             labels, _ = yield from pieces_steps(mask)
         found = Instances.from_labels(_enlarged(labels, plane.plane_shape))
         yield Waiting()
-        return found[found.areas >= self.config.least_area * _disc(diameter)]
+        return found[found.areas >= own.least_area * _disc(diameter)]
 
 
 class BaselineFound(Found):
