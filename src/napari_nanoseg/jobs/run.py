@@ -37,8 +37,7 @@ def run(job: AnyJob) -> Job:
 
 def _announced(job: TrainJob, steps: Job) -> Job:
     """Say in the model's folder that a training writes there: from the first step, or at once where one goes on."""
-    with ExitStack() as stack:
-        stack.enter_context(closing(steps))
+    with ExitStack() as stack, closing(steps):  # closing writes, too
         announced = job.resume and job.out.is_dir()
         if announced:
             stack.enter_context(training_in(job.out))
