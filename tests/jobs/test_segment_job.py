@@ -254,3 +254,16 @@ def test_a_model_is_asked_for_by_its_name_and_recorded_with_its_path(disc_model,
     with pytest.raises(NanosegError, match="choose one of these: starter, watershed, threshold, discs"):
         drain(segment_job(job_of(Path("disks"), images[:1], tmp_path / "unknown")))
     assert not (tmp_path / "unknown").exists()
+
+
+@pytest.mark.parametrize("model", ["starter", "watershed"])
+def test_an_image_of_one_value_does_not_end_a_batch(model, images, tmp_path):
+    flat = tmp_path / "flat.tif"
+    write_image(flat, Image(np.full((60, 70), 9, np.uint8)))
+    events, result = loop(segment_job(SegmentJob(model=Path(model), images=(flat, images[0]), out=tmp_path / "out")))
+    said = [event.message for event in events if isinstance(event, Notice)]
+    assert any("flat" in text and "all pixels are the same" in text for text in said)
+    assert result.figures["images"] == 2
+    empty = read_labels(tmp_path / "out" / "flat.tif")
+    assert empty.shape == (60, 70)
+    assert not empty.any()

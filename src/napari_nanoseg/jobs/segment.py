@@ -50,7 +50,7 @@ def segment_job(job: SegmentJob) -> Job:
         for number, (path, target) in enumerate(zip(images, targets, strict=True)):
             yield Progress(number, len(images), "images")
             started = datetime.now(UTC)
-            image = read_image(path)
+            image = read_image(path, flat=True)
             if job.coco is not None and image.axes[0] in "ZT":
                 raise NanosegError(f"{path} is a stack, which a COCO file cannot hold; leave the COCO file out.")
             found = yield from model.detect_steps(image, job.config)
