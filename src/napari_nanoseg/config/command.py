@@ -18,6 +18,7 @@ from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.jobs import AnyJob, read_yaml
 from napari_nanoseg.config.measure import MeasureJob
+from napari_nanoseg.config.nanowires import NanowiresJob
 from napari_nanoseg.config.options import Option, option_at, options_of, values_of
 from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.config.segment import SegmentJob
@@ -64,6 +65,9 @@ class Command:
 COMMANDS = (
     Command(
         "generate cutpaste", "Write synthetic images made by cutting and pasting annotated particles.", GenerateJob
+    ),
+    Command(
+        "generate nanowires", "Write synthetic images of nanowires and nanoparticles with true sizes.", NanowiresJob
     ),
     Command("train stardist", "Train a StarDist network on a dataset.", TrainJob, ("dataset",)),
     Command("sweep stardist", "Train a StarDist network with each of several values.", SweepJob, ("dataset",)),
