@@ -14,10 +14,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from napari_nanoseg.generators.nanowires.solids import Solids
+from napari_nanoseg.generators.nanowires.solids import MOST_PLANES, Solids
 
 FLAT = 1e-9
-"""A plane whose unit normal has a smaller component along the beam is parallel to it."""
+"""Least component along the beam of a plane's unit normal, in which a plane along the beam is a steep wall."""
+ROUND = 1e-12
+"""Below it, the coefficient of z^2 is zero: the ray goes along a cylinder."""
 BY_QUADRIC = -1
 
 
@@ -34,43 +36,18 @@ def hit(solids: Solids, p: int, x: float, y: float) -> tuple[float, float, int]:
     for k in range(solids.sides[p]):
         room = planes[k, 3] - planes[k, 0] * x - planes[k, 1] * y
         along = planes[k, 2]
-        if along > FLAT:
-            if room < along * high:
-                high = room / along
-                face = k
-        elif along < -FLAT:
+        if abs(along) < FLAT:
+            along = math.copysign(FLAT, along)
+        if along < 0:
             low = max(low, room / along)
-        elif room < 0:
-            return 0.0, -1.0, face
-    if solids.rounds[p]:
-        a = q[2]
+        elif room < along * high:
+            high, face = room / along, k
+    if solids.rounds[p] and high > low:
         b = q[4] * x + q[5] * y + q[8]
         c = q[0] * x * x + 2 * q[3] * x * y + q[1] * y * y + 2 * (q[6] * x + q[7] * y) - 1
-        root = b * b - a * c
-        if abs(a) < 1e-12:
-            if abs(b) < 1e-12:
-                if c > 0:
-                    return 0.0, -1.0, face
-            elif b > 0:
-                if -c / (2 * b) < high:
-                    high, face = -c / (2 * b), BY_QUADRIC
-            else:
-                low = max(low, -c / (2 * b))
-        elif a > 0:
-            if root <= 0:
-                return 0.0, -1.0, face
-            root = math.sqrt(root)
-            low = max(low, (-b - root) / a)
-            if (root - b) / a < high:
-                high, face = (root - b) / a, BY_QUADRIC
-        elif root > 0:  # along the axis of a cone: inside beyond one root; the caps say which
-            root = math.sqrt(root)
-            first, second = (root - b) / a, (-b - root) / a
-            if min(high, first) - low >= high - max(low, second):
-                if first < high:
-                    high, face = first, BY_QUADRIC
-            else:
-                low = max(low, second)
+        low, inside = _within(q[2], 1 / q[2] if abs(q[2]) > ROUND else 0.0, b, c, low, high)
+        if inside < high:
+            high, face = inside, BY_QUADRIC
     return low + solids.centres[p, 2], high + solids.centres[p, 2], face
 
 
@@ -159,78 +136,76 @@ def trace(
         corners[n, 0], corners[n, 1], corners[n, 2], corners[n, 3] = r0, c0, r1, c1
         room += (r1 - r0) * (c1 - c0)
     masks = np.zeros(room, np.bool_)
-    entries, exits = np.empty(4096), np.empty(4096)
-    faces, pieces, nexts = np.empty(4096, np.int64), np.empty(4096, np.int64), np.empty(4096, np.int64)
-    share = 1.0 / (rays * rays)
+    most = max(1, (starts[1:] - starts[:-1]).max()) if objects else 1
+    planes, counts = np.empty((most, MOST_PLANES, 2)), np.empty((most, 2), np.int64)
+    quadrics = np.empty((most, 7))
+    active, limits, reach = np.empty(most, np.int64), np.empty((most, 2), np.int64), np.empty((most, 2), np.int64)
+    lows, highs, which = np.empty(most), np.empty(most), np.empty(most, np.int64)
+    step, share = 1.0 / rays, 1.0 / (rays * rays)
     used = 0
     for n in range(objects):
         r0, c0, r1, c1 = corners[n]
-        rows, columns = rays * (r1 - r0), rays * (c1 - c0)
-        heads = np.full(rows * columns, -1, np.int64)
-        count = 0
-        most = starts[n + 1] - starts[n]
-        for p in range(starts[n], starts[n + 1]):
-            low_row, _, high_row, _ = bounds(solids, p, p + 1, height, width)
-            for i in range(rays * (low_row - r0), rays * (high_row - r0)):
-                y = r0 + (i + 0.5) / rays - 0.5
-                first, last = span(solids, p, y)
-                if first > last:
-                    continue
-                left = max(0, math.ceil((first + 0.5 - c0) * rays - 0.5))
-                right = min(columns - 1, math.floor((last + 0.5 - c0) * rays - 0.5))
-                for j in range(left, right + 1):
-                    enters, leaves, face = hit(solids, p, c0 + (j + 0.5) / rays - 0.5, y)
-                    if leaves <= enters:
-                        continue
-                    if count == entries.size:
-                        entries, exits = np.append(entries, np.empty(count)), np.append(exits, np.empty(count))
-                        faces = np.append(faces, np.empty(count, np.int64))
-                        pieces = np.append(pieces, np.empty(count, np.int64))
-                        nexts = np.append(nexts, np.empty(count, np.int64))
-                    entries[count], exits[count], faces[count], pieces[count] = enters, leaves, face, p
-                    nexts[count] = heads[i * columns + j]
-                    heads[i * columns + j] = count
-                    count += 1
+        weight = weights[n] * share
         cover = np.zeros((r1 - r0, c1 - c0), np.int64)
-        lows, highs = np.empty(most), np.empty(most)
-        for i in range(rows):
-            for j in range(columns):
-                record = heads[i * columns + j]
-                if record < 0:
+        for p in range(starts[n], starts[n + 1]):
+            reach[p - starts[n], 0], _, reach[p - starts[n], 1], _ = bounds(solids, p, p + 1, height, width)
+        for row in range(rays * r0, rays * r1):
+            y = (row + 0.5) * step - 0.5
+            r = row // rays
+            count, first, last = 0, rays * c1, rays * c0 - 1
+            for p in range(starts[n], starts[n + 1]):
+                if r < reach[p - starts[n], 0] or r >= reach[p - starts[n], 1]:
                     continue
-                upper, path = record, 0.0
-                if nexts[record] < 0:
-                    path = exits[record] - entries[record]
-                else:
-                    k = 0
-                    while record >= 0:  # sort the intervals by where they begin
-                        place = k
-                        while place > 0 and lows[place - 1] > entries[record]:
+                left_x, right_x = span(solids, p, y)
+                left = max(rays * c0, math.ceil((left_x + 0.5) * rays - 0.5)) if left_x <= right_x else 1
+                right = min(rays * c1 - 1, math.floor((right_x + 0.5) * rays - 0.5)) if left_x <= right_x else 0
+                if left <= right:
+                    active[count], limits[count, 0], limits[count, 1] = p, left, right
+                    _line(solids, p, y, planes[count], counts[count], quadrics[count])
+                    first, last = min(first, left), max(last, right)
+                    count += 1
+            c, ray = first // rays, first % rays - 1
+            for column in range(first, last + 1):
+                ray += 1
+                if ray == rays:
+                    ray, c = 0, c + 1  # a division for each ray would take as long as all the rest
+                x = (column + 0.5) * step - 0.5
+                k = 0
+                for m in range(count):
+                    if column < limits[m, 0] or column > limits[m, 1]:
+                        continue
+                    p = active[m]
+                    low, high = _interval(m, solids.rounds[p], x - solids.centres[p, 0], planes, counts, quadrics)
+                    if high > low:
+                        low, high = low + solids.centres[p, 2], high + solids.centres[p, 2]
+                        place = k  # sorted by where they begin
+                        while place > 0 and lows[place - 1] > low:
                             lows[place], highs[place] = lows[place - 1], highs[place - 1]
+                            which[place] = which[place - 1]
                             place -= 1
-                        lows[place], highs[place] = entries[record], exits[record]
-                        if exits[record] > exits[upper]:
-                            upper = record
+                        lows[place], highs[place], which[place] = low, high, p
                         k += 1
-                        record = nexts[record]
-                    reached = -np.inf
-                    for m in range(k):
-                        path += max(0.0, highs[m] - max(lows[m], reached))
-                        reached = max(reached, highs[m])
-                total[r0 + i // rays, c0 + j // rays] += weights[n] * share * path
-                cover[i // rays, j // rays] += 1
+                if k == 0:
+                    continue
+                path, top, piece = highs[0] - lows[0], highs[0], which[0]
+                for m in range(1, k):
+                    if highs[m] > top:
+                        path += highs[m] - max(lows[m], top)
+                        top, piece = highs[m], which[m]
+                total[r, c] += weight * path
+                cover[r - r0, c - c0] += 1
                 hits[n] += 1
-                row, column = rays * r0 + i, rays * c0 + j
-                if owners[row, column] == 0 or exits[upper] > tops[row, column]:
-                    tops[row, column] = exits[upper]
+                owner = owners[row, column]
+                if owner == 0 or top > tops[row, column]:
+                    if owner > 0:
+                        seen[owner - 1] -= 1
+                    seen[n] += 1
+                    tops[row, column] = top
                     owners[row, column] = n + 1
                     if normals:
-                        _face(solids, pieces[upper], faces[upper], row, column, rays, exits[upper], facing)
+                        _face(solids, piece, hit(solids, piece, x, y)[2], x, y, top, facing[:, row, column])
         if not visible:
             used = _mask(cover, rays, r0, c0, boxes[n], masks, used)
-    for owner in owners.ravel():
-        if owner > 0:
-            seen[owner - 1] += 1
     if visible:
         for n in range(objects):
             r0, c0, r1, c1 = corners[n]
@@ -266,23 +241,90 @@ def _mask(
 
 
 @njit(cache=True, nogil=True)
-def _face(
-    solids: Solids, p: int, face: int, row: int, column: int, rays: int, z: float, facing: NDArray[np.float32]
-) -> None:
+def _face(solids: Solids, p: int, face: int, x: float, y: float, z: float, normal: NDArray[np.float32]) -> None:
     """Write the unit normal of the face through which the ray leaves."""
     if face != BY_QUADRIC:
         for axis in range(3):
-            facing[axis, row, column] = solids.planes[p, face, axis]
+            normal[axis] = solids.planes[p, face, axis]
         return
     q = solids.quadrics[p]
-    x = (column + 0.5) / rays - 0.5 - solids.centres[p, 0]
-    y = (row + 0.5) / rays - 0.5 - solids.centres[p, 1]
-    z -= solids.centres[p, 2]
+    x, y, z = x - solids.centres[p, 0], y - solids.centres[p, 1], z - solids.centres[p, 2]
     nx = q[0] * x + q[3] * y + q[4] * z + q[6]
     ny = q[3] * x + q[1] * y + q[5] * z + q[7]
     nz = q[4] * x + q[5] * y + q[2] * z + q[8]
     size = math.sqrt(nx * nx + ny * ny + nz * nz)
-    facing[0, row, column], facing[1, row, column], facing[2, row, column] = nx / size, ny / size, nz / size
+    normal[0], normal[1], normal[2] = nx / size, ny / size, nz / size
+
+
+@njit(cache=True, nogil=True)
+def _line(
+    solids: Solids, p: int, y: float, planes: NDArray[np.float64], counts: NDArray[np.int64], q: NDArray[np.float64]
+) -> None:
+    """Write what solid `p` is for the rays of one row, as functions of x from its centre.
+
+    ``planes`` (8, 2): z from its centre, offset and slope; first those that rays enter through, ``counts[0]`` of
+    them, then from the end those that they leave through, ``counts[1]``. ``q`` (7): a, then b and c of the quadratic
+    equation, offsets and slopes, and 1 / a.
+    """
+    y -= solids.centres[p, 1]
+    counts[:] = 0
+    for k in range(solids.sides[p]):
+        normal = solids.planes[p, k]
+        along = normal[2]
+        if abs(along) < FLAT:
+            along = math.copysign(FLAT, along)
+        if along > 0:
+            counts[1] += 1
+            place = MOST_PLANES - counts[1]
+        else:
+            place = counts[0]
+            counts[0] += 1
+        planes[place, 0] = (normal[3] - normal[1] * y) / along
+        planes[place, 1] = -normal[0] / along
+    if solids.rounds[p]:
+        g = solids.quadrics[p]
+        q[0] = g[2]
+        q[1], q[2] = g[5] * y + g[8], g[4]
+        q[6] = 1 / g[2] if abs(g[2]) > ROUND else 0.0
+        q[3], q[4], q[5] = (g[1] * y + 2 * g[7]) * y - 1, 2 * (g[3] * y + g[6]), g[0]
+
+
+@njit(cache=True, nogil=True)
+def _interval(
+    m: int, is_round: bool, x: float, planes: NDArray[np.float64], counts: NDArray[np.int64], q: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Where a ray of the row enters and leaves the `m`-th solid of the row; it misses where it leaves first."""
+    low, high = -np.inf, np.inf
+    for k in range(counts[m, 0]):
+        low = max(low, planes[m, k, 0] + planes[m, k, 1] * x)
+    for k in range(MOST_PLANES - counts[m, 1], MOST_PLANES):
+        high = min(high, planes[m, k, 0] + planes[m, k, 1] * x)
+    if is_round and high > low:
+        b, c = q[m, 1] + q[m, 2] * x, q[m, 3] + (q[m, 4] + q[m, 5] * x) * x
+        return _within(q[m, 0], q[m, 6], b, c, low, high)
+    return low, high
+
+
+@njit(cache=True, nogil=True)
+def _within(a: float, inverse: float, b: float, c: float, low: float, high: float) -> tuple[float, float]:
+    """Part of the interval from `low` to `high` where ``a z^2 + 2 b z + c <= 0``: one piece, as solids are convex; `inverse` is 1 / a."""
+    root = b * b - a * c
+    if a > ROUND:
+        if root <= 0:
+            return 0.0, -1.0
+        root = math.sqrt(root)
+        return max(low, (-b - root) * inverse), min(high, (root - b) * inverse)
+    if a > -ROUND:
+        if abs(b) < 1e-12:
+            return (low, high) if c <= 0 else (0.0, -1.0)
+        return (low, min(high, -c / (2 * b))) if b > 0 else (max(low, -c / (2 * b)), high)
+    if root <= 0:
+        return low, high
+    root = math.sqrt(root)  # along the axis of a cone: inside beyond one of the roots; the caps say which
+    first, second = (root - b) * inverse, (-b - root) * inverse
+    if min(high, first) - low >= high - max(low, second):
+        return low, min(high, first)
+    return max(low, second), high
 
 
 @njit(cache=True, nogil=True)
