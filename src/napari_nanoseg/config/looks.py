@@ -47,11 +47,11 @@ class PtychographyConfig(Ranges):
 
     resolution: tuple[Positive, Positive] = ranged(1.2, 2.5, "the smallest half period that is resolved", "px")
     phase: tuple[Amount, Amount] = ranged(0.5, 2, "the phase shift per optical density", "rad")
-    defocus: tuple[Amount, Amount] = ranged(0, 6, "the width of the first fringe left by the propagation", "px")
+    defocus: tuple[Amount, Amount] = ranged(1, 8, "the width of the first fringe left by the propagation", "px")
     phase_mixed: tuple[Fraction, Fraction] = ranged(0, 0.3, "the part of the phase in the image", title="Phase")
     raster: tuple[Amount, Amount] = ranged(0, 0.02, "the amplitude of the pattern of the scan steps")
     raster_period: tuple[Positive, Positive] = ranged(12, 40, "the distance of the scan steps", "px")
-    clouds: tuple[Amount, Amount] = ranged(0.005, 0.03, "the standard deviation of slow artefacts, optical density")
+    clouds: tuple[Amount, Amount] = ranged(0.01, 0.05, "the standard deviation of slow artefacts, in optical density")
 
 
 class StxmConfig(Ranges):
@@ -78,8 +78,8 @@ class SemConfig(Ranges):
     charging: tuple[Fraction, Fraction] = ranged(0, 0.15, "streaks that trail bright objects along the scan")
     scan_noise: tuple[Fraction, Fraction] = ranged(0.002, 0.01, "the standard deviation of the offsets of lines")
     noise: tuple[Fraction, Fraction] = ranged(0.02, 0.06, "the standard deviation of shot noise where it is white")
-    texture: tuple[Fraction, Fraction] = ranged(0.005, 0.03, "the standard deviation of the substrate's texture")
-    texture_size: tuple[Positive, Positive] = ranged(0.8, 4, "the size of the substrate's grains", "px")
+    texture: tuple[Fraction, Fraction] = ranged(0.005, 0.02, "the standard deviation of the substrate's texture")
+    texture_size: tuple[Positive, Positive] = ranged(0.6, 2.5, "the size of the substrate's grains", "px")
     spots: tuple[Annotated[int, Field(ge=0, le=1000)], Annotated[int, Field(ge=0, le=1000)]] = ranged(
         0, 12, "the number of dust spots on the substrate"
     )

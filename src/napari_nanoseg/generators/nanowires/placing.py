@@ -163,9 +163,8 @@ class Ground:
             frame = frame_of(math.atan2(frame[0, 1], frame[0, 0]), math.atan(slope), 0.0)
             solids = form.solids(frame)
         solids = solids.moved(centre)
-        lift = clearance(solids, self.heights)
-        if not math.isfinite(lift):  # outside the image
-            lift = -float(solids.lowest_and_highest()[0, 2])
+        # what reaches out of the image has the substrate below it, too
+        lift = max(clearance(solids, self.heights), -float(solids.lowest_and_highest()[0, 2]))
         rise = np.array([0, 0, lift + GAP])
         solids, centre = solids.moved(rise), centre + rise
         if solids.lowest_and_highest()[1, 2] > self.config.depth:
@@ -178,10 +177,8 @@ class Ground:
         half = form.length / 2
         heights = profile(solids.moved(centre), self.heights, frame[0, :2].copy(), half, BINS)
         places = ((np.arange(BINS) + 0.5) / BINS * 2 - 1) * half
-        known = np.isfinite(heights)
-        left, right = known & (places < 0), known & (places > 0)
-        if not left.any() or not right.any():
-            return 0.0
+        heights = np.maximum(heights, 0)  # the substrate, also outside the image
+        left, right = places < 0, places > 0
         # the edge of the upper hull above the middle: of all pairs, the one whose line is highest there
         dx = places[right][None] - places[left][:, None]
         slopes = (heights[right][None] - heights[left][:, None]) / dx

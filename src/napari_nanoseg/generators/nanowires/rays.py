@@ -116,7 +116,7 @@ def trace(
     corners : int64 (N, 4)
         Boxes of the crops that follow one another in `masks`.
     masks : bool
-        Whole objects, or with `visible` what is seen of them from above.
+        Whole objects, or with `visible` what is seen of them from above, each pixel in one object at most.
     hits, seen : int64 (N,)
         Rays that meet the object, and those that meet it first.
     """
@@ -207,14 +207,34 @@ def trace(
         if not visible:
             used = _mask(cover, rays, r0, c0, boxes[n], masks, used)
     if visible:
+        labels = _majority(owners, rays)
         for n in range(objects):
             r0, c0, r1, c1 = corners[n]
-            cover = np.zeros((r1 - r0, c1 - c0), np.int64)
-            for i in range(rays * (r1 - r0)):
-                for j in range(rays * (c1 - c0)):
-                    cover[i // rays, j // rays] += owners[rays * r0 + i, rays * c0 + j] == n + 1
+            cover = np.where(labels[r0:r1, c0:c1] == n + 1, rays * rays, 0)
             used = _mask(cover, rays, r0, c0, boxes[n], masks, used)
     return total, tops, owners, facing, boxes, corners, masks, hits, seen
+
+
+@njit(cache=True, nogil=True)
+def _majority(owners: NDArray[np.int32], rays: int) -> NDArray[np.int32]:
+    """Of each pixel the owner of most rays, where objects have at least half of them."""
+    labels = np.zeros((owners.shape[0] // rays, owners.shape[1] // rays), np.int32)
+    for r in range(labels.shape[0]):
+        for c in range(labels.shape[1]):
+            covered, most = 0, 0
+            for i in range(rays * rays):
+                owner = owners[rays * r + i // rays, rays * c + i % rays]
+                if owner == 0:
+                    continue
+                covered += 1
+                count = 0
+                for j in range(rays * rays):
+                    count += owners[rays * r + j // rays, rays * c + j % rays] == owner
+                if count > most:
+                    most, labels[r, c] = count, owner
+            if 2 * covered < rays * rays:
+                labels[r, c] = 0
+    return labels
 
 
 @njit(cache=True, nogil=True)
@@ -307,7 +327,10 @@ def _interval(
 
 @njit(cache=True, nogil=True)
 def _within(a: float, inverse: float, b: float, c: float, low: float, high: float) -> tuple[float, float]:
-    """Part of the interval from `low` to `high` where ``a z^2 + 2 b z + c <= 0``: one piece, as solids are convex; `inverse` is 1 / a."""
+    """Part of the interval from `low` to `high` where ``a z^2 + 2 b z + c <= 0``; `inverse` is 1 / a.
+
+    It is one piece, as solids are convex.
+    """
     root = b * b - a * c
     if a > ROUND:
         if root <= 0:

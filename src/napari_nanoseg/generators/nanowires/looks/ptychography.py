@@ -11,6 +11,8 @@ from napari_nanoseg.generators.nanowires.looks.view import Instrument, View
 
 DARKEST = 1e-3
 """Amplitude that stands for none."""
+LEAST_PHASE = 0.1
+"""Phase shift per optical density (rad) below which the phase is not divided by it."""
 
 
 def _render(view: View, config: NanowireConfig, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -40,7 +42,8 @@ def _render(view: View, config: NanowireConfig, rng: np.random.Generator) -> NDA
     wave = fft.ifft2(fft.fft2(wave) * band)[padding:-padding, padding:-padding]
     found = -2 * np.log(np.maximum(np.abs(wave), DARKEST))
     mixed = np.float32(rng.uniform(*settings.phase_mixed))
-    phase = -np.angle(wave) / np.float32(max(ratio, 0.1))
+    beyond = np.angle(wave * np.exp(1j * np.float32(ratio) * density))  # of the true phase, so that nothing wraps
+    phase = density - beyond / np.float32(max(ratio, LEAST_PHASE))
     artefacts = rng.uniform(*settings.raster) * _raster(density.shape, config, rng)
     artefacts = artefacts + rng.uniform(*settings.clouds) * clouds(density.shape, 6, rng)
     return np.asarray((1 - mixed) * found + mixed * phase + artefacts, np.float32)

@@ -24,7 +24,7 @@ def _diffracting(given: Weights, config: NanowireConfig, rng: np.random.Generato
 def _render(view: View, config: NanowireConfig, rng: np.random.Generator) -> NDArray[np.float32]:
     tem, shape = config.tem, (config.height, config.width)
     scattered = view.total.astype(np.float32) * np.float32(1000 / rng.uniform(*tem.mean_free_path_nm))
-    bands = np.exp(-((clouds(shape, 10, rng) / np.float32(CONTOUR)) ** 2))
+    bands = np.exp(-(((clouds(shape, 10, rng) + _offsets(view, config, rng)) / np.float32(CONTOUR)) ** 2))
     scattered *= 1 + np.float32(4 * rng.uniform(*tem.bend_contours)) * bands
     passed = np.exp(-scattered)
     passed *= np.exp(
@@ -40,6 +40,12 @@ def _render(view: View, config: NanowireConfig, rng: np.random.Generator) -> NDA
     photons = draw_photons(config.detector, rng)
     pixels = counted(passed * light(shape, config.detector, rng), photons, rng) / np.float32(photons)
     return np.asarray(np.clip(pixels * np.float32(rng.uniform(*tem.brightness)), 0, 1))
+
+
+def _offsets(view: View, config: NanowireConfig, rng: np.random.Generator) -> NDArray[np.float32]:
+    """By how much each crystal's orientation differs: bend contours end where the crystal does."""
+    offsets = rng.uniform(-1.5, 1.5, len(view.scene.objects) + 1).astype(np.float32)
+    return np.asarray(offsets[view.owners[:: config.rays, :: config.rays]])
 
 
 TEM = Instrument(_render, _diffracting, grey=True)
