@@ -104,8 +104,7 @@ class Nanowires:
             if self.config.masks == "visible" and visible[number] < self.config.min_visible:
                 continue
             crop = flat[end - size[0] * size[1] : end].reshape(size)
-            r0, c0, r1, c1 = box - np.tile(corner[:2], 2)
-            crop = crop[r0:r1, c0:c1]
+            crop = crop[box[0] - corner[0] : box[2] - corner[0], box[1] - corner[1] : box[3] - corner[1]]
             if np.count_nonzero(crop) >= MIN_PIXELS:
                 keep.append(number)
                 masks.append(crop.copy())

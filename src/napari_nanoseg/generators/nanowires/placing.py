@@ -48,7 +48,7 @@ def frame_of(azimuth: float, tilt: float, roll: float) -> NDArray[np.float64]:
     ca, sa, ct, st = math.cos(azimuth), math.sin(azimuth), math.cos(tilt), math.sin(tilt)
     along = np.array([ca * ct, sa * ct, st])
     across = np.array([-sa, ca, 0.0])
-    up = np.cross(along, across)
+    up = np.array([-ca * st, -sa * st, ct])
     cr, sr = math.cos(roll), math.sin(roll)
     return np.stack([along, cr * across + sr * up, cr * up - sr * across])
 

@@ -103,9 +103,9 @@ def _bundle(wire: Form, count: int, config: NanowireConfig, rng: np.random.Gener
     for n in range(1, count):
         other = replace(forms.draw_wire(config, rng), joints=None)
         side = 1 - 2 * (n % 2)
-        offsets.append((rng.uniform(-0.3, 0.3) * wire.length, reach[n % 2] + side * other.width / 2))
+        offsets.append((rng.uniform(-0.5, 0.5) * wire.length, reach[n % 2] + side * other.width / 2))
         reach[n % 2] += side * other.width
-        turns.append(math.radians(1.5) * rng.standard_normal())
+        turns.append(math.radians(2.5) * rng.standard_normal())
         members.append(other)
     return _Group(tuple(members), tuple(offsets), tuple(turns))
 
