@@ -120,7 +120,7 @@ def measure(images: int) -> dict[str, float]:
 
 def _peak_bytes() -> float:
     if os.name == "nt":
-        return float(psutil.Process().memory_info().peak_wset)
+        return float(psutil.Process().memory_info().rss)
     import resource
 
     return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -49,10 +49,10 @@ class NanowireConfig(Ranges):
         "(the last two as optical density), SEM (secondary electrons) or TEM (bright field)",
     )  # fmt: skip
     height: int = Field(
-        512, ge=32, le=16384, description="Rows of an image", json_schema_extra=extra(unit="px", step=64)
+        512, ge=32, le=8192, description="Rows of an image", json_schema_extra=extra(unit="px", step=64)
     )
     width: int = Field(
-        512, ge=32, le=16384, description="Columns of an image", json_schema_extra=extra(unit="px", step=64)
+        512, ge=32, le=8192, description="Columns of an image", json_schema_extra=extra(unit="px", step=64)
     )
     depth: int = Field(
         200, ge=1, le=16384, description="Depth of the space that objects lie in, along the beam",

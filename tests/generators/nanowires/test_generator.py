@@ -162,7 +162,7 @@ def test_a_preset_is_filled_into_the_job_below_what_is_given() -> None:
         ({"width_nm": 5, "length_nm": 50}, "less than one pixel of 10 nm; all lengths are in nm"),
         ({"width_nm": 90, "length_nm": 50}, "90 nm wide but only 50 nm long"),
         ({"spheres": (1, 1), "particle_size_nm": 0.2}, "particles have a width of 0.2 nm"),
-        ({"wires": (2000, 2000), "depth": 10}, r"2000 wires .* would fill it completely"),
+        ({"wires": (2000, 2000), "depth": 10}, r"2000 objects .*; \d+ would fill it completely"),
         ({"wires": (400, 400), "depth": 20, "deposition": "settled"}, r"Only \d+ of 400 .* into a depth of 20 px"),
         ({"wires": (400, 400), "deposition": "layered", "layers": 2}, r"Only \d+ of 400 objects fit into 2 layers"),
         ({"depth": 4, "deposition": "settled", "lath_ratio": (0.9, 0.9)}, "thick but the space only 4 px deep"),

@@ -8,15 +8,12 @@ import numpy as np
 
 from napari_nanoseg.config.nanowires import NanowireConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.generators.nanowires import forms
 from napari_nanoseg.generators.nanowires.scene import draw_scene
 
 TRIAL = 2
 """Stream of random numbers of the scene that is tried."""
 ENOUGH = 0.9
 """A space that takes this fraction of the objects is not too small."""
-SAMPLES = 50
-"""Wires from which the mean volume is estimated."""
 
 
 def check(config: NanowireConfig) -> list[str]:
@@ -41,7 +38,7 @@ def check(config: NanowireConfig) -> list[str]:
             )
     if any(most for _, most in counts[1:]):
         _check_size("particles", config.particle_size_nm, config.particle_size_nm, config)
-    return _check_density(config, sum(most for _, most in counts))
+    return _check_density(config)
 
 
 def _check_size(what: str, length: float, width: float, config: NanowireConfig) -> None:
@@ -64,25 +61,23 @@ def _check_size(what: str, length: float, width: float, config: NanowireConfig) 
         )
 
 
-def _check_density(config: NanowireConfig, most: int) -> list[str]:
+def _check_density(config: NanowireConfig) -> list[str]:
+    """Try the largest numbers of objects; branches are left out, as they find room on their wires."""
     rng = np.random.default_rng([config.seed, 0, TRIAL])
-    if config.deposition == "random":
-        if not config.wires[1]:
-            return []
-        volume = float(np.mean([forms.draw_wire(config, rng).volume for _ in range(SAMPLES)]))
-        room = int(config.height * config.width * config.depth / volume)
-        if config.wires[1] > room:
-            raise NanosegError(
-                f"{config.wires[1]} wires have more volume than the space; {room} would fill it completely: take "
-                "fewer or a larger depth."
-            )
-        return []
     scene = draw_scene(config.model_copy(update={"branched_fraction": 0.0}), rng, most=True)
     fit = len(scene.objects)
-    where = f"a depth of {config.depth} px" if config.deposition == "settled" else f"{config.layers} layers"
+    if config.deposition == "random":
+        where = "the image when it may not cut them"
+        space, filled = config.height * config.width * config.depth, sum(one.form.volume for one in scene.objects)
+        if filled > space:
+            raise NanosegError(
+                f"{fit} objects have more volume than the space; {int(fit * space / filled)} would fill it completely: "
+                "take fewer or a larger depth."
+            )
+    elif config.deposition == "settled":
+        where = f"a depth of {config.depth} px when they may not go through each other"
+    else:
+        where = f"{config.layers} layers when they may not go through each other"
     if fit < ENOUGH * scene.wanted:
-        raise NanosegError(
-            f"Only {fit} of {scene.wanted} objects fit into {where} when they may not go through each other; take "
-            "fewer or make the space deeper."
-        )
-    return [f"About {fit} of {scene.wanted} objects fit into {where}."] if fit < most else []
+        raise NanosegError(f"Only {fit} of {scene.wanted} objects fit into {where}; take fewer or make more room.")
+    return [f"About {fit} of {scene.wanted} objects fit into {where}."] if fit < scene.wanted else []

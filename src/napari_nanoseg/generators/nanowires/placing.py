@@ -17,7 +17,7 @@ from napari_nanoseg.generators.nanowires.solids import Solids
 TRIES = 12
 """Places tried before an object is given up."""
 GAP = 1e-6
-"""Distance (px) that settled objects keep on the rays on which they touch."""
+"""Distance (px) that settled objects keep on the rays on which they touch, more than rounding can be."""
 STEEPEST = math.tan(math.radians(35))
 """Slope that a settled wire may get by leaning on others; steeper ones would slide down."""
 BINS = 48
@@ -149,7 +149,7 @@ class Ground:
         bottom, top = solids.lowest_and_highest()[:, 2]
         centre = centre + np.array([0, 0, self._layer_base - bottom])
         solids = solids.moved(centre)
-        if self._layer_base + top - bottom > self.config.depth or clearance(solids, self.heights) > 0:
+        if self._layer_base + top - bottom > self.config.depth or clearance(solids, self.heights) > GAP:
             return None
         pile_up(solids, self.heights)
         self._layer_top = max(self._layer_top, self._layer_base + top - bottom)
