@@ -120,64 +120,87 @@ def _chain(
     rounds: NDArray[np.bool_],
     boxes: NDArray[np.float64],
 ) -> None:
+    # written out in numbers: with np.cross and np.outer, compiling takes four times as long
     count = joints.shape[0] - 1
-    along = np.empty((count, 3))
-    lengths = np.empty(count)
+    along, lengths, u = np.empty((count, 3)), np.empty(count), np.empty(3)
     for i in range(count):
-        step = joints[i + 1] - joints[i]
-        lengths[i] = math.sqrt((step * step).sum())
-        along[i] = step / lengths[i]
+        lengths[i] = 0.0
+        for m in range(3):
+            along[i, m] = joints[i + 1, m] - joints[i, m]
+            lengths[i] += along[i, m] ** 2
+        lengths[i] = math.sqrt(lengths[i])
+        for m in range(3):
+            along[i, m] /= lengths[i]
     total = lengths.sum()
     slope = taper / (2 - taper)  # the scale runs from 1 + slope to 1 - slope
     passed = 0.0
     for i in range(count):
         d = along[i]
-        u = np.cross(up, d)
+        for m in range(3):
+            u[m] = up[(m + 1) % 3] * d[(m + 2) % 3] - up[(m + 2) % 3] * d[(m + 1) % 3]
+            centres[i, m] = (joints[i, m] + joints[i + 1, m]) / 2
         middle = 1 - 2 * slope * ((passed + lengths[i] / 2) / total - 0.5)
         k = 2 * slope / total / middle  # scale at w from the centre of this piece: 1 - k w
         passed += lengths[i]
         a, b = across * middle, high * middle
-        centres[i] = (joints[i] + joints[i + 1]) / 2
         n = 0
-        if section == RECTANGLE:
-            for sign in (-1.0, 1.0):
-                n = _add(planes[i], n, sign * u / a + k * d, 1.0)
-                n = _add(planes[i], n, sign * up / b + k * d, 1.0)
-        elif section == HEXAGON:
-            for sign in (-1.0, 1.0):
-                n = _add(planes[i], n, sign * up / b + k * d, 1.0)
-                n = _add(planes[i], n, u / a + sign * up / (2 * b) + k * d, 1.0)
-                n = _add(planes[i], n, -u / a + sign * up / (2 * b) + k * d, 1.0)
-        else:
+        if section == ELLIPSE:
             rounds[i] = True
-            g = np.outer(u, u) / a**2 + np.outer(up, up) / b**2 - k * k * np.outer(d, d)
+            q = quadrics[i]
             for m in range(3):
-                quadrics[i, m] = g[m, m]
-                quadrics[i, 6 + m] = k * d[m]
-            quadrics[i, 3], quadrics[i, 4], quadrics[i, 5] = g[0, 1], g[0, 2], g[1, 2]
+                q[m] = (u[m] / a) ** 2 + (up[m] / b) ** 2 - (k * d[m]) ** 2
+                q[6 + m] = k * d[m]
+            q[3] = u[0] * u[1] / a**2 + up[0] * up[1] / b**2 - k * k * d[0] * d[1]
+            q[4] = u[0] * u[2] / a**2 + up[0] * up[2] / b**2 - k * k * d[0] * d[2]
+            q[5] = u[1] * u[2] / a**2 + up[1] * up[2] / b**2 - k * k * d[1] * d[2]
+        for sign in (-1.0, 1.0):
+            if section == RECTANGLE:
+                n = _add(planes, i, n, u, up, d, sign / a, 0.0, k, 1.0)
+                n = _add(planes, i, n, u, up, d, 0.0, sign / b, k, 1.0)
+            elif section == HEXAGON:
+                n = _add(planes, i, n, u, up, d, 0.0, sign / b, k, 1.0)
+                n = _add(planes, i, n, u, up, d, 1 / a, sign / (2 * b), k, 1.0)
+                n = _add(planes, i, n, u, up, d, -1 / a, sign / (2 * b), k, 1.0)
         reach = lengths[i] / 2
         for end in (-1, 1):
-            normal = end * d
-            if 0 <= i + end < count:
-                normal = end * (d + along[i + end])
-                cosine = (d * along[i + end]).sum()
-                tangent = math.sqrt(max(1 - cosine, 0.0) / max(1 + cosine, 1e-9))
+            if 0 <= i + end < count:  # the plane that halves the angle to the neighbour
+                other = along[i + end]
+                forward = d[0] * other[0] + d[1] * other[1] + d[2] * other[2]
+                sideways = u[0] * other[0] + u[1] * other[1] + u[2] * other[2]
+                n = _add(
+                    planes, i, n, u, up, d, end * sideways, 0.0, end * (1 + forward), (1 + forward) * lengths[i] / 2
+                )
+                tangent = math.sqrt(max(1 - forward, 0.0) / max(1 + forward, 1e-9))
                 reach = max(reach, lengths[i] / 2 + a * (1 + k * lengths[i]) * tangent)
-            distance = end * lengths[i] / 2 * (normal * d).sum()
-            n = _add(planes[i], n, normal, distance)
+            else:
+                n = _add(planes, i, n, u, up, d, 0.0, 0.0, float(end), lengths[i] / 2)
         sides[i] = n
         widest = 1 + k * reach
         for corner in range(8):
-            boxes[i, corner] = (
-                (2 * (corner & 1) - 1) * widest * a * u
-                + (2 * (corner >> 1 & 1) - 1) * widest * b * up
-                + (2 * (corner >> 2 & 1) - 1) * reach * d
-            )
+            for m in range(3):
+                boxes[i, corner, m] = (
+                    (2 * (corner & 1) - 1) * widest * a * u[m]
+                    + (2 * (corner >> 1 & 1) - 1) * widest * b * up[m]
+                    + (2 * (corner >> 2 & 1) - 1) * reach * d[m]
+                )
 
 
 @njit(cache=True, nogil=True)
-def _add(planes: NDArray[np.float64], n: int, normal: NDArray[np.float64], distance: float) -> int:
-    size = math.sqrt((normal * normal).sum())
-    planes[n, :3] = normal / size
-    planes[n, 3] = distance / size
+def _add(
+    planes: NDArray[np.float64],
+    i: int,
+    n: int,
+    u: NDArray[np.float64],
+    up: NDArray[np.float64],
+    d: NDArray[np.float64],
+    across: float,
+    high: float,
+    ahead: float,
+    distance: float,
+) -> int:
+    """Append a plane of solid `i` whose normal has these parts along width, thickness and length; count the planes."""
+    size = math.sqrt(across**2 + high**2 + ahead**2)
+    for m in range(3):
+        planes[i, n, m] = (across * u[m] + high * up[m] + ahead * d[m]) / size
+    planes[i, n, 3] = distance / size
     return n + 1
