@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.config.nanowires import Look, NanowireConfig
 from napari_nanoseg.generators.nanowires.generator import Nanowires
-from napari_nanoseg.generators.nanowires.rays import bounds, trace
+from napari_nanoseg.generators.nanowires.rays import bounds
 from napari_nanoseg.generators.nanowires.scene import Scene
 from napari_nanoseg.generators.nanowires.solids import Solids
+from napari_nanoseg.generators.nanowires.trace import trace
 
 WORKERS = 2
 CONFIG = NanowireConfig(wires=(60, 60))

@@ -11,9 +11,10 @@ from napari_nanoseg.config.nanowires import NanowireConfig
 from napari_nanoseg.generators.nanowires import forms
 from napari_nanoseg.generators.nanowires.forms import BRANCH, CLASSES, WIRE, Form, bent, size
 from napari_nanoseg.generators.nanowires.placing import draw_azimuth, draw_frame
-from napari_nanoseg.generators.nanowires.rays import hit, trace
+from napari_nanoseg.generators.nanowires.rays import hit
 from napari_nanoseg.generators.nanowires.scene import Scene, draw_scene
 from napari_nanoseg.generators.nanowires.solids import ELLIPSE, RECTANGLE
+from napari_nanoseg.generators.nanowires.trace import trace
 
 SMALL = NanowireConfig(height=160, width=192, depth=300, length_nm=600, wires=(25, 25))
 

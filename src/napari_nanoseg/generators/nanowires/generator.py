@@ -11,8 +11,8 @@ from napari_nanoseg.generators.nanowires.checks import check
 from napari_nanoseg.generators.nanowires.forms import AGGLOMERATE, CLASSES, CUBE, ROD, SPHERE
 from napari_nanoseg.generators.nanowires.looks import LOOKS
 from napari_nanoseg.generators.nanowires.looks.view import View
-from napari_nanoseg.generators.nanowires.rays import trace
 from napari_nanoseg.generators.nanowires.scene import Scene, draw_scene
+from napari_nanoseg.generators.nanowires.trace import trace
 from napari_nanoseg.generators.nanowires.truth import truth_of
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image, Sample

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.config.nanowires import NanowireConfig
 from napari_nanoseg.generators.nanowires.forms import WIRE, Form
-from napari_nanoseg.generators.nanowires.rays import clearance, pile_up, profile
+from napari_nanoseg.generators.nanowires.heights import Footprint, footprint
 from napari_nanoseg.generators.nanowires.solids import Solids
 
 TRIES = 12
@@ -114,7 +114,7 @@ class Ground:
         """Put an object where it grows on another one; it does not move."""
         solids = form.solids(frame).moved(centre)
         if self._lying:
-            pile_up(solids, self.heights)
+            footprint(solids, *self.heights.shape).pile_up(self.heights, 0.0)
         return Placed(form, centre, frame, solids, parent)
 
     def _frame(self) -> NDArray[np.float64]:
@@ -149,9 +149,10 @@ class Ground:
         bottom, top = solids.lowest_and_highest()[:, 2]
         centre = centre + np.array([0, 0, self._layer_base - bottom])
         solids = solids.moved(centre)
-        if self._layer_base + top - bottom > self.config.depth or clearance(solids, self.heights) > GAP:
+        below = footprint(solids, *self.heights.shape)
+        if self._layer_base + top - bottom > self.config.depth or below.clearance(self.heights) > GAP:
             return None
-        pile_up(solids, self.heights)
+        below.pile_up(self.heights, 0.0)
         self._layer_top = max(self._layer_top, self._layer_base + top - bottom)
         return Placed(form, centre, frame, solids)
 
@@ -159,25 +160,26 @@ class Ground:
         self, form: Form, centre: NDArray[np.float64], frame: NDArray[np.float64], solids: Solids
     ) -> Placed | None:
         if form.kind == WIRE:
-            slope = self._support(form, centre, frame, solids)
+            below = footprint(solids.moved(centre), *self.heights.shape)
+            slope = self._support(form, centre, frame, below)
             frame = frame_of(math.atan2(frame[0, 1], frame[0, 0]), math.atan(slope), 0.0)
             solids = form.solids(frame)
         solids = solids.moved(centre)
         # what reaches out of the image has the substrate below it, too
-        lift = max(clearance(solids, self.heights), -float(solids.lowest_and_highest()[0, 2]))
-        rise = np.array([0, 0, lift + GAP])
-        solids, centre = solids.moved(rise), centre + rise
-        if solids.lowest_and_highest()[1, 2] > self.config.depth:
+        low, high = solids.lowest_and_highest()[:, 2]
+        below = footprint(solids, *self.heights.shape)
+        lift = max(below.clearance(self.heights), -float(low)) + GAP
+        if high + lift > self.config.depth:
             return None
-        pile_up(solids, self.heights)
-        return Placed(form, centre, frame, solids)
+        below.pile_up(self.heights, lift)
+        rise = np.array([0, 0, lift])
+        return Placed(form, centre + rise, frame, solids.moved(rise))
 
-    def _support(self, form: Form, centre: NDArray[np.float64], frame: NDArray[np.float64], solids: Solids) -> float:
+    def _support(self, form: Form, centre: NDArray[np.float64], frame: NDArray[np.float64], below: Footprint) -> float:
         """Slope of the line on which a wire comes to rest: it touches on both sides of its middle."""
         half = form.length / 2
-        heights = profile(solids.moved(centre), self.heights, frame[0, :2].copy(), half, BINS)
+        heights = below.profile(self.heights, centre, frame[0], half, BINS)
         places = ((np.arange(BINS) + 0.5) / BINS * 2 - 1) * half
-        heights = np.maximum(heights, 0)  # the substrate, also outside the image
         left, right = places < 0, places > 0
         # the edge of the upper hull above the middle: of all pairs, the one whose line is highest there
         dx = places[right][None] - places[left][:, None]

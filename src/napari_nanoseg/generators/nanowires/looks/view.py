@@ -19,7 +19,7 @@ class View:
 
     ``total`` (height, width) is the path length (µm) times the objects' weights, summed; ``tops`` (px), ``owners`` and
     ``facing`` describe the upper surface on the grid of rays (see
-    :func:`napari_nanoseg.generators.nanowires.rays.trace`).
+    :func:`napari_nanoseg.generators.nanowires.trace.trace`).
     """
 
     total: NDArray[np.float64]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.generators.nanowires.forms import AGGLOMERATE, CUBE, ROD, SPHERE, WIRE, Form, bent
 from napari_nanoseg.generators.nanowires.placing import frame_of
-from napari_nanoseg.generators.nanowires.rays import trace
 from napari_nanoseg.generators.nanowires.solids import ELLIPSE, HEXAGON, RECTANGLE, Solids, joined
+from napari_nanoseg.generators.nanowires.trace import trace
 
 SIDE = 40
 STEP = 0.04
