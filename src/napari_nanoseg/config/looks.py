@@ -58,8 +58,8 @@ class StxmConfig(Ranges):
     """Scanning transmission X-ray microscopy: a spot that goes line by line."""
 
     spot_nm: tuple[Positive, Positive] = ranged(25, 45, "the width of the spot (FWHM)", "nm", title="Spot")
-    line_jitter: tuple[Amount, Amount] = ranged(0.1, 0.6, "the standard deviation of the offsets of lines", "px")
-    drift: tuple[Amount, Amount] = ranged(0, 3, "the drift from the first to the last line", "px")
+    line_jitter: tuple[Amount, Amount] = ranged(0.05, 0.4, "the standard deviation of the offsets of lines", "px")
+    drift: tuple[Amount, Amount] = ranged(0, 1, "the drift from the first to the last line; masks do not follow it", "px")
     beam_noise: tuple[Fraction, Fraction] = ranged(0.002, 0.015, "the relative changes of the beam between lines")
     glitches: tuple[Fraction, Fraction] = ranged(0, 0.01, "the fraction of lines in which the beam dropped")
 

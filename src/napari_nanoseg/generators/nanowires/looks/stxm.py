@@ -22,7 +22,7 @@ def _render(view: View, config: NanowireConfig, rng: np.random.Generator) -> NDA
     photons = draw_photons(config.detector, rng)
     intensity = transmitted(view, config, rng)
     intensity = softened(intensity, rng.uniform(*stxm.spot_nm) / FWHM / config.pixel_size_nm)
-    lines = np.arange(len(intensity)) / len(intensity)
+    lines = np.linspace(-0.5, 0.5, len(intensity))  # the middle stays, so that masks are off by half the drift at most
     steps = rng.standard_normal(len(lines))
     jitter = rng.uniform(*stxm.line_jitter) * (0.8 * steps + 0.6 * np.roll(steps, 1))  # neighbours move alike
     drift = rng.uniform(*stxm.drift) * rng.choice([-1, 1]) * lines
