@@ -59,7 +59,9 @@ class StxmConfig(Ranges):
 
     spot_nm: tuple[Positive, Positive] = ranged(25, 45, "the width of the spot (FWHM)", "nm", title="Spot")
     line_jitter: tuple[Amount, Amount] = ranged(0.05, 0.4, "the standard deviation of the offsets of lines", "px")
-    drift: tuple[Amount, Amount] = ranged(0, 1, "the drift from the first to the last line; masks do not follow it", "px")
+    drift: tuple[Amount, Amount] = ranged(
+        0, 1, "the drift from the first to the last line; masks do not follow it", "px"
+    )
     beam_noise: tuple[Fraction, Fraction] = ranged(0.002, 0.015, "the relative changes of the beam between lines")
     glitches: tuple[Fraction, Fraction] = ranged(0, 0.01, "the fraction of lines in which the beam dropped")
 
