@@ -33,6 +33,8 @@ AnyJob = (
 )
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["job"].default: kind for kind in get_args(AnyJob)}
 """Job classes by the value of their field `job`."""
+GENERATING = {kind.model_fields["job"].default for kind in (GenerateJob, NanowiresJob)}
+"""Jobs that write datasets of synthetic images."""
 
 
 def parse_job(values: Any, where: str = "job") -> AnyJob:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
 from importlib import import_module
 
 from napari_nanoseg.config.jobs import AnyJob
-from napari_nanoseg.config.train import TrainJob
-from napari_nanoseg.events import Job, JobResult, Progress
-from napari_nanoseg.io.processes import training_in
+from napari_nanoseg.events import Job, JobResult
 
 
 def run(job: AnyJob) -> Job:
@@ -29,25 +26,6 @@ def run(job: AnyJob) -> Job:
     NanosegError
         While it runs, for everything the user can mend.
     """
-    steps = getattr(import_module(f"napari_nanoseg.jobs.{job.job}"), f"{job.job}_job")
-    running = _announced(job, steps(job)) if isinstance(job, TrainJob) else steps(job)
-    result: JobResult = yield from running
+    steps: Job = getattr(import_module(f"napari_nanoseg.jobs.{job.job}"), f"{job.job}_job")(job)
+    result: JobResult = yield from steps
     return result
-
-
-def _announced(job: TrainJob, steps: Job) -> Job:
-    """Say in the model's folder that a training writes there: from the first step, or at once where one goes on."""
-    with ExitStack() as stack, closing(steps):  # closing writes, too
-        announced = job.resume and job.out.is_dir()
-        if announced:
-            stack.enter_context(training_in(job.out))
-        while True:
-            try:
-                event = next(steps)
-            except StopIteration as stop:
-                result: JobResult = stop.value
-                return result
-            if not announced and isinstance(event, Progress) and event.unit == "steps":
-                announced = True
-                stack.enter_context(training_in(job.out))
-            yield event

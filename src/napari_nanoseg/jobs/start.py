@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_nanoseg.config.jobs import read_job
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
@@ -18,8 +18,6 @@ from napari_nanoseg.io.model_cards import JOB, is_model
 from napari_nanoseg.io.model_library import find_model, starter_folder
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from napari_nanoseg.engines.base import NetworkModel
 
 
@@ -86,7 +84,7 @@ def reachable(job: TrainJob, start: Path | None) -> Generator[Event, None, Path 
 
 def load_start(
     start: Path | None, config: TrainConfig
-) -> Generator[Event, None, tuple[NetworkModel | None, dict[str, Tensor] | None]]:
+) -> Generator[Event, None, tuple[NetworkModel | None, dict[str, Any] | None]]:
     """Load the model to go on with, or the weights that a network begins with.
 
     Raises
