@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ from napari_nanoseg.config.nanowires import NanowireConfig
 from napari_nanoseg.generators.nanowires.checks import check
 from napari_nanoseg.generators.nanowires.forms import AGGLOMERATE, CLASSES, CUBE, ROD, SPHERE
 from napari_nanoseg.generators.nanowires.looks import LOOKS
-from napari_nanoseg.generators.nanowires.looks.view import View
+from napari_nanoseg.generators.nanowires.looks.view import View, stored
 from napari_nanoseg.generators.nanowires.scene import Scene, draw_scene
 from napari_nanoseg.generators.nanowires.trace import trace
 from napari_nanoseg.generators.nanowires.truth import truth_of
@@ -72,21 +74,28 @@ class Nanowires:
             :func:`napari_nanoseg.generators.nanowires.truth.truth_of`).
         """
         config, scene = self.config, self.scene(index)
-        rng = np.random.default_rng([config.seed, index, LOOK])
-        weights = _absorptions(config, scene, rng)
-        look = LOOKS[config.look]
-        total, tops, owners, facing, boxes, corners, flat, hits, seen = trace(
-            scene.solids, scene.starts, config.height, config.width, config.rays, look.weights(weights, config, rng),
-            config.masks == "visible", look.surface,
-        )  # fmt: skip
+        pixels, (boxes, corners, flat, hits, seen) = self._seen(index, scene)
         visible = seen / np.maximum(hits, 1)
-        view = View(total * config.pixel_size_nm / 1000, tops, owners, facing, scene)
-        pixels = look.render(view, config, rng)
         keep, instances = self._instances(boxes, corners, flat, visible, scene)
         truth = truth_of(scene, keep, visible[keep], config.pixel_size_nm)
         name = self.name(index)
-        image = Image(look.stored(pixels, config.dtype), "YX", self.calibration, name)
-        return Sample(image, instances, None, name, truth)
+        return Sample(Image(pixels, "YX", self.calibration, name), instances, None, name, truth)
+
+    def pixels(self, index: int, scene: Scene) -> NDArray[Any]:
+        """Only the pixels of image `index`, whose objects, :meth:`scene`, are given; they can be used many times."""
+        return self._seen(index, scene)[0]
+
+    def _seen(self, index: int, scene: Scene) -> tuple[NDArray[Any], tuple[NDArray[Any], ...]]:
+        """Pixels, and boxes, corners, masks, rays and visible rays of the objects (see :func:`trace`)."""
+        config, look = self.config, LOOKS[self.config.look]
+        rng = np.random.default_rng([config.seed, index, LOOK])
+        weights = _absorptions(config, scene, rng)
+        total, tops, owners, facing, *objects = trace(
+            scene.solids, scene.starts, config.height, config.width, config.rays, look.weights(weights, config, rng),
+            config.masks == "visible", look.surface,
+        )  # fmt: skip
+        view = View(total * config.pixel_size_nm / 1000, tops, owners, facing, scene)
+        return stored(look.render(view, config, rng), config), tuple(objects)
 
     def _instances(
         self,
