@@ -24,6 +24,7 @@ _PUBLIC = {
     "StarDistConfig": "config.stardist",
     "TrainConfig": "config.train",
     "evaluate": "evaluation.matching",
+    "fit_nanowires": "jobs.fit_nanowires",
     "generate": "generators.stream",
     "load_model": "engines.library",
     "measure": "measurement.particles",

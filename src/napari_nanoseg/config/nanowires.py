@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from napari_nanoseg.config.base import Config, PixelSize
+from napari_nanoseg.config.base import Config
 from napari_nanoseg.config.generate import Fraction, Positive, extra
 from napari_nanoseg.config.looks import (
     DetectorConfig,
@@ -310,10 +310,6 @@ class FitNanowiresJob(StartsFromPreset):
     annotated: Path | None = Field(
         None, description="Folder with images/ and masks/ in which some wires are outlined, for their sizes; none: the "
         "sizes stay those of the config",
-    )  # fmt: skip
-    pixel_size_nm: PixelSize = Field(
-        None, title="Pixel size", description="Pixel size of the images; empty: the one stored in them, else the "
-        "config's",
     )  # fmt: skip
     out: Path = Field(description="Config to write (.yaml), for 'nanoseg generate nanowires --config'")
 

@@ -62,7 +62,7 @@ class Nanowires:
 
     def scene(self, index: int) -> Scene:
         """Draw the objects of image `index`."""
-        return draw_scene(self.config, np.random.default_rng([self.config.seed, index, SCENE]))
+        return scene_of(self.config, index)
 
     def sample(self, index: int) -> Sample:
         """Make image `index` (0 or more).
@@ -74,28 +74,12 @@ class Nanowires:
             :func:`napari_nanoseg.generators.nanowires.truth.truth_of`).
         """
         config, scene = self.config, self.scene(index)
-        pixels, (boxes, corners, flat, hits, seen) = self._seen(index, scene)
+        pixels, (boxes, corners, flat, hits, seen) = rendered(config, index, scene)
         visible = seen / np.maximum(hits, 1)
         keep, instances = self._instances(boxes, corners, flat, visible, scene)
         truth = truth_of(scene, keep, visible[keep], config.pixel_size_nm)
         name = self.name(index)
         return Sample(Image(pixels, "YX", self.calibration, name), instances, None, name, truth)
-
-    def pixels(self, index: int, scene: Scene) -> NDArray[Any]:
-        """Only the pixels of image `index`, whose objects, :meth:`scene`, are given; they can be used many times."""
-        return self._seen(index, scene)[0]
-
-    def _seen(self, index: int, scene: Scene) -> tuple[NDArray[Any], tuple[NDArray[Any], ...]]:
-        """Pixels, and boxes, corners, masks, rays and visible rays of the objects (see :func:`trace`)."""
-        config, look = self.config, LOOKS[self.config.look]
-        rng = np.random.default_rng([config.seed, index, LOOK])
-        weights = _absorptions(config, scene, rng)
-        total, tops, owners, facing, *objects = trace(
-            scene.solids, scene.starts, config.height, config.width, config.rays, look.weights(weights, config, rng),
-            config.masks == "visible", look.surface,
-        )  # fmt: skip
-        view = View(total * config.pixel_size_nm / 1000, tops, owners, facing, scene)
-        return stored(look.render(view, config, rng), config), tuple(objects)
 
     def _instances(
         self,
@@ -126,6 +110,33 @@ class Nanowires:
             np.array([scene.objects[number].form.kind for number in keep], np.int32),
             np.arange(1, len(kept) + 1, dtype=np.int32),
         )
+
+
+def scene_of(config: NanowireConfig, index: int) -> Scene:
+    """Draw the objects of image `index`."""
+    return draw_scene(config, np.random.default_rng([config.seed, index, SCENE]))
+
+
+def rendered(config: NanowireConfig, index: int, scene: Scene) -> tuple[NDArray[Any], tuple[NDArray[Any], ...]]:
+    """See the objects of image `index`.
+
+    Returns
+    -------
+    pixels : array, shape (height, width)
+        Of the config's type.
+    objects : tuple of arrays
+        Boxes, corners, masks, rays and visible rays of the objects (see
+        :func:`napari_nanoseg.generators.nanowires.trace.trace`).
+    """
+    look = LOOKS[config.look]
+    rng = np.random.default_rng([config.seed, index, LOOK])
+    weights = _absorptions(config, scene, rng)
+    total, tops, owners, facing, *objects = trace(
+        scene.solids, scene.starts, config.height, config.width, config.rays, look.weights(weights, config, rng),
+        config.masks == "visible", look.surface,
+    )  # fmt: skip
+    view = View(total * config.pixel_size_nm / 1000, tops, owners, facing, scene)
+    return stored(look.render(view, config, rng), config), tuple(objects)
 
 
 def _absorptions(config: NanowireConfig, scene: Scene, rng: np.random.Generator) -> NDArray[np.float64]:

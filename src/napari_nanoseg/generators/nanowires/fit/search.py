@@ -1,0 +1,196 @@
+"""The search: simulate, compare, and turn all knobs at once towards the target."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_nanoseg.config.nanowires import NanowireConfig
+from napari_nanoseg.events import Progress
+from napari_nanoseg.generators.nanowires.fit.knobs import COUNTS, Knob
+from napari_nanoseg.generators.nanowires.fit.statistics import Statistics, log_ratios, statistics
+from napari_nanoseg.generators.nanowires.fit.targets import SIDE
+from napari_nanoseg.generators.nanowires.generator import rendered, scene_of
+from napari_nanoseg.generators.nanowires.scene import Scene
+
+IMAGES = 3
+"""Images that a trial makes; always the same scenes and random numbers, so that only the knobs change them."""
+STEP = 0.03
+"""By how much (of its range) a knob is turned to see what it does."""
+FARTHEST = 0.25
+"""By how much (of its range) a knob is turned at once."""
+DARK = ("transmission", "tem")
+"""Looks in which objects are darker than the background."""
+
+Values = NDArray[np.float64]
+
+
+class Simulator:
+    """Makes images of configs that differ in the knobs only, in windows of the target's size; scenes are kept.
+
+    Parameters
+    ----------
+    config : NanowireConfig
+    window : tuple of int
+        Rows and columns of the target's windows.
+    """
+
+    def __init__(self, config: NanowireConfig, window: tuple[int, int]) -> None:
+        self.window = window
+        self.size = min(config.height, SIDE), min(config.width, SIDE)
+        self._whole = config.height, config.width
+        self._scenes: dict[Any, Scene] = {}
+
+    def statistics(self, config: NanowireConfig, first: int = 0, images: int = IMAGES) -> Statistics:
+        """Measure images `first` to `first` + `images` - 1 of a config."""
+        white = 1.0 if config.dtype == "float32" else float(np.iinfo(config.dtype).max)
+        small = self._smaller(config)
+        windows = [
+            self._pixels(small, index).astype(np.float32) / np.float32(white) for index in range(first, first + images)
+        ]
+        return statistics([one[: self.window[0], : self.window[1]] for one in windows], config.look not in DARK)
+
+    def _smaller(self, config: NanowireConfig) -> NanowireConfig:
+        """The same for smaller images: fewer objects, and the part of the gradient that is in them."""
+        part = self.size[0] * self.size[1] / (self._whole[0] * self._whole[1])
+        sides = max(self.size) / max(self._whole)
+        gradient = tuple(sides * one for one in config.detector.gradient)
+        counts = {name: tuple(round(part * one) for one in getattr(config, name)) for name in COUNTS}
+        if not any(most for _, most in counts.values()):
+            counts = {
+                name: (min(1, most), min(1, most)) for name, (_, most) in ((n, getattr(config, n)) for n in COUNTS)
+            }
+        detector = config.detector.model_copy(update={"gradient": gradient})
+        return config.model_copy(update={"height": self.size[0], "width": self.size[1], "detector": detector, **counts})
+
+    def _pixels(self, config: NanowireConfig, index: int) -> NDArray[Any]:
+        key = (index, *(getattr(config, name) for name in COUNTS))
+        if key not in self._scenes:
+            self._scenes[key] = scene_of(config, index)
+        return rendered(config, index, self._scenes[key])[0]
+
+
+def differences(found: Statistics, target: Statistics) -> Values:
+    """By how much statistics differ from the target's, each in units of what hardly matters."""
+    unit = max(target.spread, 1e-6)
+
+    def ratio(one: float, other: float, floor: float) -> float:
+        return float(np.log(max(one, floor) / max(other, floor)))
+
+    spectrum = log_ratios(found.spectrum / found.spectrum.sum(), target.spectrum / target.spectrum.sum())
+    return np.concatenate([
+        (found.quantiles - target.quantiles)[::8] / (0.02 * unit) / 5,
+        [
+            (found.level - target.level) / (0.01 * unit),
+            ratio(found.noise, target.noise, 1e-6) / 0.03,
+            ratio(found.lines, target.lines, 0.1) / 0.1,
+            (found.gradient - target.gradient) / (0.02 * unit),
+            (found.uneven - target.uneven) / (0.02 * unit),
+            ratio(found.sharpness, target.sharpness, 0.1) / 0.03,
+            ratio(found.coverage, target.coverage, 1e-4) / 0.15,
+            ratio(found.contrast, target.contrast, 1e-6) / 0.05,
+            ratio(found.peak, target.peak, 1.0) / 0.05,
+        ],
+        spectrum / 0.1 / np.sqrt(len(spectrum)),
+    ])  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Where the search came to: places of the knobs, statistics there, and what each knob does to these."""
+
+    places: Values
+    statistics: Statistics
+    slopes: Values
+
+    def loss(self, target: Statistics) -> float:
+        """How far the statistics are from a target's."""
+        return _loss(differences(self.statistics, target))
+
+
+class Search:
+    """A search for the places of some knobs; its `config` holds everything else.
+
+    Levenberg and Marquardt's method with slopes from finite differences; the random numbers are always the same, so
+    that it gives the same result every time.
+    """
+
+    def __init__(self, config: NanowireConfig, knobs: Sequence[Knob], simulator: Simulator) -> None:
+        self.config, self.knobs, self.simulator = config, tuple(knobs), simulator
+
+    @cached_property
+    def start(self) -> Values:
+        """Places of the middles of the config's ranges."""
+        return np.array([knob.place(knob.middle(self.config)) for knob in self.knobs])
+
+    def at(self, low: Values, high: Values | None = None, margin: float = 0.0) -> NanowireConfig:
+        """The config whose knobs have ranges between places, wider by a margin (a fraction of the values)."""
+        values = self.config.model_dump()
+        for knob, first, last in zip(self.knobs, low, low if high is None else high, strict=True):
+            ends = knob.value(first) * (1 - margin), knob.value(last) * (1 + margin)
+            for name, value in knob.changed(self.config, *ends).items():
+                values[name] = values[name] | value if isinstance(value, dict) else value
+        return NanowireConfig.parse(values, "fitted config")
+
+    def seen(self, places: Values) -> Statistics:
+        """Statistics of trial images."""
+        return self.simulator.statistics(self.at(places))
+
+    def run(
+        self, target: Statistics, places: Values, rounds: int, done: int, total: int
+    ) -> Generator[Progress, None, Found]:
+        """Turn the knobs from `places`, `rounds` times; progress counts trials from `done` to `total`."""
+        found = self.seen(places)
+        rest = differences(found, target)
+        damping = 0.1
+        slopes = np.zeros((len(rest), len(places)))
+        for _ in range(rounds):
+            for number in range(len(places)):
+                turned = places.copy()
+                turned[number] += STEP if places[number] + STEP <= 1 else -STEP
+                change = differences(self.seen(turned), target) - rest
+                slopes[:, number] = change / (turned[number] - places[number])
+                done += 1
+                yield Progress(min(done, total), total, "trials")
+            better = None
+            for _ in range(3):
+                step = step_of(slopes, rest, damping)
+                there = np.clip(places + step, 0, 1)
+                stats = self.seen(there)
+                done += 1
+                yield Progress(min(done, total), total, "trials")
+                if _loss(differences(stats, target)) < _loss(rest):
+                    better = there, stats
+                    break
+                damping *= 6
+            if better is None:
+                break
+            moved = float(np.abs(better[0] - places).max())
+            gained = 1 - _loss(differences(better[1], target)) / max(_loss(rest), 1e-12)
+            places, found = better
+            rest = differences(found, target)
+            damping = max(damping / 4, 1e-3)
+            if moved < 0.003 or gained < 0.01:
+                break
+        return Found(places, found, slopes)
+
+
+def step_of(slopes: Values, rest: Values, damping: float) -> Values:
+    """The damped step of least squares, none farther than FARTHEST; large differences count less (Huber)."""
+    weights = np.minimum(1, 4 / np.maximum(np.abs(rest), 1e-9))
+    weighted = slopes * weights[:, None]
+    normal = slopes.T @ weighted
+    scale = np.diag(np.maximum(np.diag(normal), 1e-3 * max(float(np.diag(normal).max()), 1e-9)))
+    step = -np.linalg.solve(normal + damping * scale + 1e-9 * np.eye(len(normal)), weighted.T @ rest)
+    return np.asarray(step * min(1.0, FARTHEST / max(float(np.abs(step).max()), 1e-12)))
+
+
+def _loss(rest: Values) -> float:
+    """Huber's, in which large differences count less."""
+    size = np.abs(rest)
+    return float(np.where(size < 4, size**2, 8 * size - 16).sum())
