@@ -82,8 +82,8 @@ def fit_nanowires_job(job: FitNanowiresJob) -> Job:
     Writes the config, beside it ``STEM.png`` (grey values and noise of real and generated images) and
     ``NAME.run.yaml``. The figures are ``images``, ``wires`` (complete ones that were measured), ``seconds``, and
     before and after the fit ``wasserstein_before`` and ``wasserstein_after`` (distance of the histograms, in grey
-    values of the files), ``spectrum_error_before`` and ``spectrum_error_after`` (mean size of the logarithm of the ratio
-    of the noise powers).
+    values of the files), ``spectrum_error_before`` and ``spectrum_error_after`` (mean size of the logarithm of the
+    ratio of the noise powers).
 
     Raises
     ------

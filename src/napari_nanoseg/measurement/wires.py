@@ -31,8 +31,8 @@ SURE = 7.0
 class Wires:
     """What some outlined wires are like; lengths in nm, or in px where the pixel size is not known.
 
-    Wires that the border cuts are not measured. Long wires are cut more often than short ones: every complete one stands
-    for more, the fewer places its box has in the image (the minus-sampling of stereology, Miles 1974).
+    Wires that the border cuts are not measured. Long wires are cut more often than short ones: every complete one
+    stands for more, the fewer places its box has in the image (the minus-sampling of stereology, Miles 1974).
 
     Parameters
     ----------

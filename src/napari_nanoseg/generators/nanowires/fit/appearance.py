@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from napari_nanoseg.config.nanowires import GREY_LOOKS, NanowireConfig
 from napari_nanoseg.events import Event, Notice, Progress, Stage
 from napari_nanoseg.generators.nanowires.fit.knobs import knobs_of
-from napari_nanoseg.generators.nanowires.fit.search import DARK, Found, Search, Simulator, Values, differences, step_of
-from napari_nanoseg.generators.nanowires.fit.statistics import Statistics, spectrum_error, statistics, wasserstein
+from napari_nanoseg.generators.nanowires.fit.search import Found, Search, Simulator, Values, differences, step_of
+from napari_nanoseg.generators.nanowires.fit.statistics import Statistics, spectrum_error, wasserstein
 from napari_nanoseg.generators.nanowires.fit.targets import Target
 from napari_nanoseg.generators.nanowires.fit.tone import tone_curve
 
@@ -21,6 +22,8 @@ MARGIN = 0.03
 """By how much the ranges are wider than what was found in the images."""
 UNSEEN, CHECKED = 100, 12
 """First index and number of the generated images that before and after are judged by; the search sees others."""
+SPOILT = 0.05
+"""A tone curve may make the error of the noise power larger by this."""
 WORTH = 0.9
 """A tone curve stays when it makes the distance of the histograms smaller than this fraction of what it was."""
 
@@ -54,45 +57,62 @@ def fitting(targets: Sequence[Target], config: NanowireConfig, numbers: bool) ->
     Event
         Stages and the progress in trials, of three images each.
     """
-    bright = config.look not in DARK
-    target = statistics([window for one in targets for window in one.windows], bright)
     simulator = Simulator(config, min(one.windows[0].shape for one in targets))
+    target = simulator.measured([window for one in targets for window in one.windows])
+    each = [simulator.measured(one.windows) for one in targets] if len(targets) > 1 else []
     search = Search(config, knobs_of(config, numbers), simulator)
     before = simulator.statistics(config, UNSEEN, CHECKED)
-    trials = len(search.knobs) + 1
-    total = (ROUNDS + (TONE_ROUNDS if _may_be_toned(config) else 0)) * trials + len(targets)
+    toned = config.dtype != "float32" or config.look in GREY_LOOKS
+    rounds = (ROUNDS, TONE_ROUNDS) if toned else (ROUNDS,)
+    total = sum(rounds) * (len(search.knobs) + 1) + len(rounds) * len(each)
     yield Stage("fit", f"Fitting {len(search.knobs)} parameters of {config.look} to {len(targets)} images.")
-    found = yield from search.run(target, search.start, ROUNDS, 0, total)
-    if _may_be_toned(config):
-        search, found = yield from _toned(search, found, target, ROUNDS * trials, total)
-    places = [found.places]
-    for number, one in enumerate(targets, total - len(targets) + 1):
-        places.append(_own(search, found, one.measured(bright)))
-        yield Progress(number, total, "trials")
-    fitted = search.at(np.min(places, axis=0), np.max(places, axis=0), MARGIN)
-    at_end = [knob.name for knob, place in zip(search.knobs, found.places, strict=True) if place in (0.0, 1.0)]
+    fitted = yield from _ranges(search, search.start, ROUNDS, target, each, (0, total))
+    if toned:
+        curve = tone_curve(fitted.after, target)
+        again = Search(config.model_copy(update={"tone": curve}), search.knobs, simulator)
+        done = total - TONE_ROUNDS * (len(search.knobs) + 1) - len(each)
+        with_tone = yield from _ranges(again, fitted.places, TONE_ROUNDS, target, each, (done, total))
+        if _worth(with_tone.after, fitted.after, target):
+            fitted = with_tone
+    at_end = [knob.name for knob, place in zip(search.knobs, fitted.places, strict=True) if place in (0.0, 1.0)]
     if at_end:
         yield Notice(f"At the end of what was searched: {', '.join(at_end)}. Look whether generated images are alike.")
-    return Fitted(fitted, target, before, simulator.statistics(fitted, UNSEEN, CHECKED))
+    return Fitted(fitted.config, target, before, fitted.after)
 
 
-def _may_be_toned(config: NanowireConfig) -> bool:
-    return config.dtype != "float32" or config.look in GREY_LOOKS
+class _Ranges(NamedTuple):
+    """Common places of the knobs, the config with ranges about them, and statistics of images that were not tried."""
+
+    places: Values
+    config: NanowireConfig
+    after: Statistics
 
 
-def _toned(
-    search: Search, found: Found, target: Statistics, done: int, total: int
-) -> Generator[Progress, None, tuple[Search, Found]]:
-    """Put a tone curve into the config and go on; the result without it where it is not worth it."""
-    simulator = search.simulator
-    without = simulator.statistics(search.at(found.places), UNSEEN, CHECKED)
-    config = search.config.model_copy(update={"tone": tone_curve(without, target)})
-    toned = Search(config, search.knobs, simulator)
-    again = yield from toned.run(target, found.places, TONE_ROUNDS, done, total)
-    with_it = simulator.statistics(toned.at(again.places), UNSEEN, CHECKED)
-    worth = wasserstein(with_it, target) < WORTH * wasserstein(without, target)
-    spoils = spectrum_error(with_it, target) > spectrum_error(without, target) + 0.05
-    return (toned, again) if worth and not spoils else (search, found)
+def _ranges(
+    search: Search,
+    start: Values,
+    rounds: int,
+    target: Statistics,
+    each: Sequence[Statistics],
+    progress: tuple[int, int],
+) -> Generator[Progress, None, _Ranges]:
+    """Search for the places that suit all targets together, and from there those that suit each of them."""
+    done, total = progress
+    found = yield from search.run(target, start, rounds, done, total)
+    done += rounds * (len(search.knobs) + 1)
+    places = [found.places]
+    for number, one in enumerate(each, done + 1):
+        places.append(_own(search, found, one))
+        yield Progress(number, total, "trials")
+    config = search.at(np.min(places, axis=0), np.max(places, axis=0), MARGIN)
+    return _Ranges(found.places, config, search.simulator.statistics(config, UNSEEN, CHECKED))
+
+
+def _worth(with_tone: Statistics, without: Statistics, target: Statistics) -> bool:
+    """Whether a tone curve brings the histogram nearer and does not spoil the noise."""
+    if spectrum_error(with_tone, target) > spectrum_error(without, target) + SPOILT:
+        return False
+    return wasserstein(with_tone, target) < WORTH * wasserstein(without, target)
 
 
 def _own(search: Search, found: Found, target: Statistics) -> Values:

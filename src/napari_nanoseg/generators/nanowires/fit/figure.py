@@ -18,7 +18,7 @@ BINS = 60
 
 
 def fit_figure(fitted: Fitted, white: float) -> Figure:
-    """Draw histograms without the outermost 0.5 %, and noise power spectra; grey values are `white` times the pixels."""
+    """Draw histograms without the outermost 0.5 % and noise power spectra; grey values are `white` times the pixels."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

@@ -44,6 +44,8 @@ class Simulator:
         self.window = window
         self.size = min(config.height, SIDE), min(config.width, SIDE)
         self._whole = config.height, config.width
+        self._bright = config.look not in DARK
+        self._thickness = (config.width_nm if config.wires[1] else config.particle_size_nm) / config.pixel_size_nm
         self._scenes: dict[Any, Scene] = {}
 
     def statistics(self, config: NanowireConfig, first: int = 0, images: int = IMAGES) -> Statistics:
@@ -53,7 +55,11 @@ class Simulator:
         windows = [
             self._pixels(small, index).astype(np.float32) / np.float32(white) for index in range(first, first + images)
         ]
-        return statistics([one[: self.window[0], : self.window[1]] for one in windows], config.look not in DARK)
+        return self.measured([one[: self.window[0], : self.window[1]] for one in windows])
+
+    def measured(self, windows: Sequence[NDArray[np.float32]]) -> Statistics:
+        """Measure windows of any image as those of generated ones are."""
+        return statistics(windows, self._bright, self._thickness)
 
     def _smaller(self, config: NanowireConfig) -> NanowireConfig:
         """The same for smaller images: fewer objects, and the part of the gradient that is in them."""

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
+from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, white_tophat
 
 BLOCK = 32
 """Side (px) of the blocks that noise and background are measured in."""
@@ -25,6 +25,8 @@ FLOOR = 3e-3
 """Fraction of the largest power in a spectrum below which nobody sees a difference."""
 SEEN = 4.0
 """An object's pixel differs from the background by so many standard deviations of the smoothed noise."""
+THICKEST = 3.0
+"""What is so many times wider than an object is none, but a pad, a hole or uneven background."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,32 +59,38 @@ class Statistics:
         return float(self.quantiles[-1] - self.quantiles[0])
 
 
-def statistics(windows: Sequence[NDArray[np.float32]], bright: bool) -> Statistics:
-    """Measure windows of at least 64 px; `bright` says whether objects are brighter than the background."""
+def statistics(windows: Sequence[NDArray[np.float32]], bright: bool, width: float) -> Statistics:
+    """Measure windows of at least 64 px.
+
+    Parameters
+    ----------
+    windows : sequence of arrays, shape (Y, X)
+    bright : bool
+        Whether objects are brighter than the background.
+    width : float
+        Of objects (px): what is THICKEST times wider belongs to the background.
+    """
     blocks = [_blocks(window) for window in windows]
     rough = np.concatenate([_content(block) for block in blocks])
-    limit = np.quantile(rough, FLATTEST)
-    flat = np.concatenate(blocks)[rough <= limit]
+    quiet = rough <= np.quantile(rough, FLATTEST)
+    flat = np.concatenate(blocks)[quiet]
     power = _power(flat)
     rings, whole_lines = _rings(power)
-    planes = [_background(block, window.shape) for block, window in zip(blocks, windows, strict=True)]
-    level = float(np.median(flat))
-    smooth = [gaussian_filter(window, 1.0, mode="reflect") for window in windows]
-    quiet = [_content_sd(_blocks(one)) for one in smooth]
-    fine = float(np.median(np.concatenate(quiet)[rough <= limit]))
-    sign = 1 if bright else -1
-    excess = [sign * (one - plane) for one, (plane, _, _) in zip(smooth, planes, strict=True)]
-    objects = _objects(np.concatenate([one.ravel() for one in excess]), SEEN * max(fine, 1e-9))
+    planes = np.array([_background(block, window.shape) for block, window in zip(blocks, windows, strict=True)])
+    thin = [_thin(window if bright else -window, width) for window in windows]
+    still = np.concatenate([_blocks(one) for one in thin])[quiet]
+    excess = np.concatenate([one.ravel() for one in thin]) - np.median(still)
+    objects = _objects(excess, SEEN * max(float(still.std()), 1e-9))
     return Statistics(
         quantiles=np.quantile(np.concatenate([window.ravel() for window in windows]), LEVELS),
-        level=level,
+        level=float(np.median(flat)),
         noise=float(np.sqrt(max(power.sum(), 1e-18))),
         spectrum=rings,
         lines=whole_lines,
-        gradient=float(np.median([slope for _, slope, _ in planes])),
-        uneven=float(np.median([rest for _, _, rest in planes])),
+        gradient=float(np.median(planes[:, 0])),
+        uneven=float(np.median(planes[:, 1])),
         sharpness=float(np.mean([_sharpness(window) for window in windows])),
-        coverage=len(objects) / sum(window.size for window in windows),
+        coverage=len(objects) / len(excess),
         contrast=float(objects.mean()) if len(objects) else 0.0,
         peak=float(np.quantile(objects, 0.95) / objects.mean()) if len(objects) else 1.0,
     )
@@ -128,8 +136,10 @@ def _content(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(cells.std((1, 2)))
 
 
-def _content_sd(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(_levelled(blocks).std((1, 2)))
+def _thin(window: NDArray[np.float32], width: float) -> NDArray[np.float32]:
+    """By how much what is thin is brighter than what is around it, after little smoothing."""
+    smooth = gaussian_filter(window, 1.0)
+    return np.asarray(white_tophat(smooth, 2 * math.ceil(THICKEST / 2 * width) + 1))
 
 
 def _power(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -137,7 +147,8 @@ def _power(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
     hann = np.hanning(BLOCK + 2)[1:-1]
     hann = hann[:, None] * hann
     spectra = np.abs(np.fft.fft2(_levelled(blocks) * hann)) ** 2
-    return np.asarray(spectra.mean(0) / (hann**2).sum() / BLOCK**2)
+    mean: NDArray[np.float64] = spectra.mean(0) / ((hann**2).sum() * BLOCK**2)
+    return mean
 
 
 def _rings(power: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
@@ -152,7 +163,7 @@ def _rings(power: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     return np.maximum(rings, 1e-18), float(max(in_lines, 1e-18) / max(rest, 1e-18))
 
 
-def _objects(excess: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+def _objects(excess: NDArray[np.float32], least: float) -> NDArray[np.float32]:
     """Excesses above half their own mean, and `least`: what is only uneven background is below."""
     limit = least
     for _ in range(20):
@@ -163,8 +174,8 @@ def _objects(excess: NDArray[np.float64], least: float) -> NDArray[np.float64]:
     return excess[excess > limit]
 
 
-def _background(blocks: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[NDArray[np.float64], float, float]:
-    """Plane through the medians of blocks that objects do not move; its change across the window; what is left."""
+def _background(blocks: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[float, float]:
+    """Change across the window of a plane through the medians of blocks, which objects do not move; what is left."""
     rows, columns = (side // BLOCK for side in shape)
     medians = np.median(blocks, axis=(1, 2))
     middles = (np.indices((rows, columns)).reshape(2, -1).T + 0.5) * BLOCK
@@ -176,8 +187,7 @@ def _background(blocks: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[ND
         rest = medians - basis @ plane
         scale = max(1.4826 * float(np.median(np.abs(rest))), 1e-9)
         weights = np.clip(1 - (rest / (4.685 * scale)) ** 2, 1e-3, None) ** 2  # Tukey's biweight
-    down, across = (np.arange(side) / side - 0.5 for side in shape)
-    return plane[0] + plane[1] * down[:, None] + plane[2] * across, float(np.hypot(plane[1], plane[2])), scale
+    return float(np.hypot(plane[1], plane[2])), scale
 
 
 def _sharpness(window: NDArray[np.float32]) -> float:

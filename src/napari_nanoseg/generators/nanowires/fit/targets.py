@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.generators.nanowires.fit.statistics import Statistics, statistics
 from napari_nanoseg.samples import Image
 
 SMALLEST = 64
@@ -33,10 +32,6 @@ class Target:
     dtype: str
     white: float
     bar: int
-
-    def measured(self, bright: bool) -> Statistics:
-        """Statistics of its windows; `bright` as in :func:`statistics`."""
-        return statistics(self.windows, bright)
 
 
 def target_of(image: Image, grey: bool) -> Target:

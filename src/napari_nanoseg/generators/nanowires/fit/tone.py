@@ -8,8 +8,8 @@ from napari_nanoseg.generators.nanowires.fit.statistics import Statistics
 
 POINTS = 33
 STEEPEST = 3.0
-"""Slope of the curve, or its inverse, at most: what the generator does not draw, such as letters, must not be made of the
-background's noise."""
+"""Slope of the curve, or its inverse, at most: what the generator does not draw, such as letters, must not be made of
+the background's noise."""
 
 
 def tone_curve(generated: Statistics, target: Statistics) -> tuple[float, ...]:
