@@ -29,8 +29,8 @@ from napari_nanoseg.measurement.wires import Wires, measure_wires
 from napari_nanoseg.samples import Image, Sample
 
 SUFFIXES = (".yaml", ".yml")
-MOST_IMAGES = 12
-"""More are not looked at: each costs a trial, and the ranges hardly widen any more."""
+MOST_IMAGES = 8
+"""More are not looked at: each costs one or two trials, and the ranges hardly widen any more."""
 FEW = 5
 """Complete wires below which spreads and directions stay those of the config."""
 FEWER = 0.8
@@ -54,7 +54,7 @@ def fit_nanowires(
     ----------
     images : iterable of Image
         Axes ``YX``, at least 64 x 64 px, all of the same type and pixel size. A data bar at the lower edge is left out.
-        12 of them at most are looked at.
+        8 of them at most are looked at.
     annotated : iterable of Sample, or path of a data set, optional
         Micrographs with outlined wires. Where only a part of one is annotated, ``known`` says which.
     config : NanowireConfig, optional
@@ -73,7 +73,7 @@ def fit_nanowires(
         is complete, or the wires are narrower than a pixel or longer than the config's images.
     """
     samples = open_dataset(annotated) if isinstance(annotated, str | Path) else annotated
-    return drain(_fitting(list(images), samples, config or NanowireConfig())).fitted.config
+    return drain(fitting_nanowires(list(images), samples, config or NanowireConfig())).config
 
 
 def fit_nanowires_job(job: FitNanowiresJob) -> Job:
@@ -101,7 +101,7 @@ def fit_nanowires_job(job: FitNanowiresJob) -> Job:
         yield Notice(f"{MOST_IMAGES} of {len(files)} images are looked at.")
     images = [read_image(path) for path in _some(files)]
     samples = None if job.annotated is None else open_dataset(job.annotated)
-    result = yield from _fitting(images, samples, job.config)
+    result = yield from fitting_nanowires(images, samples, job.config)
     figures: dict[str, Any] = {
         "images": len(images),
         "wires": result.wires.measured if result.wires else 0,
@@ -110,7 +110,7 @@ def fit_nanowires_job(job: FitNanowiresJob) -> Job:
     }
     picture, record = job.out.with_suffix(".png"), job.out.with_name(f"{job.out.name}.run.yaml")
     yield Stage("write", f"Writing {job.out}")
-    write_text(job.out, result.fitted.config.to_yaml())
+    write_text(job.out, result.config.to_yaml())
     write_figure(fit_figure(result.fitted, result.white), picture)
     inputs = [*_some(files), *([] if job.annotated is None else [job.annotated])]
     write_run_record(
@@ -120,13 +120,21 @@ def fit_nanowires_job(job: FitNanowiresJob) -> Job:
 
 
 @dataclass(frozen=True, eq=False)
-class _Result:
+class Result:
+    """A fit: statistics of real and generated images, the wires that were measured, and what pixels of 1 stand for."""
+
     fitted: Fitted
     wires: Wires | None
     white: float
 
     @property
+    def config(self) -> NanowireConfig:
+        """The fitted config."""
+        return self.fitted.config
+
+    @property
     def agreement(self) -> dict[str, float]:
+        """Distances of histograms and noise spectra, before and after; see :func:`fit_nanowires_job`."""
         one = self.fitted
         found = {"before": one.before, "after": one.after}
         return {f"wasserstein_{when}": self.white * wasserstein(each, one.target) for when, each in found.items()} | {
@@ -140,9 +148,10 @@ def _some(items: Sequence[Any]) -> list[Any]:
     return [items[int(number * step)] for number in range(min(len(items), MOST_IMAGES))]
 
 
-def _fitting(
+def fitting_nanowires(
     images: Sequence[Image], samples: Iterable[Sample] | None, config: NanowireConfig
-) -> Generator[Event, None, _Result]:
+) -> Generator[Event, None, Result]:
+    """Do what :func:`fit_nanowires` does in steps of one trial, so that it can be followed and cancelled."""
     images = _some(images)
     if not images:
         raise NanosegError("There is no image to fit the generator to; give at least one.")
@@ -167,7 +176,7 @@ def _fitting(
     checked, reduced = _that_fits(fitted.config)
     if reduced:
         yield Notice("Fewer objects than the images have fit into the space; make it deeper for more.")
-    return _Result(replace(fitted, config=checked), wires, targets[0].white)
+    return Result(replace(fitted, config=checked), wires, targets[0].white)
 
 
 def _with(config: NanowireConfig, **changes: Any) -> NanowireConfig:

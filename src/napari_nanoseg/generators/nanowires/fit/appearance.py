@@ -16,12 +16,14 @@ from napari_nanoseg.generators.nanowires.fit.statistics import Statistics, spect
 from napari_nanoseg.generators.nanowires.fit.targets import Target
 from napari_nanoseg.generators.nanowires.fit.tone import tone_curve
 
-ROUNDS, TONE_ROUNDS = 6, 2
+ROUNDS, TONE_ROUNDS = 6, 1
 """Of the search, before and after a tone curve is put in."""
 MARGIN = 0.03
 """By how much the ranges are wider than what was found in the images."""
 UNSEEN, CHECKED = 100, 12
 """First index and number of the generated images that before and after are judged by; the search sees others."""
+NEAR = 0.02
+"""Distance of the histograms, as a fraction of their range, below which no tone curve is tried: it would change the noise."""
 SPOILT = 0.05
 """A tone curve may make the error of the noise power larger by this."""
 WORTH = 0.9
@@ -57,7 +59,8 @@ def fitting(targets: Sequence[Target], config: NanowireConfig, numbers: bool) ->
     Event
         Stages and the progress in trials, of three images each.
     """
-    simulator = Simulator(config, min(one.windows[0].shape for one in targets))
+    shapes = np.array([one.windows[0].shape for one in targets])
+    simulator = Simulator(config, (int(shapes[:, 0].min()), int(shapes[:, 1].min())))
     target = simulator.measured([window for one in targets for window in one.windows])
     each = [simulator.measured(one.windows) for one in targets] if len(targets) > 1 else []
     search = Search(config, knobs_of(config, numbers), simulator)
@@ -66,12 +69,12 @@ def fitting(targets: Sequence[Target], config: NanowireConfig, numbers: bool) ->
     rounds = (ROUNDS, TONE_ROUNDS) if toned else (ROUNDS,)
     total = sum(rounds) * (len(search.knobs) + 1) + len(rounds) * len(each)
     yield Stage("fit", f"Fitting {len(search.knobs)} parameters of {config.look} to {len(targets)} images.")
-    fitted = yield from _ranges(search, search.start, ROUNDS, target, each, (0, total))
-    if toned:
+    fitted = yield from _ranges(search, search.starts(), ROUNDS, target, each, (0, total))
+    if toned and wasserstein(fitted.after, target) > NEAR * target.spread:
         curve = tone_curve(fitted.after, target)
         again = Search(config.model_copy(update={"tone": curve}), search.knobs, simulator)
         done = total - TONE_ROUNDS * (len(search.knobs) + 1) - len(each)
-        with_tone = yield from _ranges(again, fitted.places, TONE_ROUNDS, target, each, (done, total))
+        with_tone = yield from _ranges(again, [fitted.places], TONE_ROUNDS, target, each, (done, total))
         if _worth(with_tone.after, fitted.after, target):
             fitted = with_tone
     at_end = [knob.name for knob, place in zip(search.knobs, fitted.places, strict=True) if place in (0.0, 1.0)]
@@ -90,7 +93,7 @@ class _Ranges(NamedTuple):
 
 def _ranges(
     search: Search,
-    start: Values,
+    starts: Sequence[Values],
     rounds: int,
     target: Statistics,
     each: Sequence[Statistics],
@@ -98,7 +101,7 @@ def _ranges(
 ) -> Generator[Progress, None, _Ranges]:
     """Search for the places that suit all targets together, and from there those that suit each of them."""
     done, total = progress
-    found = yield from search.run(target, start, rounds, done, total)
+    found = yield from search.run(target, starts, rounds, done, total)
     done += rounds * (len(search.knobs) + 1)
     places = [found.places]
     for number, one in enumerate(each, done + 1):
@@ -117,6 +120,9 @@ def _worth(with_tone: Statistics, without: Statistics, target: Statistics) -> bo
 
 def _own(search: Search, found: Found, target: Statistics) -> Values:
     """Where one target alone has its knobs: a step from the common place, if that is better for it."""
-    places = np.clip(found.places + step_of(found.slopes, differences(found.statistics, target), 0.3), 0, 1)
-    nearer = Found(places, search.seen(places), found.slopes)
-    return places if nearer.loss(target) < found.loss(target) else found.places
+    step = step_of(found.slopes, differences(found.statistics, target), 0.3)
+    for part in (1.0, 0.4):
+        places = np.clip(found.places + part * step, 0, 1)
+        if Found(places, search.seen(places), found.slopes).loss(target) < found.loss(target):
+            return places
+    return found.places

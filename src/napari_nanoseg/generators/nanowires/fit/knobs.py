@@ -79,7 +79,12 @@ def knobs_of(config: NanowireConfig, numbers: bool) -> tuple[Knob, ...]:
         "od": (*_XRAYS, _BLUR),
         "transmission": (*_XRAYS, _BLUR),
         "stxm": (*_XRAYS, Knob("stxm.spot_nm", 0.6 * pixel, 14 * pixel), Knob("stxm.beam_noise", 3e-4, 0.1)),
-        "ptychography": (*_XRAYS, Knob("ptychography.resolution", 1.0, 6.0), Knob("ptychography.clouds", 1e-3, 0.3)),
+        "ptychography": (
+            *_XRAYS,
+            Knob("ptychography.resolution", 1.0, 6.0),
+            Knob("ptychography.clouds", 1e-3, 0.3),
+            Knob("ptychography.raster", 1e-4, 0.1),
+        ),
         "sem": (
             Knob("sem.substrate", 0.02, 0.95, logarithmic=False),
             Knob("sem.brightness", 0.02, 1.0, logarithmic=False),

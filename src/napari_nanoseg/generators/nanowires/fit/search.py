@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ STEP = 0.03
 """By how much (of its range) a knob is turned to see what it does."""
 FARTHEST = 0.25
 """By how much (of its range) a knob is turned at once."""
+SHIFTS = (0.0, -0.16, -0.32, 0.16)
+"""Numbers of objects, in parts of the range of that knob, that a search may begin with: 1, 1/3, 1/9 and 3 times the config's.
+From far too many, no way leads back: nowhere is background left to see the noise."""
 DARK = ("transmission", "tem")
 """Looks in which objects are darker than the background."""
 
@@ -41,44 +44,52 @@ class Simulator:
     """
 
     def __init__(self, config: NanowireConfig, window: tuple[int, int]) -> None:
-        self.window = window
-        self.size = min(config.height, SIDE), min(config.width, SIDE)
         self._whole = config.height, config.width
+        self._size = min(config.height, SIDE), min(config.width, SIDE)
+        self._window = min(window[0], self._size[0]), min(window[1], self._size[1])
         self._bright = config.look not in DARK
         self._thickness = (config.width_nm if config.wires[1] else config.particle_size_nm) / config.pixel_size_nm
         self._scenes: dict[Any, Scene] = {}
 
     def statistics(self, config: NanowireConfig, first: int = 0, images: int = IMAGES) -> Statistics:
         """Measure images `first` to `first` + `images` - 1 of a config."""
-        white = 1.0 if config.dtype == "float32" else float(np.iinfo(config.dtype).max)
         small = self._smaller(config)
-        windows = [
-            self._pixels(small, index).astype(np.float32) / np.float32(white) for index in range(first, first + images)
-        ]
-        return self.measured([one[: self.window[0], : self.window[1]] for one in windows])
+        white = 1.0 if config.dtype == "float32" else float(np.iinfo(config.dtype).max)
+        numbers = range(first, first + images)
+        scenes = [self._scene(small, index) for index in numbers]
+
+        def made(index: int, scene: Scene) -> NDArray[np.float32]:
+            return rendered(small, index, scene)[0].astype(np.float32) / np.float32(white)
+
+        with ThreadPoolExecutor(images) as threads:
+            return self.measured(list(threads.map(made, numbers, scenes)))
 
     def measured(self, windows: Sequence[NDArray[np.float32]]) -> Statistics:
         """Measure windows of any image as those of generated ones are."""
-        return statistics(windows, self._bright, self._thickness)
+        cut = [one[: self._window[0], : self._window[1]] for one in windows]
+        return statistics(cut, self._bright, self._thickness)
 
     def _smaller(self, config: NanowireConfig) -> NanowireConfig:
         """The same for smaller images: fewer objects, and the part of the gradient that is in them."""
-        part = self.size[0] * self.size[1] / (self._whole[0] * self._whole[1])
-        sides = max(self.size) / max(self._whole)
-        gradient = tuple(sides * one for one in config.detector.gradient)
-        counts = {name: tuple(round(part * one) for one in getattr(config, name)) for name in COUNTS}
-        if not any(most for _, most in counts.values()):
-            counts = {
-                name: (min(1, most), min(1, most)) for name, (_, most) in ((n, getattr(config, n)) for n in COUNTS)
-            }
+        part = self._size[0] * self._size[1] / (self._whole[0] * self._whole[1])
+        counts = {name: _part(getattr(config, name), part) for name in COUNTS}
+        side = max(self._size) / max(self._whole)
+        gradient = tuple(side * one for one in config.detector.gradient)
         detector = config.detector.model_copy(update={"gradient": gradient})
-        return config.model_copy(update={"height": self.size[0], "width": self.size[1], "detector": detector, **counts})
+        return config.model_copy(
+            update={"height": self._size[0], "width": self._size[1], "detector": detector, **counts}
+        )
 
-    def _pixels(self, config: NanowireConfig, index: int) -> NDArray[Any]:
+    def _scene(self, config: NanowireConfig, index: int) -> Scene:
         key = (index, *(getattr(config, name) for name in COUNTS))
         if key not in self._scenes:
             self._scenes[key] = scene_of(config, index)
-        return rendered(config, index, self._scenes[key])[0]
+        return self._scenes[key]
+
+
+def _part(limits: tuple[int, int], part: float) -> tuple[int, int]:
+    """A part of a range of numbers of objects; what is there at all stays."""
+    return min(limits[0], max(1, round(part * limits[0]))), min(limits[1], max(1, round(part * limits[1])))
 
 
 def differences(found: Statistics, target: Statistics) -> Values:
@@ -129,10 +140,11 @@ class Search:
     def __init__(self, config: NanowireConfig, knobs: Sequence[Knob], simulator: Simulator) -> None:
         self.config, self.knobs, self.simulator = config, tuple(knobs), simulator
 
-    @cached_property
-    def start(self) -> Values:
-        """Places of the middles of the config's ranges."""
-        return np.array([knob.place(knob.middle(self.config)) for knob in self.knobs])
+    def starts(self) -> list[Values]:
+        """Places to begin at: the middles of the config's ranges, with some numbers of objects."""
+        middle = np.array([knob.place(knob.middle(self.config)) for knob in self.knobs])
+        turned = np.array([knob.name == "number" for knob in self.knobs])
+        return [np.clip(middle + shift * turned, 0, 1) for shift in (SHIFTS if turned.any() else SHIFTS[:1])]
 
     def at(self, low: Values, high: Values | None = None, margin: float = 0.0) -> NanowireConfig:
         """The config whose knobs have ranges between places, wider by a margin (a fraction of the values)."""
@@ -148,11 +160,16 @@ class Search:
         return self.simulator.statistics(self.at(places))
 
     def run(
-        self, target: Statistics, places: Values, rounds: int, done: int, total: int
+        self, target: Statistics, starts: Sequence[Values], rounds: int, done: int, total: int
     ) -> Generator[Progress, None, Found]:
-        """Turn the knobs from `places`, `rounds` times; progress counts trials from `done` to `total`."""
-        found = self.seen(places)
-        rest = differences(found, target)
+        """Turn the knobs from the best of `starts`, `rounds` times; progress counts trials from `done` to `total`."""
+        tried: list[tuple[float, int, Statistics]] = []
+        for number, start in enumerate(starts):
+            seen = self.seen(start)
+            tried.append((_loss(differences(seen, target)), number, seen))
+            yield Progress(min(done, total), total, "trials")
+        _, best, found = min(tried)
+        places, rest = starts[best], differences(found, target)
         damping = 0.1
         slopes = np.zeros((len(rest), len(places)))
         for _ in range(rounds):

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, white_to
 
 BLOCK = 32
 """Side (px) of the blocks that noise and background are measured in."""
-FLATTEST = 0.25
+FLATTEST = 0.1
 """Fraction of the blocks, those with the least content, that noise is measured in."""
 LEVELS = np.linspace(0.0025, 0.9975, 200)
 """Quantiles of the histogram."""
@@ -127,7 +127,7 @@ def _levelled(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
     weight = at / (at**2).sum() / BLOCK
     rows = np.einsum("nij,i->n", blocks, weight)[:, None, None] * at[:, None]
     columns = np.einsum("nij,j->n", blocks, weight)[:, None, None] * at
-    return blocks - blocks.mean((1, 2), keepdims=True) - rows - columns
+    return np.asarray(blocks - blocks.mean((1, 2), keepdims=True) - rows - columns)
 
 
 def _content(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
