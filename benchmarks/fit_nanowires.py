@@ -44,7 +44,7 @@ HIDDEN: dict[str, dict[str, Any]] = {
         "tem": {"mean_free_path_nm": (100, 100), "support_grain": (0.05, 0.05), "brightness": (0.6, 0.6)},
     },
 }
-SHOWN = ("photons", "noise", "blur", "spot_nm", "resolution", "gradient", "scan_noise", "beam_noise")
+SHOWN = ("photons", "noise", "blur", "spot_nm", "resolution", "gradient", "scan_noise", "beam_noise", "number")
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
         hidden = NanowireConfig.parse(known | HIDDEN[look] | {"seed": 77})
         images = [sample.image for sample in islice(generate(hidden), 4)]
         fitted = fit(look, images, NanowireConfig.parse(known | {"wires": (5, 100)}))
-        for knob in knobs_of(hidden, False):
+        for knob in knobs_of(hidden, True):
             if knob.name.split(".")[-1] in SHOWN:
                 print(f"    {knob.name:24} hidden {knob.middle(hidden):8.4g}  found {knob.middle(fitted):8.4g}")
     if REAL.is_dir() and not quick:

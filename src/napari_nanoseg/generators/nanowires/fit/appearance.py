@@ -23,7 +23,7 @@ MARGIN = 0.03
 UNSEEN, CHECKED = 100, 12
 """First index and number of the generated images that before and after are judged by; the search sees others."""
 NEAR = 0.02
-"""Distance of the histograms, as a fraction of their range, below which no tone curve is tried: it would change the noise."""
+"""Distance of histograms, as a fraction of their range, below which no tone curve is tried: it changes the noise."""
 SPOILT = 0.05
 """A tone curve may make the error of the noise power larger by this."""
 WORTH = 0.9

@@ -25,7 +25,7 @@ STEP = 0.03
 FARTHEST = 0.25
 """By how much (of its range) a knob is turned at once."""
 SHIFTS = (0.0, -0.16, -0.32, 0.16)
-"""Numbers of objects, in parts of the range of that knob, that a search may begin with: 1, 1/3, 1/9 and 3 times the config's.
+"""Numbers of objects that a search may begin with, in parts of that knob's range: 1, 1/3, 1/9 and 3 times the config's.
 From far too many, no way leads back: nowhere is background left to see the noise."""
 DARK = ("transmission", "tem")
 """Looks in which objects are darker than the background."""
