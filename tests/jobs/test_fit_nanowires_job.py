@@ -44,11 +44,12 @@ def result_of(images: list[Image], annotated: list[Sample] | None = None, **give
 
 
 def test_noise_blur_and_gradient_of_optical_densities_are_found_again() -> None:
-    result, _ = result_of(images_of(detector=HIDDEN))
+    result, _ = result_of(images_of(detector=HIDDEN), wires=(5, 60))
     low, high = result.config.detector.photons
     assert 0.8 * 300 < np.sqrt(low * high) < 1.25 * 300
     assert 0.15 < np.mean(result.config.detector.gradient) < 0.35
     assert 0.9 < np.mean(result.config.detector.blur) < 2.6
+    assert 5 < np.mean(result.config.wires) < 20
     figures = result.agreement
     assert figures["wasserstein_after"] < 0.3 * figures["wasserstein_before"]
     assert figures["spectrum_error_after"] < 0.2 * figures["spectrum_error_before"]
@@ -97,7 +98,7 @@ def test_few_wires_keep_the_spreads_of_the_config_and_a_missing_pixel_size_is_sa
     assert (result.config.length_nm, result.config.length_sd) == (pytest.approx(600, rel=0.02), 0.35)
     assert result.config.width_nm == pytest.approx(80, rel=0.05)
     said = " ".join(notices)
-    assert "pixel size of the images is not known; 10 nm" in said
+    assert "pixel size of the images is not known; the config's 10 nm" in said
     assert "outlined wires have no pixel size" in said
     assert "too few for spreads" in said
     assert "1 outlined wire:" in said

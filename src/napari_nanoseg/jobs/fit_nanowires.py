@@ -161,9 +161,7 @@ def fitting_nanowires(
             yield Notice(f"The lowest {target.bar} rows of {image.source} look like a data bar and are left out.")
     pixel = _pixel_size(images)
     if pixel is None:
-        yield Notice(
-            f"The pixel size of the images is not known; {config.pixel_size_nm:g} nm is taken. Give it if wrong."
-        )
+        yield Notice(f"The pixel size of the images is not known; the config's {config.pixel_size_nm:g} nm is taken.")
     config = _with(config, dtype=_dtype(images, targets), pixel_size_nm=pixel or config.pixel_size_nm, tone=())
     wires = None
     if samples is not None:

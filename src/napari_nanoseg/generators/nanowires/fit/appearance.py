@@ -122,7 +122,7 @@ def _own(search: Search, found: Found, target: Statistics) -> Values:
     """Where one target alone has its knobs: a step from the common place, if that is better for it."""
     step = step_of(found.slopes, differences(found.statistics, target), 0.3)
     for part in (1.0, 0.4):
-        places = np.clip(found.places + part * step, 0, 1)
+        places = search.counted(np.clip(found.places + part * step, 0, 1), found.statistics, target)
         if Found(places, search.seen(places), found.slopes).loss(target) < found.loss(target):
             return places
     return found.places

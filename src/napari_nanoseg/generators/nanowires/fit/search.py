@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ STEP = 0.03
 """By how much (of its range) a knob is turned to see what it does."""
 FARTHEST = 0.25
 """By how much (of its range) a knob is turned at once."""
+CLOSE = 0.003
+"""Turns (parts of the range) below this are none."""
+MOST_TIMES = 4.0
+"""Factor by which the number of objects changes at once, at most."""
 SHIFTS = (0.0, -0.16, -0.32, 0.16)
 """Numbers of objects that a search may begin with, in parts of that knob's range: 1, 1/3, 1/9 and 3 times the config's.
 From far too many, no way leads back: nowhere is background left to see the noise."""
@@ -134,7 +139,7 @@ class Search:
     """A search for the places of some knobs; its `config` holds everything else.
 
     Levenberg and Marquardt's method with slopes from finite differences; the random numbers are always the same, so
-    that it gives the same result every time.
+    that it gives the same result every time. Only the number of objects follows the area they cover.
     """
 
     def __init__(self, config: NanowireConfig, knobs: Sequence[Knob], simulator: Simulator) -> None:
@@ -155,6 +160,16 @@ class Search:
                 values[name] = values[name] | value if isinstance(value, dict) else value
         return NanowireConfig.parse(values, "fitted config")
 
+    def counted(self, places: Values, seen: Statistics, target: Statistics) -> Values:
+        """Places with the number of objects that would cover what the target's do, by what is covered in `seen`."""
+        covers = [min(max(one.coverage, 1e-5), 0.9) for one in (seen, target)]
+        ratio = np.clip(math.log1p(-covers[1]) / math.log1p(-covers[0]), 1 / MOST_TIMES, MOST_TIMES)
+        turned = [
+            knob.place(knob.value(place) * ratio) if knob.name == "number" else place
+            for knob, place in zip(self.knobs, places, strict=True)
+        ]
+        return np.array(turned)
+
     def seen(self, places: Values) -> Statistics:
         """Statistics of trial images."""
         return self.simulator.statistics(self.at(places))
@@ -173,7 +188,13 @@ class Search:
         damping = 0.1
         slopes = np.zeros((len(rest), len(places)))
         for _ in range(rounds):
+            counted = self.counted(places, found, target)
+            if np.abs(counted - places).max() > CLOSE:
+                places, found = counted, self.seen(counted)
+                rest = differences(found, target)
             for number in range(len(places)):
+                if self.knobs[number].name == "number":  # other scenes: no slope, but :meth:`counted`
+                    continue
                 turned = places.copy()
                 turned[number] += STEP if places[number] + STEP <= 1 else -STEP
                 change = differences(self.seen(turned), target) - rest
@@ -198,7 +219,7 @@ class Search:
             places, found = better
             rest = differences(found, target)
             damping = max(damping / 4, 1e-3)
-            if moved < 0.003 or gained < 0.01:
+            if moved < CLOSE or gained < 0.01:
                 break
         return Found(places, found, slopes)
 
