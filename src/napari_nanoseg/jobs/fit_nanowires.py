@@ -223,7 +223,7 @@ def _measured(samples: Iterable[Sample], pixel_size_nm: float) -> tuple[Wires, b
 
 
 def _about(wires: Wires) -> Generator[Event, None, None]:
-    cut = f" {wires.cut} that the border cuts are counted only." if wires.cut else ""
+    cut = f" {wires.cut} that the border cuts are not measured." if wires.cut else ""
     yield Notice(
         f"{wires.measured} outlined wire{'s' if wires.measured > 1 else ''}: {wires.length:.4g} nm long, "
         f"{wires.width:.3g} nm wide.{cut}"

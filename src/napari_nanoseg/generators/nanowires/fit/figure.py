@@ -33,7 +33,7 @@ def fit_figure(fitted: Fitted, white: float) -> Figure:
         ends = [value for _, one, _, _ in series for value in (one.quantiles[0], one.quantiles[-1])]
         edges = np.linspace(min(ends), max(ends), BINS + 1)
         for name, one, colour, line in series:
-            below = np.interp(edges, *_steps(one.quantiles), left=0, right=1)
+            below = np.interp(edges, *_steps(one.quantiles))
             left.stairs(np.diff(below), white * edges, color=colour, linestyle=line, label=name)
             right.plot((BANDS[:-1] + BANDS[1:]) / 2, white**2 * one.spectrum, line, color=colour, marker=".")
         left.set_xlabel("Grey value")

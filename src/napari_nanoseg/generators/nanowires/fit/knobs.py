@@ -78,7 +78,7 @@ def knobs_of(config: NanowireConfig, numbers: bool) -> tuple[Knob, ...]:
     by_look: dict[str, tuple[Knob, ...]] = {
         "od": (*_XRAYS, _BLUR),
         "transmission": (*_XRAYS, _BLUR),
-        "stxm": (*_XRAYS, Knob("stxm.spot_nm", 0.6 * pixel, 14 * pixel), Knob("stxm.beam_noise", 3e-4, 0.1)),
+        "stxm": (*_XRAYS, Knob("stxm.spot_nm", 0.4 * pixel, 14 * pixel), Knob("stxm.beam_noise", 3e-4, 0.1)),
         "ptychography": (
             *_XRAYS,
             Knob("ptychography.resolution", 1.0, 6.0),
