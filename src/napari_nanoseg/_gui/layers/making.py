@@ -200,12 +200,25 @@ def add_table(layer: Labels, labels: Instances, table: DataFrame) -> None:
 
 
 def sample_layers(sample: Sample) -> list[LayerData]:
-    """Layers of an annotated image: the image, its particles and, hidden, the region where this can be trusted."""
-    calibration = sample.image.calibration
-    layers = [
-        image_layer(sample.image, sample.name),
-        labels_layer(sample.instances, calibration, f"{sample.name}: annotated", role="particles", colour=ANNOTATED),
-    ]
+    """Layers of an annotated image.
+
+    The image, its particles (with true values as features where a generator gave them), outlines of those that overlap
+    and, hidden, the region where the annotation can be trusted.
+    """
+    calibration, particles = sample.image.calibration, sample.instances
+    annotated = labels_layer(
+        particles,
+        calibration,
+        f"{sample.name}: annotated",
+        table=_truth_table(sample),
+        role="particles",
+        colour=None if particles.overlapping else ANNOTATED,
+    )
+    layers = [image_layer(sample.image, sample.name), annotated]
+    if particles.overlapping:
+        below = Layer.create(*annotated)
+        assert isinstance(below, Labels), "labels_layer describes labels"
+        layers.append(outlines_layer(outlines_of_overlapping(particles), below, f"{sample.name}: overlaps"))
     if sample.known is not None:
         known = sample.known.astype(np.uint8)
         layers.append(labels_layer(known, calibration, f"{sample.name}: {KNOWN_REGION}", visible=False))
@@ -242,6 +255,15 @@ def error_layers(
 
 def _painted(labels: Instances | NDArray[Any]) -> NDArray[Any]:
     return labels.to_labels() if isinstance(labels, Instances) else labels
+
+
+def _truth_table(sample: Sample) -> DataFrame | None:
+    """What the generator knows about each object, if it does."""
+    if sample.truth is None:
+        return None
+    from pandas import DataFrame
+
+    return DataFrame(dict(sample.truth)).rename(columns={"id": "label"})
 
 
 def _features(table: DataFrame) -> DataFrame:
