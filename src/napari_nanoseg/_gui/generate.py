@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari.components import ViewerModel
-from napari.layers import Layer
+from napari.layers import Labels, Layer
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout
 
 from napari_nanoseg._gui.editors import Combo
@@ -143,8 +143,8 @@ class Generate(Step):
 
     def _show_layers(self, preview: Preview) -> None:
         named = replace(preview.sample, name=f"synthetic {self.preview.index}")
-        for data in sample_layers(named):
-            self.viewer.add_layer(Layer.create(*data))
+        layers = [self.viewer.add_layer(Layer.create(*data)) for data in sample_layers(named)]
+        self.viewer.layers.selection.active = next(layer for layer in layers if isinstance(layer, Labels))
 
     def _order(self) -> Order | None:
         """What the page and the folder ask for; None, with a sentence, where the folder will not do."""

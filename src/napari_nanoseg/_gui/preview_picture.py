@@ -16,6 +16,8 @@ LEAST, MOST = 90, 340
 DIMMED = 0.35
 GAP = 4
 """Between pictures, px."""
+THINNEST, THICKEST = 0.6, 1.2
+"""Outlines, px: thin where the picture is small, so that they do not cover its objects."""
 
 
 class PreviewPicture(QWidget):
@@ -145,7 +147,7 @@ class PreviewPicture(QWidget):
         painter.drawImage(place, scaled)
         if self._outlined:
             painter.save()
-            pen = QPen(QColor(ANNOTATED), 1.2 * ratio)
+            pen = QPen(QColor(ANNOTATED), ratio * min(THICKEST, max(THINNEST, 2 * place.width() / columns)))
             pen.setCosmetic(True)
             painter.setPen(pen)
             painter.setClipRect(place)
