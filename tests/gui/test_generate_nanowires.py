@@ -250,6 +250,7 @@ def test_nanowires_in_a_whole_viewer(tmp_path: Path) -> None:
         robot.type_into(page.out.findChild(QLineEdit), str(tmp_path / "wires"))
         robot.click(page, "Write dataset")
         robot.wait(lambda: not page.running, 60, "the dataset")
+        robot.settle()  # Qt shows a new button in the next turn of its loop
         robot.click(page, "Next: Train")
         train = dock.step("Train")
         assert isinstance(train, Train)
