@@ -10,6 +10,7 @@ import yaml
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.demo import DemoJob
+from napari_nanoseg.config.density import DensityJob
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.measure import MeasureJob
@@ -18,7 +19,18 @@ from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainJob
 from napari_nanoseg.errors import NanosegError
 
-AnyJob = GenerateJob | TrainJob | SweepJob | SegmentJob | MeasureJob | EvaluateJob | ConvertJob | CheckJob | DemoJob
+AnyJob = (
+    GenerateJob
+    | TrainJob
+    | SweepJob
+    | SegmentJob
+    | MeasureJob
+    | EvaluateJob
+    | DensityJob
+    | ConvertJob
+    | CheckJob
+    | DemoJob
+)
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["job"].default: kind for kind in get_args(AnyJob)}
 """Job classes by the value of their field `job`."""
 
