@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from napari_nanoseg.config.base import ADVANCED, Config
+from napari_nanoseg.config.base import Config
 
 Span = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
 """First row or column of a region, and the one after its last."""
@@ -28,7 +28,7 @@ class DensityConfig(Config):
     averaging: int = Field(
         5, ge=1, le=64,
         description="Side of the squares whose means the percentile is taken of; with 1, noise makes I0 too high",
-        json_schema_extra={"unit": "px", "advanced": True},
+        json_schema_extra={"unit": "px"},
     )  # fmt: skip
     rows: Span | None = Field(
         None, description="I0 is the mean of these rows: the first, and the one after the last; none: all",
@@ -49,7 +49,7 @@ class DensityConfig(Config):
         "negative intensities count as the least positive one of their slice",
     )  # fmt: skip
     clip: bool = Field(
-        False, title="No negative density", json_schema_extra=ADVANCED,
+        False, title="No negative density",
         description="Set negative densities, where it is brighter than I0, to 0; noise of the background is cut so",
     )  # fmt: skip
 
@@ -73,4 +73,4 @@ class DensityJob(Config):
         None,
         description="Image without the sample, for I0 pixel by pixel; a stack has one slice for each of the images'",
     )
-    region: Path | None = Field(None, description="Label image: I0 is the mean of the image where it is not 0")
+    region: Path | None = Field(None, description="Label image: I0 is the mean of the image inside its labels")

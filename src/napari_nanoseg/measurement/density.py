@@ -75,7 +75,7 @@ def optical_density(
     config : DensityConfig, optional
         Where I0 comes from, the dark level, and what becomes of zero and negative intensities.
     region : array, shape (Y, X) or (Z, Y, X), optional
-        I0 is the mean of the pixels where it is not 0; what is marked in one slice of a stack counts for all.
+        I0 is the mean of the pixels where it is above 0; what is marked in one slice of a stack counts for all.
     reference : Image or array, shape (Y, X) or (Z, Y, X), optional
         I0 of every pixel: an image without the sample, of one slice or as many as `image`. Zero and negative pixels
         in it count as the median of the others in their slice.
@@ -160,7 +160,7 @@ def _region(image: Image, config: DensityConfig, region: NDArray[Any] | None) ->
         return marked
     if any(spans.values()):
         raise NanosegError(f"{image.source}: I0 is to come from a drawn region and from rows or columns; give one.")
-    marked = np.asarray(region) != 0
+    marked = np.asarray(region) > 0
     if marked.shape[-2:] != shape or marked.ndim not in (2, 3):
         raise NanosegError(
             f"The region has the shape {marked.shape} but {image.source} {shape}; mark the region in this image."
