@@ -85,6 +85,8 @@ def test_the_density_lies_on_its_image_which_stays_as_it_is(qtbot: QtBot, dock: 
     assert (made.scale.tolist(), made.translate.tolist()) == (layer.scale.tolist(), layer.translate.tolist())
     assert (made.units, made.axis_labels) == (layer.units, layer.axis_labels)
     assert calibration_of(made) == PIXEL
+    assert made.data.min() < made.contrast_limits[0] < 0.1 < 1.2 < made.contrast_limits[1] < made.data.max()
+    assert made.contrast_limits_range == [made.data.min(), made.data.max()]
     np.testing.assert_array_equal(layer.data, stack())
     record = record_of(made)
     assert record is not None
@@ -102,6 +104,13 @@ def test_axes_of_length_one_are_kept(qtbot: QtBot, dock: Density, viewer: Viewer
     viewer.add_image(stack()[:1], name="one slice")
     run(qtbot, dock)
     assert viewer.layers[-1].data.shape == (1, 40, 50)
+
+
+def test_an_image_of_one_value_has_no_density(qtbot: QtBot, dock: Density, viewer: ViewerModel) -> None:
+    viewer.add_image(np.full((20, 30), 7), name="beam")
+    run(qtbot, dock)
+    assert (viewer.layers[-1].data == 0).all()
+    assert previewed(qtbot, dock).incident == [7]
 
 
 def test_the_preview_shows_the_slice_that_is_seen(qtbot: QtBot, dock: Density, viewer: ViewerModel) -> None:
@@ -127,7 +136,7 @@ def test_a_drawn_region_gives_the_incident_intensity(qtbot: QtBot, dock: Density
     assert not dock.panel.start_button.isEnabled()
     dock.draw_button.click()
     drawn = viewer.layers[-1]
-    assert (drawn.name, str(drawn.mode), drawn.ndim) == ("energies: I0 region", "add_rectangle", 2)
+    assert (drawn.name, str(drawn.mode), drawn.ndim) == ("I0 region: energies", "add_rectangle", 2)
     assert not dock.panel.start_button.isEnabled()  # nothing is drawn yet
     drawn.add_rectangles(np.array([[1.6, 4.6], [11.4, 30.4]]))
     assert dock.panel.start_button.isEnabled()
@@ -252,8 +261,8 @@ def test_dark_pixels_are_a_warning(qtbot: QtBot, dock: Density, viewer: ViewerMo
     image[30, :4] = 0, -1, 0, -9
     put(viewer, Image(image), "dark")
     run(qtbot, dock)
-    assert "dark: 4 of 2000 pixels" in said(dock, "warning")
-    assert "4 pixels too dark" in dock.preview.caption.text()
+    assert "dark: raised to the least intensity: 4 of 2000 pixels" in said(dock, "warning")
+    assert "too dark: 4 of 2000 px" in dock.preview.caption.text()
 
 
 @pytest.mark.parametrize("what", ["colours", "nan", "zeros", "other reference", "other region", "shape outside"])

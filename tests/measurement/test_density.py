@@ -133,8 +133,8 @@ def test_dark_pixels_count_as_the_floor_and_are_reported() -> None:
     np.testing.assert_allclose(found.image.data[30, :5], -np.log([1e-3, 1e-3, 1e-3, 1e-3, 1.5e-3]), rtol=1e-6)
     assert (found.raised.tolist(), found.not_positive.tolist()) == ([4], [3])
     (sentence,) = found.notices()
-    assert sentence.startswith("wires.tif: 4 of 4800 pixels (0.083 %)")
-    assert "3 of them are zero or negative" in sentence
+    assert sentence.startswith("wires.tif: raised to the least intensity: 4 of 4800 pixels (0.083 %)")
+    assert "3 of them zero or negative" in sentence
 
     found = optical_density(image, DensityConfig(floor=None))
     np.testing.assert_allclose(found.image.data[30, :5], -np.log([5e-4] * 4 + [1.5e-3]), rtol=1e-6)
@@ -156,7 +156,7 @@ def test_dead_pixels_of_the_reference_count_as_its_median_and_are_reported() -> 
     found = optical_density(transmission(), reference=reference)
     np.testing.assert_allclose(found.image.data, density(), rtol=1e-6, atol=1e-7)
     assert found.mended == 2
-    assert "2 pixels of the reference" in found.notices()[0]
+    assert "taken as its median: 2 of its pixels" in found.notices()[0]
 
 
 def changed(value: float) -> NDArray[np.float64]:

@@ -25,6 +25,10 @@ from napari_nanoseg.samples import Image
 
 FOLDER = "optical_density"
 """Beside an image, where the copied command writes."""
+SHOWN = 0.2, 99.8
+"""Percentiles of the densities that are drawn as black and white."""
+MOST_PIXELS = 1_000_000
+"""For these percentiles; a larger image is thinned out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,11 +93,25 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """An optical density and its run record."""
+    """An optical density.
+
+    Parameters
+    ----------
+    request : Request
+    density : OpticalDensity
+    record : dict
+        Its run record.
+    shown : pair of float
+        Densities to draw as black and white.
+    span : pair of float
+        Least and largest density, and at least `shown`.
+    """
 
     request: Request
     density: OpticalDensity
     record: dict[str, Any]
+    shown: tuple[float, float]
+    span: tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +130,22 @@ def make_density(request: Request) -> Generator[Event, None, Made]:
     for sentence in density.notices():
         yield Notice(sentence)
     yield Stage("record", "Comparing the layers with their files")
-    return Made(request, density, _record(request, density, started))
+    record, pixels = _record(request, density, started), density.image.data
+    shown = contrast(pixels)
+    span = min(shown[0], float(pixels.min())), max(shown[1], float(pixels.max()))
+    return Made(request, density, record, shown, span)
 
 
 def preview_density(request: Request, number: int) -> Generator[Progress, None, OpticalDensity]:
     """Turn one slice into optical density."""
     return (yield from request.plane(number).steps())
+
+
+def contrast(density: NDArray[np.float32]) -> tuple[float, float]:
+    """Densities to draw as black and white, so that a few dark pixels do not leave the rest without contrast."""
+    step = max(1, round((density.size / MOST_PIXELS) ** 0.5))
+    black, white = np.percentile(density[..., ::step, ::step], SHOWN)
+    return (float(black), float(white)) if black < white else (float(black), float(black) + 1)
 
 
 def save_density(made: Made, path: Path) -> Generator[Event, None, SavedDensity]:

@@ -9,7 +9,7 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QImage, QPixmap, QResizeEvent
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_nanoseg._gui.densities import Request, preview_density
+from napari_nanoseg._gui.densities import Request, contrast, preview_density
 from napari_nanoseg._gui.latest import Latest
 from napari_nanoseg._gui.words import WordLabel
 from napari_nanoseg.measurement.density import OpticalDensity
@@ -77,10 +77,11 @@ class DensityPreview(QWidget):
         least, most = float(pixels.min()), float(pixels.max())
         raised = int(density.raised.sum())
         text = f"I0 {density.incident[0]:.5g}; densities {least:.2f} to {most:.2f}"
-        self.caption.setText(f"{text}; {raised} pixels too dark" if raised else text)
+        self.caption.setText(f"{text}; too dark: {raised} of {pixels.size} px" if raised else text)
         step = max(1, -(-max(pixels.shape) // MOST_PIXELS))
-        shown = (pixels[::step, ::step] - least) * (255 / (most - least or 1))
-        grey = np.ascontiguousarray(shown, np.uint8)
+        black, white = contrast(pixels)
+        shown = (pixels[::step, ::step] - black) * (255 / (white - black))
+        grey = np.ascontiguousarray(np.clip(shown, 0, 255), np.uint8)
         rows, columns = grey.shape
         image = QImage(grey.tobytes(), columns, rows, columns, QImage.Format.Format_Grayscale8)
         self.picture.show_image(QPixmap.fromImage(image))

@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels, Layer
 from napari.utils.events import EventEmitter
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QSizePolicy
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QPushButton
 
 from napari_nanoseg._gui.densities import (
     FOLDER,
@@ -103,7 +103,6 @@ class Density(Step):
         self._rows.addRow("Reference", self.reference)
         self.body.addLayout(self._rows)
         for widget in (self.percentile, self.form, self.preview):
-            widget.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
             self.body.addWidget(widget)
         self.body.addStretch(1)
 
@@ -167,7 +166,8 @@ class Density(Step):
             self.panel.warn(f"The image '{layer.name}' was changed or removed meanwhile; this is the density it had.")
             place = made.request.source.image.calibration
         name = f"{made.request.source.image.source}: optical density"
-        self.layer = Layer.create(*density_layer(made.density.image, place, name, record=made.record))
+        self.layer = Layer.create(*density_layer(made.density.image, place, name, record=made.record, shown=made.shown))
+        self.layer.contrast_limits_range = made.span
         self.viewer.add_layer(self.layer)
         self.made = made
         levels = made.density.incident
@@ -185,7 +185,7 @@ class Density(Step):
         layer = self.session.image
         if layer is None:
             return
-        drawn = Layer.create(*drawing_layer(layer, f"{layer.name}: I0 region"))
+        drawn = Layer.create(*drawing_layer(layer, f"I0 region: {layer.name}"))
         self.viewer.add_layer(drawn)
         self.viewer.layers.selection.active = drawn
         drawn.mode = "add_rectangle"

@@ -47,13 +47,13 @@ class OpticalDensity:
         if self.raised.any():
             raised, total = int(self.raised.sum()), self.image.data.size
             said.append(
-                f"{self.image.source}: {raised} of {total} pixels ({100 * raised / total:.2g} %) are darker than the "
-                f"least intensity and count as that; {int(self.not_positive.sum())} of them are zero or negative."
+                f"{self.image.source}: raised to the least intensity: {raised} of {total} pixels "
+                f"({100 * raised / total:.2g} %), {int(self.not_positive.sum())} of them zero or negative."
             )
         if self.mended:
             said.append(
-                f"{self.image.source}: {self.mended} pixels of the reference are zero or negative; its median was "
-                "taken for them."
+                f"{self.image.source}: zero or negative in the reference and taken as its median: {self.mended} of its "
+                "pixels."
             )
         return said
 

@@ -78,7 +78,7 @@ def image_layer(image: Image, name: str, *, visible: bool = True) -> LayerData:
 
 
 def density_layer(
-    density: Image, place: Calibration | Layer, name: str, *, record: Mapping[str, Any] | None = None
+    density: Image, place: Calibration | Layer, name: str, *, record: Mapping[str, Any], shown: tuple[float, float]
 ) -> LayerData:
     """Image layer of the optical density of an image.
 
@@ -89,15 +89,17 @@ def density_layer(
         As in :func:`labels_layer`.
     name : str
         Name of the layer.
-    record : mapping, optional
+    record : mapping
         Run record of what made it.
+    shown : pair of float
+        Densities that are drawn as black and white.
     """
     if isinstance(place, Layer):
         data, space = on(place, density.data)
     else:
         data, space = density.data, space_of(place, density.axes.lower())
-    kept = {} if record is None else {"record": dict(record)}
-    return data, {"name": name, "metadata": {METADATA: kept}, **space}, "image"
+    options = {"name": name, "metadata": {METADATA: {"record": dict(record)}}, "contrast_limits": shown}
+    return data, {**options, **space}, "image"
 
 
 def drawing_layer(layer: Layer, name: str) -> LayerData:
