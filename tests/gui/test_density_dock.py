@@ -256,6 +256,33 @@ def test_a_saved_density_is_that_of_the_job(
     assert viewer.layers[-1].metadata["source"] == str(tmp_path / "density.tif")
 
 
+def test_lazy_and_multiscale_layers_are_taken_in_full_resolution(
+    qtbot: QtBot, dock: Density, viewer: ViewerModel
+) -> None:
+    from dask.array import from_array
+
+    expected = optical_density(stack()).image.data
+    viewer.add_image(from_array(stack(), chunks=(1, 40, 50)), name="lazy")
+    run(qtbot, dock)
+    np.testing.assert_array_equal(viewer.layers[-1].data, expected)
+    dock.image.choose(viewer.add_image([stack(), stack()[:, ::2, ::2]], name="two scales"))
+    viewer.dims.set_current_step(0, 1)
+    run(qtbot, dock)
+    np.testing.assert_array_equal(viewer.layers[-1].data, expected)
+    np.testing.assert_array_equal(previewed(qtbot, dock).image.data, expected[1])
+
+
+def test_a_huge_slice_has_no_preview(
+    qtbot: QtBot, dock: Density, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_nanoseg._gui.densities.LARGEST", 1999)
+    put(viewer, Image(stack()[0]), "wires")
+    assert previewed(qtbot, dock) is None
+    assert "no preview of 40 x 50 px" in dock.preview.caption.text()
+    run(qtbot, dock)
+    assert len(viewer.layers) == 2
+
+
 def test_dark_pixels_are_a_warning(qtbot: QtBot, dock: Density, viewer: ViewerModel) -> None:
     image = stack()[0].astype(np.float32)
     image[30, :4] = 0, -1, 0, -9
@@ -311,3 +338,36 @@ def test_an_image_that_is_removed_meanwhile_keeps_its_density(qtbot: QtBot, dock
     assert "changed or removed" in said(dock, "warning")
     np.testing.assert_array_equal(viewer.layers[-1].data, optical_density(stack()[0]).image.data)
     assert viewer.layers[-1].scale.tolist() == [25, 30]
+
+
+@pytest.mark.gui
+def test_a_region_drawn_by_mouse_in_a_real_window(qtbot: QtBot) -> None:
+    import napari
+    from robot import Robot
+
+    image = Image(stack(), "ZYX", PIXEL)
+    viewer = napari.Viewer()
+    try:
+        robot = Robot(viewer)
+        put(viewer, image, "energies")
+        dock = Density(viewer)
+        viewer.window.add_dock_widget(dock, name="Optical density")
+        robot.settle(0.3)
+        viewer.reset_view()
+        choose(dock, REGION)
+        robot.click(dock, "Draw")
+        drawn = viewer.layers[-1]
+        robot.drag(drawn, (2, 5), (11, 30))
+        assert len(drawn.data) == 1
+        viewer.dims.set_current_step(0, 2)
+        robot.wait(lambda: not dock.preview.busy, 20)
+        assert dock.preview.density is not None
+        assert dock.preview.density.incident == pytest.approx([LEVELS[2]], rel=0.02)
+        robot.click(dock, "Make optical density")
+        robot.wait(lambda: not dock.running and dock.made is not None, 20)
+        made = dock.made
+        assert made is not None
+        expected = optical_density(image, region=made.request.region)
+        np.testing.assert_array_equal(viewer.layers[-1].data, expected.image.data)
+    finally:
+        viewer.close()

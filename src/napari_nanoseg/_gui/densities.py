@@ -25,6 +25,8 @@ from napari_nanoseg.samples import Image
 
 FOLDER = "optical_density"
 """Beside an image, where the copied command writes."""
+LARGEST = 4096 * 4096
+"""Pixels of a slice that has a preview."""
 SHOWN = 0.2, 99.8
 """Percentiles of the densities that are drawn as black and white."""
 MOST_PIXELS = 1_000_000
@@ -137,7 +139,16 @@ def make_density(request: Request) -> Generator[Event, None, Made]:
 
 
 def preview_density(request: Request, number: int) -> Generator[Progress, None, OpticalDensity]:
-    """Turn one slice into optical density."""
+    """Turn one slice into optical density.
+
+    Raises
+    ------
+    NanosegError
+        When it is too large to be shown at once.
+    """
+    rows, columns = request.source.image.plane_shape
+    if rows * columns > LARGEST:
+        raise NanosegError(f"There is no preview of {rows} x {columns} px; it would take too long.")
     return (yield from request.plane(number).steps())
 
 

@@ -250,7 +250,7 @@ def _density(
         pixels[dark] = pixels[~dark].min()
     logarithms = np.full(pixels.shape, -np.inf)
     np.log(pixels, out=logarithms, where=pixels > 0)
-    density = np.log(level) - logarithms
+    density = np.subtract(np.log(level), logarithms, out=logarithms)
     raised = not_positive
     if config.floor is not None:
         most = -np.log(config.floor)
