@@ -12,6 +12,7 @@ from typing import Any
 _PUBLIC = {
     "Calibration": "calibration",
     "CutPasteConfig": "config.generate",
+    "DensityConfig": "config.density",
     "Evaluation": "evaluation.matching",
     "Image": "samples",
     "Instances": "instances",
@@ -29,6 +30,7 @@ _PUBLIC = {
     "measure": "measurement.particles",
     "nanowire_preset": "config.nanowires",
     "open_dataset": "io.datasets",
+    "optical_density": "measurement.density",
     "pool": "evaluation.matching",
     "read_image": "io.images",
     "read_labels": "io.images",
