@@ -10,8 +10,10 @@ from importlib.metadata import version
 from typing import Any
 
 _PUBLIC = {
+    "Agreement": "evaluation.agreement",
     "Calibration": "calibration",
     "CutPasteConfig": "config.generate",
+    "EvaluateConfig": "config.evaluate",
     "Evaluation": "evaluation.matching",
     "Image": "samples",
     "Instances": "instances",
@@ -22,12 +24,14 @@ _PUBLIC = {
     "SegmentConfig": "config.segment",
     "StarDistConfig": "config.stardist",
     "TrainConfig": "config.train",
+    "agreement": "evaluation.agreement",
     "evaluate": "evaluation.matching",
     "generate": "generators.stream",
     "load_model": "engines.library",
     "measure": "measurement.particles",
     "open_dataset": "io.datasets",
     "pool": "evaluation.matching",
+    "pool_agreement": "evaluation.agreement",
     "read_image": "io.images",
     "read_labels": "io.images",
     "run": "jobs.run",
