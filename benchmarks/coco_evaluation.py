@@ -1,8 +1,9 @@
 """COCO's average precision of 100 images x 100 particles, and of one image of 5,000, beside faster-coco-eval alone.
 
-Both read the same two COCO files. Ours is what ``nanoseg evaluate`` does, with everything else that it reports but sizes;
-theirs is the library as its own documentation calls it, once for masks and once for boxes. Prints seconds (best of three) and
-ratios: numbers above 1 say how many times faster we are. The figures have to agree, or the benchmark ends.
+Both read the same two COCO files. Ours is what ``nanoseg evaluate`` does, with everything else that it reports but
+sizes; theirs is the library as its own documentation calls it, once for masks and once for boxes. Prints seconds (best
+of three) and ratios: numbers above 1 say how many times faster we are. The figures have to agree, or the benchmark
+ends.
 """
 
 from __future__ import annotations

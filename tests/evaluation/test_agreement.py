@@ -164,6 +164,8 @@ def test_bad_input_is_one_sentence():
         agreement(labels, labels[1:])
     with pytest.raises(NanosegError, match="not square"):
         agreement(labels, labels, calibration=Calibration((1.0, 2.0)))
+    with pytest.raises(NanosegError, match="'area' holds something else than numbers"):
+        agreement(measure(labels), measure(labels).assign(area="large"))
     gaps = measure(labels).assign(area=np.nan)
     assert agreement(gaps, measure(labels))["area"].figures()["wasserstein"] is None
 

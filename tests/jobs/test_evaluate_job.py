@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from napari_nanoseg import (
     Calibration,
@@ -20,6 +21,7 @@ from napari_nanoseg import (
     read_image,
     write_sample,
 )
+from napari_nanoseg.cli import app
 from napari_nanoseg.config.evaluate import EvaluateConfig, EvaluateJob
 from napari_nanoseg.evaluation.error_map import pixel_map
 from napari_nanoseg.evaluation.matching import pool
@@ -123,6 +125,18 @@ def test_sizes_are_in_nm_where_all_pixel_sizes_are_known(tmp_path, pairs):
     assert "agreement" not in result.figures
     assert not list((tmp_path / "out").glob("agreement*"))
     assert not any("in pixels" in event.message for event in events if isinstance(event, Notice))
+
+
+def test_the_command_tells_what_python_does(tmp_path, pairs):
+    words = ["evaluate", str(tmp_path / "truth"), str(tmp_path / "prediction"), "--pixel-size-nm", "2"]
+    told = CliRunner().invoke(app, [*words, "--no-exclude-border", "--least-aspect-ratio", "1", "--json"])
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout.splitlines()[-1])["agreement"]
+    config = EvaluateConfig(pixel_size_nm=2.0, exclude_border=False, least_aspect_ratio=1.0)
+    sizes = pool_agreement([agreement(*pair, config) for pair in pairs.values()])
+    assert found == {name: one.figures() for name, one in sizes.items()}
+    lines = CliRunner().invoke(app, words).stdout.splitlines()
+    assert any(line.startswith("agreement of area: unit nm², n_truth 4, n_prediction 4") for line in lines)
 
 
 def test_the_threshold_counts(tmp_path, pairs):

@@ -39,6 +39,7 @@ class AgreementFold(Fold):
     def _lay_out(self, inside: QVBoxLayout) -> None:
         for widget in (self.table, self.figure):
             inside.addWidget(widget)
+        self.table.fit_height(len(QUANTITIES))
 
 
 def table_of(agreements: Agreements) -> DataFrame:

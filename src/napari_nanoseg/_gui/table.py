@@ -107,6 +107,8 @@ class TableView(QTableView):
         """Make it as high as its rows, up to `most_rows`."""
         bar = self.horizontalScrollBar()
         assert bar is not None
+        for part in (self, self._across, bar):  # their heights are those of napari's style
+            part.ensurePolished()
         rows = min(self._model.rowCount(), most_rows) * self._down.defaultSectionSize()
         self.setFixedHeight(rows + self._across.sizeHint().height() + bar.sizeHint().height() + 2 * self.frameWidth())
 

@@ -146,7 +146,8 @@ def agreement(
     Raises
     ------
     NanosegError
-        When shapes differ, pixels are not square, a table is compared with something else or lacks a column.
+        When shapes differ, pixels are not square, a table is compared with something else, or lacks a column or has
+        one that is no numbers.
     """
     from pandas import DataFrame
 
@@ -258,6 +259,9 @@ def _agreements(
         missing = [name for name in NEEDED if name not in table]
         if missing:
             raise NanosegError(f"The table has no column '{missing[0]}'; compare tables that 'measure' makes.")
+        texts = [name for name in NEEDED if len(table) and table[name].dtype.kind not in "iufb"]
+        if texts:
+            raise NanosegError(f"The column '{texts[0]}' holds something else than numbers; correct the table.")
     calibrated = all(in_nm(name) in table for table in (truth, prediction) for name in QUANTITIES if name in POWER)
     return {name: _one(name, truth, prediction, pairs, calibrated, config) for name in QUANTITIES}
 
