@@ -63,7 +63,8 @@ def print_result(result: JobResult, as_json: bool) -> None:
     for name, value in result.figures.items():
         if isinstance(value, dict):
             for row, cells in value.items():
-                typer.echo(f"{name} of {row}: " + ", ".join(f"{key} {_shown(cell)}" for key, cell in cells.items()))
+                told = (f"{key} {_shown(cell)}" for key, cell in cells.items() if cell != "")
+                typer.echo(f"{name} of {row}: {', '.join(told)}")
         elif not isinstance(value, list):
             typer.echo(f"{name}: {_shown(value)}")
     for name, path in result.files.items():
