@@ -141,6 +141,26 @@ def test_annotations_from_which_nothing_can_be_made(tmp_path, image, labels, wor
 
 
 @pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--width-nm", "0"], "width_nm.* more than 0.*--width-nm"),
+        (["--length-nm", "90000"], "9000 px but the images only 96 x 96 px"),
+        (["--length-nm", "0.5", "--width-nm", "0.09"], "all lengths are in nm"),
+        (["--wires", "0", "0"], "nothing to draw"),
+        (["--wires", "300", "300", "--deposition", "settled", "--depth", "30"], r"Only \d+ of 300 objects fit"),
+        (["--wires", "9", "3"], "begins at 9 and ends at 3"),
+        (["--sem-edges", "x", "1"], "must be a number"),
+        (["--preset", "gold"], "V2O5 STXM"),
+    ],
+)
+def test_nanowires_that_cannot_be_drawn(tmp_path, options, words):
+    small = [] if "--length-nm" in options else ["--length-nm", "500"]
+    size = ["--height", "96", "--width", "96", "--count", "1", *small]
+    assert re.search(words, sentence("generate", "nanowires", "--out", tmp_path / "out", *size, *options))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
     ("image", "labels"),
     [
         (micrograph(DISC), DISC),

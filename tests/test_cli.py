@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -371,3 +372,17 @@ def test_the_module_is_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "napari_nanoseg", "dance"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "Usage: nanoseg" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes of a POSIX shell")
+@pytest.mark.parametrize("words", ["models list", "segment a b.tif --out out --dry-run", "doctor --json"])
+def test_a_reader_that_has_had_enough_ends_a_command_quietly(words: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "napari_nanoseg", *words.split()]
+    try:
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(writing)
+    assert done.stderr == ""
+    assert done.returncode == 141

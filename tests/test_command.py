@@ -133,6 +133,15 @@ def test_only_what_differs_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path:
     )
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("backbone", ["light", "resnet50"])
+def test_defaults_that_depend_on_the_network(monkeypatch: pytest.MonkeyPatch, backbone: str, optimizer: str) -> None:
+    config = TrainConfig.parse({"engine": {"engine": "maskrcnn", "backbone": backbone}, "optimizer": optimizer})
+    job = TrainJob(config=config, dataset=Path("/data/a"), out=Path("/data/b"))
+    assert command(job).startswith("nanoseg train maskrcnn /data/a")
+    assert parsed(command(job), monkeypatch) == job
+
+
 def test_arguments_and_repeated_options(monkeypatch: pytest.MonkeyPatch) -> None:
     config = CutPasteConfig(coverage=None, particles_per_image=(1, 2), blending=("hard", "poisson"))
     job = GenerateJob(config=config, source=Path("/s"), out=Path("/o"))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_nanoseg import scaling
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.scaling import ScaledView, mirrored, scaled_labels
 
@@ -64,3 +65,33 @@ def test_mirroring_is_numpys(size, pad):
 def test_absurd_factors_are_refused(factor):
     with pytest.raises(NanosegError, match="correct the particle diameter"):
         ScaledView(np.zeros((10, 10)), factor)
+
+
+class Read:
+    """An image that knows how many of its pixels were read."""
+
+    def __init__(self, pixels):
+        self.pixels, self.shape, self.count = pixels, pixels.shape, 0
+
+    def __getitem__(self, where):
+        part = self.pixels[where]
+        self.count += part.size
+        return part
+
+
+@pytest.mark.parametrize("factor", [0.6, 1 / 3, 1 / 40, 1 / 200])
+def test_pixels_for_percentiles_are_those_of_the_whole_view_and_read_bit_by_bit(factor, monkeypatch):
+    monkeypatch.setattr(scaling, "STRIP", 2**12)
+    source = Read(np.random.default_rng(3).integers(0, 255, (411, 777)).astype(np.uint8))
+    view = ScaledView(source, factor)
+    steps, most = view.sampled_steps(10**6), 0
+    while True:
+        before = source.count
+        try:
+            next(steps)
+        except StopIteration as stop:
+            pixels = stop.value
+            break
+        most = max(most, source.count - before)
+    assert most < source.pixels.size / 4
+    np.testing.assert_array_equal(pixels, view.whole())

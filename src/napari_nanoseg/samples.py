@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -114,17 +115,21 @@ class Sample:
         was marked as clean, together with the particles. None means that every particle is annotated.
     name : str
         File stem.
+    truth : mapping of str to arrays, shape (N,), optional
+        Columns of a table with a row for every instance: what a generator knows about its objects.
 
     Raises
     ------
     NanosegError
-        When image, instances and `known` differ in shape.
+        When image, instances and `known` differ in shape, or `truth` has another number of rows than there are
+        instances.
     """
 
     image: Image
     instances: Instances
     known: NDArray[np.bool_] | None = None
     name: str = "sample"
+    truth: Mapping[str, NDArray[Any]] | None = None
 
     def __post_init__(self) -> None:
         shape = self.image.plane_shape
@@ -135,3 +140,5 @@ class Sample:
             )
         if self.known is not None and self.known.shape != shape:
             raise NanosegError(f"{self.name}: the known region has the shape {self.known.shape} but the image {shape}.")
+        if self.truth is not None and any(len(column) != len(self.instances) for column in self.truth.values()):
+            raise NanosegError(f"{self.name}: the table of true values needs a row for each of the instances.")

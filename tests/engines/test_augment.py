@@ -89,3 +89,13 @@ def test_inversion_exchanges_dark_and_bright():
     config = TrainConfig(invert=1, intensity=0, noise=0)
     inverted = change_intensity(image, config, np.random.default_rng(3))
     np.testing.assert_array_equal(inverted < 0.5, labels > 0)
+
+
+@pytest.mark.parametrize("size", [32, 64, 65, 128])
+def test_the_mirrored_rim_leaves_half_of_a_patch(size):
+    image = np.random.default_rng(0).random((size, size)).astype(np.float32)
+    for seed in range(20):
+        _, labels = mirror_border(image, np.zeros((size, size), np.int32), 32, np.random.default_rng(seed))
+        known = labels >= 0
+        assert known.any(axis=0).sum() > size / 2
+        assert known.any(axis=1).sum() > size / 2

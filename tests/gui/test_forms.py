@@ -20,9 +20,11 @@ from napari_nanoseg.config.base import Config
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.config.generate import CutPasteConfig
 from napari_nanoseg.config.jobs import JOBS
+from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.measure import MeasureConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
+from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.errors import NanosegError
 
@@ -352,3 +354,59 @@ def _wheel() -> QWheelEvent:
         QPointF(5, 5), QPointF(5, 5), QPoint(0, 0), QPoint(0, 120), Qt.MouseButton.NoButton,
         Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
     )  # fmt: skip
+
+
+def _choose(form: ConfigForm, kind: type[Config]) -> None:
+    """As a user does in the box."""
+    box = form._choices["engine"]
+    box.setCurrentIndex(box.findData(kind))
+    box.activated.emit(box.currentIndex())
+
+
+@pytest.mark.parametrize("unfolded", [True, False])
+def test_that_another_kind_of_network_brings_its_fields_and_defaults(qtbot: QtBot, unfolded: bool) -> None:
+    form = ConfigForm(TrainConfig(batch_size=6))
+    qtbot.addWidget(form)
+    if unfolded:
+        form.unfold()
+    assert [form._choices["engine"].itemText(at) for at in range(2)] == ["StarDist", "Mask R-CNN"]
+    with qtbot.waitSignal(form.valueChanged):
+        _choose(form, MaskRCNNConfig)
+    assert form.value() == TrainConfig(engine=MaskRCNNConfig(), batch_size=6), "what was given is kept"
+    assert form.value().patch_size == 256
+    form.unfold()
+    form.editor("engine.roi_batch_per_image").put(64)
+    form._nested["engine"]._changed()
+    assert form.value().engine == MaskRCNNConfig(roi_batch_per_image=64)
+    _choose(form, StarDistConfig)
+    assert form.value() == TrainConfig(batch_size=6)
+    with pytest.raises(KeyError):
+        form.editor("engine.roi_batch_per_image")
+
+
+def test_that_the_optimiser_follows_the_backbone_until_it_is_chosen(qtbot: QtBot) -> None:
+    form = ConfigForm(TrainConfig(engine=MaskRCNNConfig()))
+    qtbot.addWidget(form)
+    form.unfold()
+    backbone = form.editor("engine.backbone")
+    backbone._combo.setCurrentText("resnet50")  # type: ignore[attr-defined]
+    assert form.value().optimizer == "sgd"
+    assert form.editor("optimizer").get() == "sgd"
+    backbone._combo.setCurrentText("light")  # type: ignore[attr-defined]
+    assert form.value().optimizer == "adam"
+    form.setValue(TrainConfig(engine=MaskRCNNConfig(backbone="resnet50"), optimizer="adam"))
+    backbone._combo.setCurrentText("resnet101")  # type: ignore[attr-defined]
+    assert form.value().optimizer == "adam"
+
+
+def test_that_problems_of_another_kind_are_told_in_its_labels(qtbot: QtBot) -> None:
+    form = ConfigForm(TrainConfig(engine=MaskRCNNConfig()))
+    qtbot.addWidget(form)
+    form.unfold()
+    line = form.editor("engine.anchor_sizes").findChild(QLineEdit)
+    assert line is not None
+    line.setText("32, 64")
+    problem = form.problem()
+    assert problem is not None
+    assert problem.startswith("'Network'")
+    assert "'Anchor sizes' needs 5 values" in problem

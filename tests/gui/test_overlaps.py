@@ -225,3 +225,45 @@ def test_without_overlaps_there_is_no_second_layer(
     dock.thresholds.probability.spin.setValue(0.65)
     run(dock, qtbot)
     assert outlines(viewer) == []
+
+
+def test_outlines_go_with_their_labels(dock: Segment, viewer: ViewerModel, qtbot: QtBot, tmp_path: Path) -> None:
+    show(viewer, tmp_path)
+    run(dock, qtbot)
+    viewer.layers.remove(viewer.layers["a: particles"])
+    qtbot.waitUntil(lambda: not outlines(viewer))
+    assert [layer.name for layer in viewer.layers] == ["a"]
+
+
+def test_outlines_that_were_changed_stay(dock: Segment, viewer: ViewerModel, qtbot: QtBot, tmp_path: Path) -> None:
+    show(viewer, tmp_path)
+    run(dock, qtbot)
+    (shapes,) = outlines(viewer)
+    shapes.add_rectangles(np.array([[0, 0], [9, 9]]))
+    viewer.layers.remove(viewer.layers["a: particles"])
+    qtbot.wait(50)
+    assert outlines(viewer) == [shapes]
+
+
+def test_all_layers_are_removed_at_once(dock: Segment, viewer: ViewerModel, qtbot: QtBot, tmp_path: Path) -> None:
+    show(viewer, tmp_path)
+    run(dock, qtbot)
+    viewer.layers.clear()
+    qtbot.wait(50)
+    assert not viewer.layers
+
+
+def test_outlines_of_labels_that_were_painted_go_too(
+    dock: Segment, viewer: ViewerModel, qtbot: QtBot, tmp_path: Path
+) -> None:
+    """They speak of what was found; a result after it has its own."""
+    show(viewer, tmp_path)
+    run(dock, qtbot)
+    first = viewer.layers["a: particles"]
+    assert isinstance(first, Labels)
+    first.data_setitem((np.array([0]), np.array([0])), 77)
+    first.events.paint(value=[])
+    run(dock, qtbot)
+    assert len(outlines(viewer)) == 2
+    viewer.layers.remove(first)
+    qtbot.waitUntil(lambda: len(outlines(viewer)) == 1)

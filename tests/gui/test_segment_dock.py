@@ -31,9 +31,11 @@ from napari_nanoseg._gui.diameter_hint import empty_diameter
 from napari_nanoseg._gui.layers import image_layer, instances_of, record_of
 from napari_nanoseg._gui.model_picker import NOTHING
 from napari_nanoseg._gui.segment import NO_IMAGE, NO_MODEL, Segment
-from napari_nanoseg._gui.segmenting import Request
+from napari_nanoseg._gui.segmenting import Request, job_of
 from napari_nanoseg._gui.settings import Settings
 from napari_nanoseg.cli import app
+from napari_nanoseg.config.baseline import BaselineWishes
+from napari_nanoseg.config.command import command
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.events import Progress
 from napari_nanoseg.io.images import read_image, read_labels, write_image
@@ -145,6 +147,26 @@ def test_a_model_without_a_network_has_no_probabilities_and_says_what_it_guessed
     dock.models.choose(starter_folder())
     assert not dock.thresholds.probability.isHidden()
     assert dock.request().config.probability == 0.9, "what was chosen comes back"
+
+
+def test_parameters_of_a_model_without_a_network_are_shown_and_used(
+    dock: Segment, viewer: ViewerModel, image: Image, qtbot: QtBot
+) -> None:
+    show(viewer, image)
+    dock.models.choose(starter_folder())
+    assert dock.baseline.isHidden()
+    dock.models.choose(baseline_folders()["watershed"])
+    assert not dock.baseline.isHidden()
+    wishes = BaselineWishes(smoothing=3.0, depth=0.4)
+    dock.baseline.setValue(wishes)
+    run(dock, qtbot)
+    assert dock.result is not None
+    expected = ns.load_model("watershed").segment(image, SegmentConfig(baseline=wishes))
+    np.testing.assert_array_equal(dock.result.labels, expected.to_labels())
+    assert dock.result.record["config"]["config"]["baseline"]["smoothing"] == 3.0
+    assert "--smoothing 3.0" in command(job_of(dock.request(), Path("a.tif")))
+    dock.models.choose(starter_folder())
+    assert dock.request().config.baseline == BaselineWishes()
 
 
 def test_dock_command_and_python_give_identical_labels(

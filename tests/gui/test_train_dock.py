@@ -28,6 +28,7 @@ from napari_nanoseg._gui.start_from import StartFrom
 from napari_nanoseg._gui.train import DATASET, Train
 from napari_nanoseg._gui.training import steps_wanted
 from napari_nanoseg.config.jobs import read_job
+from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
@@ -479,3 +480,23 @@ def test_says_what_the_training_starts_from(annotated: Train) -> None:
     assert "not used" not in dock._hint.text()
     dock.start_from.choose(None)
     assert shown("steps") == "1500, for a new network"
+
+
+def test_a_mask_rcnn_starts_from_what_is_one(annotated: Train, models: Path, write_model: Callable[..., Path]) -> None:
+    dock = annotated
+    write_model(models / "discs")
+    dock.form.setValue(TrainConfig(engine=MaskRCNNConfig()))
+
+    def offered() -> list[str]:
+        return [dock.start_from.itemText(at) for at in range(dock.start_from.count())]
+
+    assert offered()[:2] == ["automatic: a new network", "a new network"]
+    assert "discs" not in offered()
+    assert dock.form._nones["learning_rate"] == "0.001, for a new network"
+    dock.form.setValue(TrainConfig(engine=MaskRCNNConfig(backbone="resnet50")))
+    assert offered()[:3] == ["automatic: weights trained on COCO", "a new network", "weights trained on COCO"]
+    assert dock.form._nones["learning_rate"] == "0.0025, from 'weights trained on COCO'"
+    assert dock.plan().job.config.optimizer == "sgd"
+    dock.form.setValue(TrainConfig())
+    assert "discs" in offered()
+    assert "weights trained on COCO" not in offered()

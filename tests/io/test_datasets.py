@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.datasets import DatasetWriter, open_dataset, write_sample
 from napari_nanoseg.io.images import read_labels, write_image, write_labels
+from napari_nanoseg.io.tables import read_table
 from napari_nanoseg.samples import Image, Sample
 
 SHAPE = (32, 48)
@@ -80,6 +82,28 @@ def test_overlaps_are_kept_with_everything_written_together(tmp_path: Path) -> N
     assert content["categories"] == [{"id": 0, "name": "particle"}]
     scores = open_dataset(tmp_path)[2].instances.scores
     assert scores.tolist() == [0.5, 0.75]
+
+
+def test_classes_are_kept_with_their_names_though_nothing_overlaps(tmp_path: Path) -> None:
+    one = sample("a")
+    classes = np.arange(1, len(one.instances) + 1, dtype=np.int32)
+    with DatasetWriter(tmp_path, ("none", "rod", "wire")) as writer:
+        writer.add(replace(one, instances=replace(one.instances, classes=classes)))
+    assert open_dataset(tmp_path)[0].instances.classes.tolist() == classes.tolist()
+    categories = json.loads((tmp_path / "annotations.json").read_text())["categories"]
+    assert [entry["name"] for entry in categories] == ["rod", "wire"][: len(classes)]
+
+
+def test_true_values_are_a_table_beside_the_image(tmp_path: Path) -> None:
+    one = sample("a")
+    truth = {"id": one.instances.ids, "length_nm": one.instances.ids / 3}
+    write_sample(tmp_path, replace(one, truth=truth))
+    table = read_table(tmp_path / "truth" / "a.csv")
+    assert table["length_nm"].tolist() == truth["length_nm"].tolist()
+    write_sample(tmp_path, one)
+    assert not (tmp_path / "truth" / "a.csv").exists()
+    with pytest.raises(NanosegError, match="a row for each"):
+        replace(one, truth={"id": one.instances.ids[1:]})
 
 
 def test_a_writer_that_is_stopped_leaves_a_whole_dataset(tmp_path: Path) -> None:

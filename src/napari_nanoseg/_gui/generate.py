@@ -286,7 +286,7 @@ def _removed_if_unused(job: GenerateJob, sample: Sample | None) -> Iterator[None
     try:
         yield
     except BaseException:
-        from napari_nanoseg.jobs.generate import RECORD  # here, in the thread: with the kernels it takes half a second
+        from napari_nanoseg.jobs.synthesis import RECORD  # here, in the thread: with the kernels it takes half a second
 
         if sample is not None and not (job.out / RECORD).exists():
             shutil.rmtree(job.source, ignore_errors=True)

@@ -38,7 +38,7 @@ from napari_nanoseg._gui.settings import settings
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.thresholds import Thresholds
 from napari_nanoseg.calibration import Calibration
-from napari_nanoseg.config.baseline import BaselineConfig
+from napari_nanoseg.config.baseline import BaselineConfig, BaselineWishes
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.errors import NanosegError
@@ -61,7 +61,9 @@ class Segment(Step):
         super().__init__(napari_viewer)
         self.models, self.image = ModelPicker(self.session), LayerPicker(self.session, "image")
         self.manager = ModelManager(self.models, self.panel)
-        self.form = ConfigForm(SegmentConfig(device=settings().device), hide=THRESHOLDS)
+        self.form = ConfigForm(SegmentConfig(device=settings().device), hide=(*THRESHOLDS, "baseline"))
+        self.baseline = ConfigForm(BaselineWishes())
+        self.baseline.hide()
         self.diameter = DiameterHint(self.session, self.form)
         self.thresholds = Thresholds()
         self.result: Segmentation | None = None
@@ -81,6 +83,7 @@ class Segment(Step):
         self.body.addLayout(head)
         self.body.addWidget(self.diameter)
         self.body.addWidget(self.form)
+        self.body.addWidget(self.baseline)
         self.body.addWidget(self.thresholds)
         self.folder = FolderFold(self.chosen, self.panel)
         self.body.addWidget(self.folder)
@@ -94,6 +97,7 @@ class Segment(Step):
         self.models.changed.connect(self._refresh)
         self.image.picked.connect(lambda _: self._image_picked())
         self.form.valueChanged.connect(self._refresh)
+        self.baseline.valueChanged.connect(self._refresh)
         self.thresholds.changed.connect(self._thresholds_changed)
         self._rethreshold.chosen.connect(self._rethresholded)
         self._rethreshold.measured.connect(self._measured)
@@ -132,7 +136,8 @@ class Segment(Step):
             raise NanosegError(entry.problem)
         config = self.form.value()
         assert isinstance(config, SegmentConfig)
-        return entry.path, config.model_copy(update=self.thresholds.values())
+        wishes = self.baseline.value() if _without_network(entry.card) else BaselineWishes()
+        return entry.path, config.model_copy(update={**self.thresholds.values(), "baseline": wishes})
 
     def _start(self) -> None:
         self.models.refresh()  # the model may be gone by now
@@ -321,7 +326,9 @@ class Segment(Step):
             self.offer(*(["Train"] if entry is None else []))
         if problem is None and (layer is None or entry is None):
             problem = NO_IMAGE if layer is None else NO_MODEL
-        self.panel.block(problem or self.form.problem())
+        without = entry is not None and _without_network(entry.card)
+        self.baseline.setVisible(without)
+        self.panel.block(problem or self.form.problem() or (self.baseline.problem() if without else None))
         ready = problem is None and not self.panel.running
         self.copy_button.setEnabled(ready)
         shown = self._shown.layer is not None and not self.panel.running
@@ -336,9 +343,16 @@ class Segment(Step):
         if card is not None and isinstance(card.network, BaselineConfig):
             self.form.placeholder("invert", POLARITY[card.network.polarity])
             self.form.placeholder("border", "not used: there is no network")
+            own = dict(card.network)
+            for name in BaselineWishes.model_fields:
+                self.baseline.placeholder(name, str(own[name]) if name in own else "not used")
             return
         self.form.placeholder("invert", "no" if card is None or card.invert == "no" else "auto")
         self.form.placeholder("border", "0 px" if card is None else f"{card.border} px, the model's own")
+
+
+def _without_network(card: ModelCard | None) -> bool:
+    return card is not None and not card.needs_weights
 
 
 def _image(layer: ImageLayer | None) -> tuple[Image | None, str | None]:

@@ -76,12 +76,12 @@ def doctor(as_json: Json = False) -> None:
 
     with ending():
         findings = examine()
-    if as_json:
-        print_json({"findings": [asdict(finding) for finding in findings]})
-        return
-    for finding in findings:
-        advice = f" -> {finding.advice}" if finding.advice else ""
-        typer.echo(f"{finding.state:8}{finding.name}: {finding.found}{advice}")
+        if as_json:
+            print_json({"findings": [asdict(finding) for finding in findings]})
+            return
+        for finding in findings:
+            advice = f" -> {finding.advice}" if finding.advice else ""
+            typer.echo(f"{finding.state:8}{finding.name}: {finding.found}{advice}")
 
 
 def _from_file(job_file: Path) -> Job:

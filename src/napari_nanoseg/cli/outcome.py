@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from napari_nanoseg.events import JobResult
 from napari_nanoseg.jobs.failures import JobCrashError, bug, explain
 
 CANCELLED, BAD_INPUT, CRASH = 130, 2, 1
+BROKEN_PIPE = 141
+"""What a shell says of a program that the signal of a broken pipe ended."""
 
 
 @contextmanager
@@ -25,7 +28,8 @@ def ending() -> Iterator[None]:
     Raises
     ------
     typer.Exit
-        With 2 for what the user can mend, 1 for a bug (the traceback goes to a log file), 130 after Ctrl-C.
+        With 2 for what the user can mend, 1 for a bug (the traceback goes to a log file), 130 after Ctrl-C, 141 when
+        nobody reads the output any more.
     """
     try:
         yield
@@ -34,6 +38,12 @@ def ending() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("Cancelled; what was finished is kept.", err=True)
         raise typer.Exit(CANCELLED) from None
+    except BrokenPipeError:
+        # who reads the output has had enough, as "head" has: nothing more can be said, also not when Python ends
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        raise typer.Exit(BROKEN_PIPE) from None
     except Exception as error:
         sentence = explain(error) or str(bug(f"{type(error).__name__}: {error}", traceback.format_exc()))
         typer.echo(f"Error: {sentence}", err=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, create_model
+from pydantic.fields import FieldInfo
 
 from napari_nanoseg.config.base import ADVANCED, Config
 
@@ -35,9 +36,15 @@ class BaselineConfig(Config):
         json_schema_extra=ADVANCED,
     )  # fmt: skip
     least_area: float = Field(
-        0.1, ge=0, le=1, description="Least area of what is kept, as a share of a particle's; 0: everything",
+        0.1, ge=0, le=1, title="Least share",
+        description="Least area of what is kept, as a share of a particle's; 0: everything",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
+
+    def with_wishes(self, wishes: BaselineWishes) -> Self:
+        """These parameters, but for those that a segmentation asks for."""
+        own = type(self).model_fields
+        return self.model_copy(update={name: value for name, value in wishes if value is not None and name in own})
 
 
 class ThresholdConfig(BaselineConfig):
@@ -54,3 +61,28 @@ class WatershedConfig(BaselineConfig):
         0.1, ge=0, le=1, description="Particles are parted where the distance to the background dips by more than this "
         "between them, in particle diameters",
     )  # fmt: skip
+
+
+def _wished(config: type[Config]) -> Any:
+    """A class decorator: the fields of a config, each of which may be None, which stands for the model's own value."""
+
+    def made(cls: type[Config]) -> type[Config]:
+        fields: dict[str, Any] = {}
+        for name, field in config.model_fields.items():
+            if name == "engine":
+                continue
+            extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+            wish = FieldInfo.merge_field_infos(
+                field, default=None, annotation=field.annotation | None,  # type: ignore[operator]
+                description=f"{field.description}; none: the model's own (models without a network only)",
+                json_schema_extra={**extra, "start": field.default},
+            )  # fmt: skip
+            fields[name] = (field.annotation | None, wish)  # type: ignore[operator]
+        return create_model(cls.__name__, __base__=cls, __module__=cls.__module__, __doc__=cls.__doc__, **fields)
+
+    return made
+
+
+@_wished(WatershedConfig)
+class BaselineWishes(Config):
+    """What is done otherwise than the card of a model without a network says; thresholding alone has no depth."""

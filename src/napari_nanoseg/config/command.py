@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +15,13 @@ from napari_nanoseg.config.base import Config, describe
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.demo import DemoJob
+from napari_nanoseg.config.density import DensityJob
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.jobs import AnyJob, read_yaml
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.measure import MeasureJob
+from napari_nanoseg.config.nanowires import NanowiresJob
 from napari_nanoseg.config.options import Option, kinds_of, option_at, options_of, value_at, values_of, with_kinds
 from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.config.segment import SegmentJob
@@ -86,6 +89,9 @@ COMMANDS = (
     Command(
         "generate cutpaste", "Write synthetic images made by cutting and pasting annotated particles.", GenerateJob
     ),
+    Command(
+        "generate nanowires", "Write synthetic images of nanowires and nanoparticles with true sizes.", NanowiresJob
+    ),
     Command("train stardist", "Train a StarDist network on a dataset.", TrainJob, ("dataset",)),
     Command(
         "train maskrcnn",
@@ -105,6 +111,7 @@ COMMANDS = (
     Command("segment", "Find the particles in images with a model.", SegmentJob, ("model", "images")),
     Command("measure", "Measure the particles of label images into a table.", MeasureJob, ("labels",)),
     Command("evaluate", "Compare predictions with the truth.", EvaluateJob, ("truth", "prediction")),
+    Command("density", "Turn transmission images, such as STXM's, into optical density.", DensityJob, ("images",)),
     Command("check", "Check a dataset for what would spoil a training.", CheckJob, ("dataset",)),
     Command("convert", "Convert a model between formats.", ConvertJob, ("model",)),
     Command("demo", "Do the whole work on the sample micrograph.", DemoJob),
@@ -126,9 +133,20 @@ def command(job: AnyJob) -> str:
     """
     job = absolute(job)
     kind = next(kind for kind in COMMANDS if kind.does(job))
-    words = ["nanoseg", *kind.words.split()]
-    for option in kind.options:
-        value = value_at(job, option.path)
-        if option.required or value != option.default:
-            words += option.typed(value)
-    return shlex.join(words)
+    spelled = [one for one in kind.options if one.required or value_at(job, one.path) != one.default]
+    meant = kind.job.model_validate(with_kinds(_nested(job, spelled), kind.kinds))
+    # defaults may depend on other fields, as that of the optimiser on the network
+    spelled = [one for one in kind.options if one in spelled or value_at(job, one.path) != value_at(meant, one.path)]
+    words = [text for one in spelled for text in one.typed(value_at(job, one.path))]
+    return shlex.join(["nanoseg", *kind.words.split(), *words])
+
+
+def _nested(job: AnyJob, options: Iterable[Option]) -> dict[str, Any]:
+    """The values of some options of a job, nested as it takes them."""
+    values: dict[str, Any] = {}
+    for option in options:
+        inner = values
+        for name in option.path[:-1]:
+            inner = inner.setdefault(name, {})
+        inner[option.path[-1]] = value_at(job, option.path)
+    return values

@@ -10,17 +10,33 @@ import yaml
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.demo import DemoJob
+from napari_nanoseg.config.density import DensityJob
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.measure import MeasureJob
+from napari_nanoseg.config.nanowires import NanowiresJob
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainJob
 from napari_nanoseg.errors import NanosegError
 
-AnyJob = GenerateJob | TrainJob | SweepJob | SegmentJob | MeasureJob | EvaluateJob | ConvertJob | CheckJob | DemoJob
+AnyJob = (
+    GenerateJob
+    | NanowiresJob
+    | TrainJob
+    | SweepJob
+    | SegmentJob
+    | MeasureJob
+    | EvaluateJob
+    | DensityJob
+    | ConvertJob
+    | CheckJob
+    | DemoJob
+)
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["job"].default: kind for kind in get_args(AnyJob)}
 """Job classes by the value of their field `job`."""
+GENERATING = {kind.model_fields["job"].default for kind in (GenerateJob, NanowiresJob)}
+"""Jobs that write datasets of synthetic images."""
 
 
 def parse_job(values: Any, where: str = "job") -> AnyJob:

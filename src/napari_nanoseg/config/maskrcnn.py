@@ -340,20 +340,20 @@ class MaskRCNNConfig(Config):
         if self.backbone == "custom":
             missing = [name for name in Architecture._fields if getattr(self, name) is None]
             if missing:
-                raise ValueError(f"with the backbone 'custom', {missing[0]} must be given")
+                raise ValueError(f"with the backbone 'custom', '{missing[0]}' must be given")
         if not self.anchor_sizes or len(self.anchor_sizes) % LEVELS:
-            raise ValueError(f"anchor_sizes needs {LEVELS} values or a multiple of that, as many for each level")
+            raise ValueError(f"'anchor_sizes' needs {LEVELS} values or a multiple of that, as many for each level")
         channels = 1 if self.channel_format == "L" else 3
         if len(self.pixel_mean) != channels or len(self.pixel_std) != channels:
-            raise ValueError(f"pixel_mean and pixel_std need {channels} values, one for each channel")
+            raise ValueError(f"'pixel_mean' and 'pixel_std' need {channels} values, one for each channel")
         if self.rpn_iou_thresholds[0] > self.rpn_iou_thresholds[1]:
-            raise ValueError("rpn_iou_thresholds must rise")
+            raise ValueError("'rpn_iou_thresholds' must rise")
         shape = self.architecture
         if shape.depth < 50 and (shape.res2_channels != 64 or self.groups != 1):
-            raise ValueError("a backbone of 18 or 34 layers has res2_channels 64 and one group")
+            raise ValueError("a backbone of 18 or 34 layers has 'res2_channels' 64 and one group")
         for name, norm, channels in self._normalised():
             if norm == "GN" and channels % GROUPS:
-                raise ValueError(f"with group normalisation (GN), {name} must be a multiple of {GROUPS}")
+                raise ValueError(f"with group normalisation (GN), '{name}' must be a multiple of {GROUPS}")
         return self
 
     def _normalised(self) -> list[tuple[str, Norm, int]]:

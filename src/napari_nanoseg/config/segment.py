@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from napari_nanoseg.config.base import Config, Device
+from napari_nanoseg.config.baseline import BaselineWishes
 
 LEAST_PROBABILITY = 0.1
 """Docks keep what is at least so probable, for thresholds that are chosen later. Below it is mostly background."""
@@ -46,6 +47,9 @@ class SegmentConfig(Config):
         json_schema_extra={"unit": "px", "advanced": True},
     )  # fmt: skip
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")
+    baseline: BaselineWishes = Field(
+        BaselineWishes(), title="Without a network", description="Parameters of models without a network"
+    )
 
 
 class SegmentJob(Config):

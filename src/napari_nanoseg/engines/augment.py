@@ -80,8 +80,10 @@ def mirror_border(
 ) -> tuple[FloatImage, NDArray[Any]]:
     """Let some patches end before their edge and mirror them there, as images are when they are segmented.
 
-    Particles end at the border, as they are annotated; in the mirrored rim of `width` pixels the truth is not known.
+    Particles end at the border, as they are annotated; in the mirrored rim of `width` pixels the truth is not known. In
+    a small patch the rim is less than half of it.
     """
+    width = min(width, (min(image.shape[:2]) - 1) // 2)
     if rng.random() >= MIRRORED_FRACTION:
         return image, labels
     image, labels = image.copy(), labels.copy()

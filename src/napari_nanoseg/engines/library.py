@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.engines.base import Model, read_weights
@@ -10,6 +11,10 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.detectron2_files import WEIGHTS_SUFFIXES, is_detectron2
 from napari_nanoseg.io.model_cards import CARD, NO_MODEL, is_keras, read_card
 from napari_nanoseg.io.model_library import find_model
+
+if TYPE_CHECKING:
+    from napari_nanoseg.engines.maskrcnn.model import MaskRCNNModel
+    from napari_nanoseg.engines.stardist.model import StarDistModel
 
 
 def load_model(name_or_path: str | Path) -> Model:
@@ -31,21 +36,32 @@ def load_model(name_or_path: str | Path) -> Model:
     NanosegError
         When there is no model, it is damaged, or of a kind that is not known.
     """
-    from napari_nanoseg.engines.baseline.model import BaselineModel
-    from napari_nanoseg.engines.maskrcnn.model import MaskRCNNModel
-    from napari_nanoseg.engines.stardist.model import StarDistModel
-
     path = find_model(name_or_path)
     if (path / CARD).is_file():
         card = read_card(path)
         if not card.needs_weights:
+            from napari_nanoseg.engines.baseline.model import BaselineModel
+
             return BaselineModel.from_card(card)
-        engine = MaskRCNNModel if isinstance(card.network, MaskRCNNConfig) else StarDistModel
+        engine = _maskrcnn() if isinstance(card.network, MaskRCNNConfig) else _stardist()
         model = engine.from_card(card)
         read_weights(model.network, path, card.weights_sha256)
         return model
     if is_keras(path):
-        return StarDistModel.from_keras(path)
+        return _stardist().from_keras(path)
     if is_detectron2(path) or path.suffix.lower() in WEIGHTS_SUFFIXES:
-        return MaskRCNNModel.from_detectron2(path)
+        return _maskrcnn().from_detectron2(path)
     raise NanosegError(f"{path} {NO_MODEL}")
+
+
+def _stardist() -> type[StarDistModel]:
+    from napari_nanoseg.engines.stardist.model import StarDistModel
+
+    return StarDistModel
+
+
+def _maskrcnn() -> type[MaskRCNNModel]:
+    """Imported only where it is used, for torchvision takes its time."""
+    from napari_nanoseg.engines.maskrcnn.model import MaskRCNNModel
+
+    return MaskRCNNModel

@@ -50,6 +50,9 @@ class CutPaste:
         pixel size is not known.
     """
 
+    classes: tuple[str, ...] = ()
+    """All particles are of one class."""
+
     def __init__(self, config: CutPasteConfig, sources: Sequence[Sample] | Preparation):
         prepared = sources if isinstance(sources, Preparation) else Preparation(sources)
         self.config, self.calibration = config, prepared.calibration
@@ -74,6 +77,16 @@ class CutPaste:
         particles = "one particle" if len(self.pool) == 1 else f"{len(self.pool)} particles"
         return [f"Only {particles} can be cut from the sources; more outlined particles make better training images."]
 
+    @property
+    def in_coco(self) -> bool:
+        """Whether masks can overlap, which only a COCO file keeps."""
+        return self.config.contrast_mode == "transmission"
+
+    @staticmethod
+    def name(index: int) -> str:
+        """Name of image `index`, its file's stem."""
+        return f"cutpaste_{index:06d}"
+
     def sample(self, index: int) -> Sample:
         """Make image `index` (0 or more).
 
@@ -91,7 +104,7 @@ class CutPaste:
         appearance = Appearance.draw(config, rng)
         instances = self._paste(canvas, rng)
         pixels = appearance.apply(canvas, config.dtype, rng)
-        name = sample_name(index)
+        name = self.name(index)
         return Sample(Image(pixels, "YX", self.calibration, name), instances, None, name)
 
     def _paste(self, canvas: NDArray[np.float32], rng: np.random.Generator) -> Instances:
@@ -203,11 +216,6 @@ class CutPaste:
                 f"The pasted particles have a diameter of only {typical:.1f} px; use a larger scale, a larger "
                 "size_median_nm or a micrograph of higher magnification."
             )
-
-
-def sample_name(index: int) -> str:
-    """Name of image `index`, its file's stem."""
-    return f"cutpaste_{index:06d}"
 
 
 def _visible(labels: NDArray[np.int32], areas: NDArray[np.int64], min_visible: float) -> Instances:

@@ -7,18 +7,22 @@ from itertools import count
 from pathlib import Path
 
 from napari_nanoseg.config.generate import CutPasteConfig
+from napari_nanoseg.config.nanowires import NanowireConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.samples import Sample
 
 
-def generate(config: CutPasteConfig, sources: Iterable[Sample] | str | Path | None = None) -> Iterator[Sample]:
+def generate(
+    config: CutPasteConfig | NanowireConfig, sources: Iterable[Sample] | str | Path | None = None
+) -> Iterator[Sample]:
     """Make synthetic samples without end; nothing is written.
 
     Parameters
     ----------
-    config : CutPasteConfig
+    config : CutPasteConfig or NanowireConfig
     sources : iterable of Sample, or path of a data set
-        The annotated micrographs that particles and backgrounds come from.
+        The annotated micrographs that particles and backgrounds of the cut-and-paste generator come from; the nanowire
+        generator has none.
 
     Yields
     ------
@@ -29,8 +33,16 @@ def generate(config: CutPasteConfig, sources: Iterable[Sample] | str | Path | No
     ------
     NanosegError
         Already when called: no source, no particle that can be used, hardly any clean background in a partly
-        annotated image (see :class:`napari_nanoseg.generators.cutpaste.CutPaste`).
+        annotated image (see :class:`napari_nanoseg.generators.cutpaste.CutPaste`), objects that cannot be drawn (see
+        :class:`napari_nanoseg.generators.nanowires.generator.Nanowires`).
     """
+    if isinstance(config, NanowireConfig):
+        if sources is not None:
+            raise NanosegError("The nanowire generator takes no source; leave it out.")
+        from napari_nanoseg.generators.nanowires.generator import Nanowires
+
+        wires = Nanowires(config)
+        return (wires.sample(index) for index in count())
     if sources is None:
         raise NanosegError("The cut-and-paste generator has no source; give it at least one annotated micrograph.")
     if isinstance(sources, str | Path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +14,7 @@ from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import ANNOTATION_SUFFIXES, CocoImage, read_annotation, read_coco
 from napari_nanoseg.io.atomic import write_text, writing
 from napari_nanoseg.io.images import by_stem, list_images, read_image, read_labels, write_image, write_labels
+from napari_nanoseg.io.tables import write_columns
 from napari_nanoseg.samples import Image, Sample
 
 COCO_NAME = "annotations.json"
@@ -123,17 +124,20 @@ def annotation_files(folder: Path) -> list[Path]:
 
 
 class DatasetWriter:
-    """Write samples one by one; on leaving the `with` block also the COCO file, when any masks overlap.
+    """Write samples one by one; on leaving the `with` block also the COCO file, when masks overlap or have classes.
 
     Parameters
     ----------
     folder : str or Path
         Made when missing; samples of the same names are replaced.
+    classes : sequence of str
+        Names of the classes, by their number; for the COCO file.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self._coco: dict[str, Instances] = {}
+    def __init__(self, folder: str | Path, classes: Sequence[str] = ()) -> None:
+        self.folder, self.classes = Path(folder), classes
+        self._coco: dict[str, CocoImage] = {}  # as text: masks of a thousand images of wires would take gigabytes
+        self._needed = False
 
     def __enter__(self) -> Self:
         return self
@@ -143,31 +147,32 @@ class DatasetWriter:
     ) -> None:
         """Write the COCO file, also when the block was left early: the samples already written are complete."""
         path = self.folder / COCO_NAME
-        overlapping = any(instances.overlapping for instances in self._coco.values())
-        if overlapping or (self._coco and path.is_file()):
-            write_coco(path, self._coco)
+        if self._needed or (self._coco and path.is_file()):
+            _write_coco(path, self._coco, self.classes)
 
     def add(self, sample: Sample) -> None:
-        """Write ``images/NAME.tif``, ``masks/NAME.tif`` and, when it has a known region, ``known/NAME.png``.
+        """Write ``images/NAME.tif``, ``masks/NAME.tif`` and, where it has them, ``known/NAME.png``, ``truth/NAME.csv``.
 
         Raises
         ------
         NanosegError
             When the folder or the disk does not take them.
         """
-        if Path(sample.name).name != sample.name or sample.name[:1] in ("", "."):
-            raise NanosegError(
-                f"The sample name '{sample.name}' is not a file name; leave out slashes and a dot in front."
-            )
-        calibration, known = sample.image.calibration, self.folder / "known" / f"{sample.name}.png"
-        write_image(self.folder / "images" / f"{sample.name}.tif", sample.image)
-        write_labels(self.folder / "masks" / f"{sample.name}.tif", sample.instances.to_labels(), calibration)
+        name, instances = sample.name, sample.instances
+        if Path(name).name != name or name[:1] in ("", "."):
+            raise NanosegError(f"The sample name '{name}' is not a file name; leave out slashes and a dot in front.")
+        known, truth = self.folder / "known" / f"{name}.png", self.folder / "truth" / f"{name}.csv"
+        if sample.truth is not None:
+            write_columns(truth, sample.truth)
+        write_image(self.folder / "images" / f"{name}.tif", sample.image)
+        write_labels(self.folder / "masks" / f"{name}.tif", instances.to_labels(), sample.image.calibration)
         if sample.known is not None:
             write_image(known, Image(sample.known))
-        else:
-            with writing(known):
-                known.unlink(missing_ok=True)
-        self._coco[sample.name] = sample.instances
+        for path in [path for path, given in ((known, sample.known), (truth, sample.truth)) if given is None]:
+            with writing(path):
+                path.unlink(missing_ok=True)
+        self._coco[name] = _coco_image(instances)
+        self._needed = self._needed or instances.overlapping or bool(instances.classes.any())
 
 
 def write_sample(folder: str | Path, sample: Sample) -> None:
@@ -197,7 +202,15 @@ def write_coco(path: str | Path, samples: Mapping[str, Instances]) -> None:
     NanosegError
         When another kind of file is there, or it cannot be written.
     """
-    path = Path(path)
+    _write_coco(Path(path), {name: _coco_image(instances) for name, instances in samples.items()}, ())
+
+
+def _coco_image(instances: Instances) -> CocoImage:
+    height, width = instances.shape
+    return CocoImage((height, width), list(instances.to_coco()))
+
+
+def _write_coco(path: Path, samples: Mapping[str, CocoImage], classes: Sequence[str]) -> None:
     content: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
     if path.is_file():
         read_coco(path)  # refuses a file that is not COCO before anything of it is lost
@@ -206,14 +219,18 @@ def write_coco(path: str | Path, samples: Mapping[str, Instances]) -> None:
     kept = {entry["id"] for entry in images}
     annotations = [entry for entry in content["annotations"] if entry["image_id"] in kept]
     first_image = max((entry["id"] for entry in images), default=0) + 1
-    first_id = max((entry["id"] for entry in annotations), default=0) + 1
-    for image_id, (name, instances) in enumerate(samples.items(), start=first_image):
-        height, width = instances.shape
+    next_id = max((entry["id"] for entry in annotations), default=0) + 1
+    for image_id, (name, image) in enumerate(samples.items(), start=first_image):
+        height, width = image.shape or (0, 0)
         images.append({"id": image_id, "file_name": f"{name}.tif", "height": height, "width": width})
-        annotations.extend(instances.to_coco(image_id, first_id))
-        first_id += len(instances)
+        annotations += [
+            {**entry, "id": number, "image_id": image_id} for number, entry in enumerate(image.annotations, next_id)
+        ]
+        next_id += len(image.annotations)
     categories = {entry["id"]: entry for entry in content["categories"]}
+    names = dict(enumerate(classes))
     for number in sorted({int(entry["category_id"]) for entry in annotations}):
-        categories.setdefault(number, {"id": number, "name": f"class {number}" if number else "particle"})
+        name = names.get(number, f"class {number}" if number else "particle")
+        categories.setdefault(number, {"id": number, "name": name})
     content |= {"images": images, "annotations": annotations, "categories": list(categories.values())}
     write_text(path, json.dumps(content))

@@ -26,7 +26,7 @@ IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp", ".npy", *VEND
 """What :func:`list_images` takes for an image; reading goes by the content of the file."""
 
 
-def read_image(path: str | Path) -> Image:
+def read_image(path: str | Path, *, flat: bool = False) -> Image:
     """Read a micrograph, a stack or a time series with its pixel size.
 
     Parameters
@@ -34,6 +34,8 @@ def read_image(path: str | Path) -> Image:
     path : str or Path
         TIFF (ImageJ, OME, plain, BigTIFF), PNG, JPEG, BMP, NPY, or with ``napari-nanoseg[microscopy]`` DM3, DM4, EMD,
         SER, HSPY.
+    flat : bool
+        Take an image whose pixels are all the same, too.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def read_image(path: str | Path) -> Image:
     if image.data.dtype.kind == "f" and not np.isfinite(image.data).all():
         count = int(np.count_nonzero(~np.isfinite(image.data)))
         raise NanosegError(f"{path} has {count} pixels that are NaN or infinite; replace them and save it again.")
-    if image.data.min() == image.data.max():
+    if not flat and image.data.min() == image.data.max():
         raise NanosegError(f"{path} has the same value {image.data.flat[0]} everywhere; choose an image with content.")
     return image
 
@@ -176,6 +178,30 @@ def list_images(folder: str | Path) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
+
+
+def expand(paths: Iterable[Path]) -> list[Path]:
+    """Images named directly or lying in named folders, for a job that writes one file for each.
+
+    Raises
+    ------
+    NanosegError
+        When a path does not exist, a folder has no image, or two images of one stem would write the same file.
+    """
+    images: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise NanosegError(f"There is no image {path}; check the path.")
+        found = list_images(path) if path.is_dir() else [path]
+        if not found:
+            raise NanosegError(f"There is no image in {path}; choose another folder.")
+        images.extend(found)
+    stems: dict[str, Path] = {}
+    for path in images:
+        other = stems.setdefault(path.stem, path)
+        if other != path:
+            raise NanosegError(f"{other} and {path} would write the same file; take them one after the other.")
+    return list(stems.values())
 
 
 def by_stem(files: Iterable[Path]) -> dict[str, Path]:

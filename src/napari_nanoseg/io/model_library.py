@@ -20,6 +20,7 @@ from napari_nanoseg.io.model_cards import (
 )
 from napari_nanoseg.io.model_files import read_model_files
 from napari_nanoseg.io.places import models_folder
+from napari_nanoseg.io.processes import need_no_training
 from napari_nanoseg.io.recent_models import follow_renamed
 
 STARTER = "starter"
@@ -182,9 +183,11 @@ def rename_model(model: str | Path, name: str, folder: Path | None = None) -> Pa
     Raises
     ------
     NanosegError
-        When it is not in the library or comes with the package, or the name cannot be used or is taken.
+        When it is not in the library or comes with the package, a training writes into it, or the name cannot be used
+        or is taken.
     """
     path = _owned(model, _library(folder))
+    need_no_training(path)
     target = _free(name, path.parent)
     if not path.is_dir():
         target = target.with_name(f"{name}{path.suffix}")
@@ -214,9 +217,11 @@ def remove_model(model: str | Path, folder: Path | None = None, *, annotations: 
     Raises
     ------
     NanosegError
-        When it is not in the library, comes with the package, holds annotated images, or cannot be deleted.
+        When it is not in the library, comes with the package, a training writes into it, it holds annotated images, or
+        it cannot be deleted.
     """
     path = _owned(model, _library(folder))
+    need_no_training(path)
     if not annotations and (path / ANNOTATED).exists():
         raise NanosegError(
             f"{path / ANNOTATED} holds the images and outlines that the model was trained from; move them elsewhere, "

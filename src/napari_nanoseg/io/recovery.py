@@ -25,14 +25,13 @@ from numpy.typing import NDArray
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.atomic import atomic_path, write_text
 from napari_nanoseg.io.places import recovery_folder
+from napari_nanoseg.io.processes import is_running
 
 ABOUT = "about.json"
 MOST_PARTS = 20
 """Files of one array; then one takes the place of all."""
 MOST_ARRAYS = 20
 LONGEST_S = 30 * 86400
-CLOCK_S = 2.0
-"""How exactly the start of a process is known."""
 
 _OURS: set[Path] = set()
 """Folders that this process writes to."""
@@ -268,10 +267,7 @@ def _running(about: About) -> bool:
     """Whether the process that wrote an array still does; this one knows what it writes."""
     if about.pid == os.getpid():
         return False
-    try:
-        return abs(psutil.Process(about.pid).create_time() - about.started) < CLOCK_S
-    except psutil.Error:
-        return False
+    return is_running(about.pid, about.started)
 
 
 def _box(changed: NDArray[np.bool_]) -> tuple[slice, ...] | None:

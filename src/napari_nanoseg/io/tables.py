@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.io.atomic import atomic_path
+from napari_nanoseg.io.atomic import atomic_path, write_text
 from napari_nanoseg.io.images import check_file
 
 if TYPE_CHECKING:
@@ -36,6 +41,21 @@ def write_table(table: DataFrame, path: str | Path) -> None:
             table.to_csv(temporary, index=False, encoding="utf-8")
         else:
             table.to_excel(temporary, index=False, engine="openpyxl")
+
+
+def write_columns(path: str | Path, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays of equal length as a CSV file, atomically and without pandas, which would take a second to load.
+
+    Raises
+    ------
+    NanosegError
+        When the file cannot be written.
+    """
+    rows = io.StringIO(newline="")
+    table = csv.writer(rows, lineterminator="\n")
+    table.writerow(columns)
+    table.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    write_text(Path(path), rows.getvalue())
 
 
 def read_table(path: str | Path) -> DataFrame:

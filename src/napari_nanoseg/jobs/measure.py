@@ -48,7 +48,7 @@ def measure_job(job: MeasureJob) -> Job:
     tables: dict[str, DataFrame] = {}
     sizes = {}
     for done, (name, file) in enumerate(files.items(), start=1):
-        image = read_image(images[name]) if name in images else None
+        image = read_image(images[name], flat=True) if name in images else None
         if image is None and job.images:
             yield Notice(f"{name} has no micrograph of that name: its particles get no intensity.")
         instances = file.read(None if image is None else image.plane_shape)

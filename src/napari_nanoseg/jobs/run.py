@@ -26,6 +26,6 @@ def run(job: AnyJob) -> Job:
     NanosegError
         While it runs, for everything the user can mend.
     """
-    steps = getattr(import_module(f"napari_nanoseg.jobs.{job.job}"), f"{job.job}_job")
-    result: JobResult = yield from steps(job)
+    steps: Job = getattr(import_module(f"napari_nanoseg.jobs.{job.job}"), f"{job.job}_job")(job)
+    result: JobResult = yield from steps
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_nanoseg.config.jobs import read_job
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
@@ -18,8 +18,6 @@ from napari_nanoseg.io.model_cards import JOB, is_model
 from napari_nanoseg.io.model_library import find_model, starter_folder
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from napari_nanoseg.engines.base import NetworkModel
 
 
@@ -86,7 +84,7 @@ def reachable(job: TrainJob, start: Path | None) -> Generator[Event, None, Path 
 
 def load_start(
     start: Path | None, config: TrainConfig
-) -> Generator[Event, None, tuple[NetworkModel | None, dict[str, Tensor] | None]]:
+) -> Generator[Event, None, tuple[NetworkModel | None, dict[str, Any] | None]]:
     """Load the model to go on with, or the weights that a network begins with.
 
     Raises
@@ -110,8 +108,8 @@ def load_start(
     model = load_model(start)
     if model.card.network.engine != config.engine.engine or not isinstance(model, NetworkModel):
         raise NanosegError(
-            f"{start} is a model of the engine {model.card.network.engine}, not {config.engine.engine}; choose "
-            "another one to start from, or train that network."
+            f"{start} is not a {type(config.engine).model_fields['engine'].title} model; choose another one to start "
+            "from, or train another kind of network."
         )
     return model, None
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from napari_nanoseg.config.jobs import read_yaml
+from napari_nanoseg.config.jobs import GENERATING, read_yaml
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.paths import AUTO, COCO, absolute
 from napari_nanoseg.config.train import FINE_TUNING_SYNTHETIC_PER_REAL, SYNTHETIC_PER_REAL, TrainConfig, TrainJob
@@ -19,6 +19,7 @@ from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import need_writable, write_text
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, HISTORY, JOB, PREVIEW
+from napari_nanoseg.io.processes import training_in
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.jobs.start import load_start, reachable, settled, starting_model
 from napari_nanoseg.samples import Sample
@@ -100,19 +101,27 @@ def train_job(job: TrainJob) -> Job:
         steps = train_maskrcnn(*common, start_from=start_from, weights=weights, resume=resume)
     else:
         steps = train_stardist(*common, start_from=start_from, resume=resume)
-    model, figures = yield from _remembered(job, steps)
-    inputs = [path for path in (job.dataset, job.validation, start) if path is not None and path != COCO]
-    record = run_record(job, inputs, seed=config.seed, device=str(device), figures=figures, started=started)
-    model.card = model.card.model_copy(update={"provenance": record})
-    model.save(job.out)
-    write_run_record(job.out / "run.yaml", record)
+    with ExitStack() as announced:  # until all is written
+        model, figures = yield from _remembered(job, steps, announced, resume=resume)
+        inputs = [path for path in (job.dataset, job.validation, start) if path is not None and path != COCO]
+        record = run_record(job, inputs, seed=config.seed, device=str(device), figures=figures, started=started)
+        model.card = model.card.model_copy(update={"provenance": record})
+        model.save(job.out)
+        write_run_record(job.out / "run.yaml", record)
     files = {"model": job.out, "history": job.out / HISTORY, "preview": job.out / PREVIEW, "run": job.out / "run.yaml"}
     return JobResult(figures, {name: str(path) for name, path in files.items()})
 
 
-def _remembered(job: TrainJob, steps: Generator[Event, None, T]) -> Generator[Event, None, T]:
-    """Write the job beside the model once the first step is done: a training that is refused leaves nothing."""
+def _remembered(
+    job: TrainJob, steps: Generator[Event, None, T], announced: ExitStack, *, resume: bool
+) -> Generator[Event, None, T]:
+    """Write the job beside the model once the first step is done: a training that is refused leaves nothing.
+
+    From then on, or at once where one goes on, others are told in the folder that a training writes there.
+    """
     with closing(steps):
+        if resume:
+            announced.enter_context(training_in(job.out))
         written = False
         while True:
             try:
@@ -121,6 +130,8 @@ def _remembered(job: TrainJob, steps: Generator[Event, None, T]) -> Generator[Ev
                 result: T = stop.value
                 return result
             if not written and isinstance(event, Progress) and event.unit == "steps":
+                if not resume:
+                    announced.enter_context(training_in(job.out))
                 write_text(job.out / JOB, absolute(job).model_copy(update={"resume": False}).to_yaml())
                 written = True
             yield event
@@ -133,7 +144,7 @@ def is_generated(folder: Path) -> bool:
     except NanosegError:
         return False
     config = record.get("config") if isinstance(record, dict) else None
-    return isinstance(config, dict) and config.get("job") == "generate"
+    return isinstance(config, dict) and config.get("job") in GENERATING
 
 
 def split(samples: list[Sample], config: TrainConfig) -> tuple[list[Sample], list[Sample]]:

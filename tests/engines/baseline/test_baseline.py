@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from numpy.typing import NDArray
 
 from napari_nanoseg import evaluate, load_model, read_image, read_labels
-from napari_nanoseg.config.baseline import ThresholdConfig, WatershedConfig
+from napari_nanoseg.config.baseline import BaselineWishes, ThresholdConfig, WatershedConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.baseline import model as model_module
@@ -215,3 +216,24 @@ def test_real_particles(shared_data: Path) -> None:
     truth = Instances.from_labels(read_labels(shared_data / "emps" / "masks" / f"{name}.png"))
     found = load_model("watershed").segment(image, SegmentConfig(diameter=truth.diameter()))
     assert evaluate(truth, found, 0.5).recall > 0.5
+
+
+def test_wishes_of_a_segmentation_are_as_an_edited_card(tmp_path: Path) -> None:
+    wishes = BaselineWishes(smoothing=3.0, depth=0.4, polarity="bright")
+    image = Image(picture(discs((200, 200), [(60, 60), (60, 80), (140, 120)], 14)))
+    shipped = load_model("watershed")
+    network = WatershedConfig(smoothing=3.0, depth=0.4, polarity="bright")
+    edited = BaselineModel(shipped.card.model_copy(update={"network": network}))
+    expected = edited.segment(image, SegmentConfig(diameter=28))
+    found = shipped.segment(image, SegmentConfig(diameter=28, baseline=wishes))
+    np.testing.assert_array_equal(found.to_labels(), expected.to_labels())
+    assert not np.array_equal(found.to_labels(), shipped.segment(image, SegmentConfig(diameter=28)).to_labels())
+    assert isinstance(load_model("threshold").segment(image, SegmentConfig(baseline=wishes)), Instances)
+
+
+def test_wishes_are_bounded_as_the_card_and_written_and_read() -> None:
+    with pytest.raises(NanosegError, match=r"smoothing.* is 60"):
+        SegmentConfig.parse({"baseline": {"smoothing": 60}}, "job")
+    config = SegmentConfig(baseline=BaselineWishes(holes=0.3))
+    assert SegmentConfig.parse(yaml.safe_load(config.to_yaml()), "job") == config
+    assert WatershedConfig(depth=0.7).with_wishes(config.baseline) == WatershedConfig(depth=0.7, holes=0.3)

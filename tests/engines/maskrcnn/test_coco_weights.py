@@ -10,7 +10,7 @@ import torch
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights, maskrcnn_resnet50_fpn
 
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
-from napari_nanoseg.engines.maskrcnn.coco_weights import renamed, start_from_coco
+from napari_nanoseg.engines.maskrcnn.coco_weights import need_fit, read_coco, renamed, take_over
 from napari_nanoseg.engines.maskrcnn.network import MaskRCNN
 from napari_nanoseg.errors import NanosegError
 
@@ -51,7 +51,7 @@ def test_heads_for_other_classes_stay_fresh(original, tmp_path):
     torch.save(original.state_dict(), tmp_path / "coco.pth")
     network = MaskRCNN(MaskRCNNConfig(backbone="resnet50", n_classes=1))
     before = network.roi_heads.mask_head.predictor.weight.clone()
-    fresh = start_from_coco(network, tmp_path / "coco.pth")
+    fresh = take_over(network, read_coco(tmp_path / "coco.pth"))
     heads = ("box_predictor.cls_score", "box_predictor.bbox_pred", "mask_head.predictor")
     assert sorted(fresh) == sorted(f"roi_heads.{head}.{kind}" for head in heads for kind in ("weight", "bias"))
     torch.testing.assert_close(network.roi_heads.mask_head.predictor.weight, before)
@@ -60,21 +60,22 @@ def test_heads_for_other_classes_stay_fresh(original, tmp_path):
 
 
 def test_what_cannot_be_used_is_said_in_a_sentence(tmp_path, monkeypatch):
-    network = MaskRCNN(MaskRCNNConfig(backbone="resnet50"))
-    with pytest.raises(NanosegError, match="choose the backbone resnet50"):
-        start_from_coco(MaskRCNN(MaskRCNNConfig()), tmp_path / "none.pth")
+    need_fit(MaskRCNNConfig(backbone="resnet50", n_classes=7))
+    for other in (MaskRCNNConfig(), MaskRCNNConfig(backbone="resnet50", stride_in_1x1=True)):
+        with pytest.raises(NanosegError, match="choose the backbone resnet50"):
+            need_fit(other)
     with pytest.raises(NanosegError, match="cannot be read"):
-        start_from_coco(network, tmp_path / "none.pth")
+        read_coco(tmp_path / "none.pth")
     (tmp_path / "bad.pth").write_bytes(b"no weights")
     with pytest.raises(NanosegError, match="damaged"):
-        start_from_coco(network, tmp_path / "bad.pth")
+        read_coco(tmp_path / "bad.pth")
     torch.save({"something": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(NanosegError, match="none of the weights"):
-        start_from_coco(network, tmp_path / "other.pth")
+        read_coco(tmp_path / "other.pth")
 
     def offline(*_: object, **__: object) -> Path:
         raise URLError("no network")
 
     monkeypatch.setattr(MaskRCNN_ResNet50_FPN_Weights, "get_state_dict", offline)
     with pytest.raises(NanosegError, match=r"cannot be downloaded.*name its path"):
-        start_from_coco(network)
+        read_coco()

@@ -30,6 +30,7 @@ SMALL = MaskRCNNConfig(
     fpn_norm="none", box_fc_channels=16, mask_conv_channels=8, mask_norm="none", box_fc_count=1, mask_conv_count=1,
     n_classes=2, channel_format="BGR", stride_in_1x1=True, min_size_test=64, max_size_test=200,
     anchor_sizes=(8, 12, 16, 24, 32, 48, 64, 96, 128, 192), anchor_ratios=(0.5, 1, 2, 4), detections_per_image=50,
+    freeze_at=0,
 )  # fmt: skip
 
 

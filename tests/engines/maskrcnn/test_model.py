@@ -11,6 +11,7 @@ from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.maskrcnn.fpn import FeaturePyramid
+from napari_nanoseg.engines.maskrcnn.layers import GroupNorm
 from napari_nanoseg.engines.maskrcnn.model import MaskRCNNModel
 from napari_nanoseg.engines.maskrcnn.pixels import in_order, to_network
 from napari_nanoseg.engines.maskrcnn.resizing import shortest_edge
@@ -184,9 +185,9 @@ def test_as_many_objects_as_a_window_may_have_are_told(pixels):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"backbone": "custom"}, "depth must be given"),
+        ({"backbone": "custom"}, "'depth' must be given"),
         ({"anchor_sizes": (8, 16)}, "5 values"),
-        ({"res2_channels": 32}, "res2_channels 64"),
+        ({"res2_channels": 32}, "'res2_channels' 64"),
         ({"mask_conv_channels": 40}, "multiple of 32"),
         ({"channel_format": "L"}, "1 values"),
         ({"rpn_iou_thresholds": (0.7, 0.3)}, "must rise"),
@@ -195,3 +196,37 @@ def test_as_many_objects_as_a_window_may_have_are_told(pixels):
 def test_a_network_that_cannot_be_built_is_refused(values, words):
     with pytest.raises(NanosegError, match=words):
         MaskRCNNConfig.parse(values)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (8, 8), (16, 16), (31, 40)])
+@pytest.mark.parametrize("border", [0, 32])
+def test_an_image_smaller_than_the_stride_of_the_last_map(shape, border):
+    small = np.random.default_rng(1).integers(0, 255, shape, np.uint8)
+    found = tiny().segment(small, ALL.model_copy(update={"border": border, "tile": 128}))
+    assert found.shape == shape
+
+
+def test_a_far_view_smaller_than_the_stride_of_the_last_map(pixels):
+    model = tiny(working_diameter=16, training_diameter=16)
+    assert model.segment(pixels, ALL.model_copy(update={"diameter": 200.0})).shape == pixels.shape
+
+
+def test_groups_of_one_value_are_as_in_a_larger_batch():
+    layer = GroupNorm(32, 32)
+    torch.nn.init.normal_(layer.bias)
+    maps = torch.randn(2, 32, 1, 1)
+    expected = torch.nn.functional.group_norm(maps, 32, layer.weight, layer.bias)
+    torch.testing.assert_close(layer(maps[:1]), expected[:1])
+
+
+def test_a_card_for_any_size_guesses_the_diameter(make_sample, events_of):
+    model = tiny(working_diameter=16)
+    assert model.card.for_any_size
+    sample = make_sample("sizes", 3, shape=(200, 220), radius=14)
+    events, found = events_of(model.detect_steps(sample.image, ALL))
+    assert found.config.diameter == pytest.approx(28, rel=0.3)
+    assert any(isinstance(event, Notice) and "about" in event.message for event in events)
+    told = ALL.model_copy(update={"diameter": found.config.diameter})
+    assert same(found.instances(), model.segment(sample.image, told))
+    flat = drain(model.detect_steps(Image(np.full((40, 50), 3, np.uint8)), ALL))
+    assert flat.config.diameter is None

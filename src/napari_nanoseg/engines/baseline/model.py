@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from napari_nanoseg.config.baseline import BaselineConfig, WatershedConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.engines.base import Found, Model, stacked
+from napari_nanoseg.engines.base import Found, Model, size_notice, stacked
 from napari_nanoseg.engines.baseline.foreground import foreground_steps
 from napari_nanoseg.engines.baseline.parting import parted_steps
 from napari_nanoseg.engines.baseline.pieces import filled_steps, pieces_steps
-from napari_nanoseg.engines.contrast import is_flat
+from napari_nanoseg.engines.contrast import flat_steps, grey_steps
 from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import write_text
@@ -70,32 +70,37 @@ class BaselineModel(Model):
         """Part an image or every slice of a stack into particles and background; see the base class.
 
         Of the config, `diameter`, `invert` (``no``: bright particles, ``yes``: dark ones, ``auto``: guessed),
-        `min_area` and `tile` count. There are no probabilities, and objects do not overlap; `floor` means nothing.
+        `min_area`, `tile` and `baseline` count. There are no probabilities, and objects do not overlap; `floor` means
+        nothing.
         """
         yield Stage("segment", f"Segmenting {image.source} without a network.")
-        bright, diameter = yield from self._looks(image, config)
+        own = self.config.with_wishes(config.baseline)
+        bright, diameter = yield from self._looks(image, config, own)
         planes = []
         for number in range(image.planes):
             if image.planes > 1:
                 yield Progress(number, image.planes, "slices")
             plane = image.plane(number)
-            if is_flat(plane):
+            if (yield from flat_steps(plane)):
                 yield Notice(f"{plane.source}: all pixels are the same, so there is no particle.")
                 planes.append(Instances.empty(plane.plane_shape))
             else:
-                planes.append((yield from self._plane(plane, bright, diameter, config.tile)))
+                planes.append((yield from self._plane(plane, own, bright, diameter, config.tile)))
         return BaselineFound(planes, image.axes[0] in "ZT", config.model_copy(update={"diameter": diameter}))
 
-    def _looks(self, image: Image, config: SegmentConfig) -> Generator[Event, None, tuple[bool, float]]:
+    def _looks(
+        self, image: Image, config: SegmentConfig, own: BaselineConfig
+    ) -> Generator[Event, None, tuple[bool, float]]:
         """Whether the particles are bright, and their diameter, px: as told, else guessed from the middle plane."""
         plane = image.plane(image.planes // 2)
         bright = WISHES.get(config.invert or "")
-        if config.invert is None and self.config.polarity != "auto":
-            bright = self.config.polarity == "bright"
-        if (bright is not None and config.diameter is not None) or is_flat(plane):
+        if config.invert is None and own.polarity != "auto":
+            bright = own.polarity == "bright"
+        if (bright is not None and config.diameter is not None) or (yield from flat_steps(plane)):
             return bright is not False, config.diameter or UNKNOWN
         yield Stage("size", f"{plane.source}: looking what the particles are like.")
-        pixels = _grey(plane) if config.diameter is None else _middle(_grey(plane), LOOK * config.diameter)
+        grey = yield from grey_steps(plane)
+        pixels = grey if config.diameter is None else _middle(grey, LOOK * config.diameter)
         guess = likely_particles(pixels, None if bright is None else "bright" if bright else "dark")
         if bright is None:
             bright = guess is None or guess.polarity == "bright"
@@ -106,25 +111,26 @@ class BaselineModel(Model):
         if config.diameter is not None:
             return bright, config.diameter
         diameter = UNKNOWN if guess is None else guess.diameter
-        yield Notice(
-            f"{plane.source}: the particles are taken to be about {diameter:.0f} px large; give the diameter if not."
-        )
+        yield size_notice(plane.source, diameter)
         return bright, diameter
 
-    def _plane(self, plane: Image, bright: bool, diameter: float, tile: int) -> Generator[Event, None, Instances]:
+    def _plane(
+        self, plane: Image, own: BaselineConfig, bright: bool, diameter: float, tile: int
+    ) -> Generator[Event, None, Instances]:
         working = self.card.working_diameter
-        view = ScaledView(_grey(plane), 1.0 if working is None else min(1.0, working / diameter))
+        grey = yield from grey_steps(plane)
+        view = ScaledView(grey, 1.0 if working is None else min(1.0, working / diameter))
         tile, seen = min(tile, LARGEST_TILE), diameter * view.factor
-        mask = yield from foreground_steps(view, self.config, bright=bright, diameter=seen, tile=tile)
-        if self.config.holes:
-            mask = yield from filled_steps(mask, self.config.holes * _disc(seen))
-        if isinstance(self.config, WatershedConfig):
-            labels = yield from parted_steps(mask, self.config.depth * seen, tile)
+        mask = yield from foreground_steps(view, own, bright=bright, diameter=seen, tile=tile)
+        if own.holes:
+            mask = yield from filled_steps(mask, own.holes * _disc(seen))
+        if isinstance(own, WatershedConfig):
+            labels = yield from parted_steps(mask, own.depth * seen, tile)
         else:
             labels, _ = yield from pieces_steps(mask)
         found = Instances.from_labels(_enlarged(labels, plane.plane_shape))
         yield Waiting()
-        return found[found.areas >= self.config.least_area * _disc(diameter)]
+        return found[found.areas >= own.least_area * _disc(diameter)]
 
 
 class BaselineFound(Found):
@@ -153,11 +159,6 @@ class BaselineFound(Found):
             slices.append(Instances.from_masks(kept.shape, kept.boxes, kept.masks))
             yield Waiting()
         return stacked(slices) if self._stack else slices[0]
-
-
-def _grey(plane: Image) -> NDArray[Any]:
-    """Pixels of one channel: of several, their mean."""
-    return np.asarray(plane.data.mean(axis=-1, dtype=np.float32)) if plane.axes.endswith("C") else plane.data
 
 
 def _middle(grey: NDArray[Any], side: float) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.base import Found, stacked
+from napari_nanoseg.engines.keeping import Keeping
 from napari_nanoseg.engines.maskrcnn.merging import Piece, merge_steps
 from napari_nanoseg.engines.maskrcnn.pasting import pasted
 from napari_nanoseg.engines.maskrcnn.predict import FULL, Candidates, survivors
@@ -177,33 +178,18 @@ class MaskRCNNFound(Found):
         return stacked(slices) if self._stack else slices[0]
 
 
-class Collector:
-    """Gathers the candidates of one window after the other; their number, and so the memory, is bounded.
-
-    Parameters
-    ----------
-    probability : float
-        Candidates above it are all kept.
-    floor : float
-        Those above this lower one are kept as long as there is room for them.
-    """
+class Collector(Keeping):
+    """Gathers the candidates of one window after the other; their number, and so the memory, is bounded."""
 
     def __init__(self, probability: float, floor: float):
+        super().__init__(probability, floor)
         self.planes: list[list[Seen]] = []
-        self.probability = probability
-        self.floor = min(floor, probability)
 
     def add(self, seen: Seen) -> None:
         """Take one more window of the last plane; raise the floor when there are too many candidates."""
         self.planes[-1].append(self._above(seen))
-        if self.floor < self.probability and self._count() > MOST_KEPT:
-            scores = np.concatenate([one.candidates.scores for plane in self.planes for one in plane])
-            half = float(np.partition(scores, -MOST_KEPT // 2)[-MOST_KEPT // 2])
-            self.floor = min(self.probability, half)
+        if self.crowded([one.candidates.scores for plane in self.planes for one in plane], MOST_KEPT):
             self.planes = [[self._above(one) for one in plane] for plane in self.planes]
-
-    def _count(self) -> int:
-        return sum(len(one.candidates) for plane in self.planes for one in plane)
 
     def _above(self, seen: Seen) -> Seen:
         return replace(seen, candidates=seen.candidates[seen.candidates.scores > self.floor])

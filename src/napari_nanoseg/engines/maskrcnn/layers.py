@@ -9,6 +9,18 @@ from torchvision.ops import FrozenBatchNorm2d
 from napari_nanoseg.config.maskrcnn import GROUPS, Norm
 
 
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation that takes groups of a single value, which become 0 before the bias.
+
+    The last map of an image of up to 32 px is one place. torch refuses a group of one value in a batch of one, but not
+    in larger ones.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps of the same shape."""
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
 def normalisation(norm: Norm, channels: int) -> nn.Module | None:
     """A normalisation by its name in Detectron2; None for none.
 
@@ -19,14 +31,6 @@ def normalisation(norm: Norm, channels: int) -> nn.Module | None:
     if norm == "GN":
         return GroupNorm(GROUPS, channels)
     return FrozenBatchNorm2d(channels, eps=1e-5) if norm == "FrozenBN" else nn.BatchNorm2d(channels)
-
-
-class GroupNorm(nn.GroupNorm):
-    """Group normalisation also of maps of one pixel, which torch's own refuses: 32 px are one at stride 32."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (N, C, H, W), normalised."""
-        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
 class Convolution(nn.Conv2d):

@@ -4,36 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
-import psutil
 import torch
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.engines.base import NetworkModel
-from napari_nanoseg.engines.contrast import STRIP, between_percentiles, inverted, is_flat
-from napari_nanoseg.engines.device import choose_device, out_of_memory
+from napari_nanoseg.engines.base import PROBE, PROBE_PROBABILITY, NetworkModel, size_notice
+from napari_nanoseg.engines.contrast import flat_steps, grey_steps, inverted, percentile_steps, strips
+from napari_nanoseg.engines.device import LEAST_SIDE, choose_device, need_memory, smaller_tiles
 from napari_nanoseg.engines.maskrcnn.detectron2_files import read_detectron2, write_detectron2
 from napari_nanoseg.engines.maskrcnn.found import Collector, MaskRCNNFound, Plane, Seen
 from napari_nanoseg.engines.maskrcnn.network import MaskRCNN
 from napari_nanoseg.engines.maskrcnn.pixels import check_channels
 from napari_nanoseg.engines.maskrcnn.predict import candidate_steps
 from napari_nanoseg.engines.maskrcnn.resizing import resized, shortest_edge
-from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Progress, Stage
+from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting
+from napari_nanoseg.measurement.guess import likely_particles
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
 from napari_nanoseg.tiling import Tile, tiles
 
-BENEFIT_OF_DOUBT = 0.05  # how much more probable the objects must be in an inverted image, as for StarDist
-PROBE = 512  # side of the middle piece on which both polarities are tried
-PROBE_PROBABILITY = 0.5
-LEAST_SIDE = 128
 STRIDE = 4  # of the largest map of the pyramid
 LAYER = 25e9
 """Multiplications of the largest layer on a CPU: about half a second of 2 cores, in which nothing can be cancelled."""
@@ -104,18 +100,13 @@ class MaskRCNNModel(NetworkModel):
         """Run the network over an image or stack; see the base class."""
         device, reason = choose_device(config.device)
         check_channels(image)
+        if config.diameter is None and self.card.for_any_size:
+            config = config.model_copy(update={"diameter": (yield from self._guessed(image))})
         side = self._side(config.tile, device)
         needed = self._memory(image, config, side)
         yield Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}")
-        free = psutil.virtual_memory().available
-        if device.type == "cpu" and needed > free:
-            raise NanosegError(
-                f"{image.source}: about {needed / 2**30:.1f} GB of memory are needed but {free / 2**30:.1f} GB are "
-                "free; choose smaller tiles, or a larger particle diameter if it is wrong."
-            )
-        probability = self.card.thresholds["prob"] if config.probability is None else config.probability
-        overlap = self.card.thresholds["nms"] if config.overlap is None else config.overlap
-        config = config.model_copy(update={"probability": probability, "overlap": overlap})
+        need_memory(image.source, needed, device)
+        config, probability = self.with_thresholds(config)
         collector = Collector(probability, probability if floor is None else floor)
         planes: list[tuple[tuple[int, int], tuple[int, int]]] = []
         for number in range(image.planes):
@@ -125,7 +116,7 @@ class MaskRCNNModel(NetworkModel):
             collector.planes.append([])
             shape = plane.plane_shape
             scaled = shape
-            if is_flat(plane):
+            if (yield from flat_steps(plane)):
                 yield Notice(f"{plane.source}: all pixels are the same, so there is no particle.")
             else:
                 scaled = yield from self._detect(plane, config, side, collector, device, suppress=floor is None)
@@ -139,6 +130,17 @@ class MaskRCNNModel(NetworkModel):
             suppressed=floor is None,
         )
 
+    def _guessed(self, image: Image) -> Generator[Event, None, float | None]:
+        """Particle diameter of an image or of the middle plane of a stack by grey values alone, px; None: not known."""
+        plane = image.plane(image.planes // 2)
+        yield Stage("size", f"{plane.source}: looking how large the particles are.")
+        if (yield from flat_steps(plane)):
+            return None
+        guess = likely_particles((yield from grey_steps(plane)))
+        diameter = None if guess is None else guess.diameter
+        yield size_notice(plane.source, diameter)
+        return diameter
+
     def _detect(
         self,
         plane: Image,
@@ -151,14 +153,11 @@ class MaskRCNNModel(NetworkModel):
     ) -> Generator[Event, None, tuple[int, int]]:
         """Run the network over one plane; rows and columns at working scale."""
         network: MaskRCNN = self.network.eval().to(device).to(memory_format=torch.channels_last)
-        sight = self._sight(plane, config, invert=False)
-        wish = config.invert or self.card.invert
-        if wish == "auto":
-            wish = yield from self._surer(sight, self._sight(plane, config, invert=True), network, device)
-            if wish == "yes":
-                yield Notice(f"{plane.source}: the contrast is inverted before segmenting (the model is surer so).")
-        if wish == "yes":
-            sight = self._sight(plane, config, invert=True)
+        sight = yield from self._sight(plane, config, invert=False)
+        inverse = partial(self._sight, plane, config, invert=True)
+        surer = partial(self._surer, sight, inverse, network, device)
+        if (yield from self.polarity_steps(plane.source, config, surer)):
+            sight = yield from inverse()
         most = network.config.detections_per_image
         while True:
             windows = sight.windows(side)
@@ -173,21 +172,12 @@ class MaskRCNNModel(NetworkModel):
                     yield Progress(done, len(windows), "tiles")
                 break
             except (MemoryError, RuntimeError) as error:
-                if not out_of_memory(error):
-                    raise
-                if device.type == "cuda":
-                    torch.cuda.empty_cache()
-                if side <= LEAST_SIDE:
-                    raise NanosegError(
-                        f"The memory of the device '{device}' is not enough even for tiles of {side} px; close other "
-                        "programs or choose the device 'cpu'."
-                    ) from error
-                side = max(LEAST_SIDE, side // 2)
+                side, notice = smaller_tiles(error, side, device)
                 collector.planes[-1].clear()
-                yield Notice(f"The device '{device}' ran out of memory; trying again with tiles of {side} px.")
+                yield notice
         return sight.shape
 
-    def _sight(self, plane: Image, config: SegmentConfig, *, invert: bool) -> _Sight:
+    def _sight(self, plane: Image, config: SegmentConfig, *, invert: bool) -> Generator[Waiting, None, _Sight]:
         network, card = self.network.config, self.card
         as_it_is = card.keep_8_bit and plane.data.dtype == np.uint8
         resize = network.min_size_test > 0 and card.working_diameter is None and config.diameter is None
@@ -195,7 +185,7 @@ class MaskRCNNModel(NetworkModel):
         normalisation = np.zeros(1, np.float32), np.full(1, 1 / 255, np.float32)
         if not as_it_is:
             clip = card.working_diameter is not None
-            view, normalisation = between_percentiles(view, card.percentiles, clip=clip)
+            view, normalisation = yield from percentile_steps(view, card.percentiles, clip=clip)
         offset, factor = inverted(normalisation) if invert else normalisation
         factor = factor * np.float32(255)
 
@@ -207,7 +197,8 @@ class MaskRCNNModel(NetworkModel):
 
         if resize:
             shape = shortest_edge(view.shape, network.min_size_test, network.max_size_test)
-            small = resized(_whole(read, plane), shape)
+            whole_plane = yield from _whole(read, plane)
+            small = resized(whole_plane, shape)
             whole = Tile((0, shape[0]), (0, shape[1]), (0, shape[0]), (0, shape[1]))
 
             def part(window: Tile) -> NDArray[np.float32]:
@@ -224,22 +215,26 @@ class MaskRCNNModel(NetworkModel):
         return _Sight(read, view.shape, windows)
 
     def _surer(
-        self, upright: _Sight, inverse: _Sight, network: MaskRCNN, device: torch.device
-    ) -> Generator[Event, None, Literal["yes", "no"]]:
-        """Try both polarities on the middle of the image: that in which the objects found are more probable wins."""
+        self,
+        upright: _Sight,
+        inverse: Callable[[], Generator[Waiting, None, _Sight]],
+        network: MaskRCNN,
+        device: torch.device,
+    ) -> Generator[Event, None, tuple[float, float]]:
+        """Mean probability of the objects in the middle of the image as it is, and inverted."""
         spans = []
         for size in upright.shape:
             start = max(0, (size - PROBE) // 2)
             spans.append((start, min(size, start + PROBE)))
         middle = Tile(spans[0], spans[1], spans[0], spans[1])
         means = []
-        for sight in (upright, inverse):
+        for sight in (upright, (yield from inverse())):
             found = yield from candidate_steps(
                 network, sight.read(middle), device, floor=PROBE_PROBABILITY, overlap=self.card.thresholds["nms"],
                 most=network.config.detections_per_image,
             )  # fmt: skip
             means.append(float(found.scores.mean()) if len(found) else 0.0)
-        return "yes" if means[1] > means[0] + BENEFIT_OF_DOUBT else "no"
+        return means[0], means[1]
 
     def _side(self, tile: int, device: torch.device) -> int:
         """Side of the own part of a window; on a CPU, no layer of it takes too long to be waited for."""
@@ -282,12 +277,12 @@ def _moved(tile: Tile, by: int) -> Tile:
     return Tile(rows, columns, own_rows, own_columns)
 
 
-def _whole(read: Reader, plane: Image) -> NDArray[np.uint8]:
+def _whole(read: Reader, plane: Image) -> Generator[Waiting, None, NDArray[np.uint8]]:
     """All pixels of a plane as 8 bits, read strip by strip."""
-    rows, columns = plane.plane_shape
-    high = max(1, STRIP // plane.data[0].size)
+    wide = (0, plane.plane_shape[1])
     pixels = np.empty(plane.data.shape, np.uint8)
-    for top in range(0, rows, high):
-        span, wide = (top, min(rows, top + high)), (0, columns)
-        pixels[slice(*span)] = np.clip(np.rint(read(Tile(span, wide, span, wide))), 0, 255)
+    for rows in strips(plane):
+        span = (rows.start, rows.stop)
+        pixels[rows] = np.clip(np.rint(read(Tile(span, wide, span, wide))), 0, 255)
+        yield Waiting()
     return pixels

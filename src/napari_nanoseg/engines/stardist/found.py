@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
-import numpy as np
-
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.base import Found, stacked
+from napari_nanoseg.engines.keeping import Keeping
 from napari_nanoseg.engines.stardist.candidates import Candidates, paint
 from napari_nanoseg.engines.stardist.suppression import Suppression
 from napari_nanoseg.events import Event, Waiting
@@ -56,27 +55,15 @@ class StarDistFound(Found):
         return stacked(slices) if self._stack else slices[0]
 
 
-class Collector:
-    """Gathers the candidates of one plane after the other; their number, and so the memory, is bounded.
-
-    Parameters
-    ----------
-    probability : float
-        Candidates above it are all kept.
-    floor : float
-        Those above this lower one are kept as long as there is room for them.
-    """
+class Collector(Keeping):
+    """Gathers the candidates of one plane after the other; their number, and so the memory, is bounded."""
 
     def __init__(self, probability: float, floor: float):
+        super().__init__(probability, floor)
         self.planes: list[Candidates] = []
-        self.probability = probability
-        self.floor = min(floor, probability)
 
     def add(self, candidates: Candidates) -> None:
         """Take one more plane; raise the floor when there are too many candidates."""
         self.planes.append(candidates.at_least(self.floor))
-        if self.floor < self.probability and sum(map(len, self.planes)) > MOST_KEPT:
-            all_of_them = np.concatenate([plane.prob for plane in self.planes])
-            half = float(np.partition(all_of_them, -MOST_KEPT // 2)[-MOST_KEPT // 2])
-            self.floor = min(self.probability, half)
+        if self.crowded([plane.prob for plane in self.planes], MOST_KEPT):
             self.planes = [plane.at_least(self.floor) for plane in self.planes]

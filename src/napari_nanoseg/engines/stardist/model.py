@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-import numpy as np
-import psutil
 import torch
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.stardist import StarDistConfig
-from napari_nanoseg.engines.base import NetworkModel
-from napari_nanoseg.engines.contrast import Normalisation, between_percentiles, inverted, is_flat
-from napari_nanoseg.engines.device import choose_device
+from napari_nanoseg.engines.base import PROBE, PROBE_PROBABILITY, NetworkModel, size_notice
+from napari_nanoseg.engines.contrast import Normalisation, flat_steps, grey_steps, inverted, percentile_steps
+from napari_nanoseg.engines.device import choose_device, need_memory
 from napari_nanoseg.engines.stardist.candidates import Candidates, no_candidates
 from napari_nanoseg.engines.stardist.found import Collector, StarDistFound
 from napari_nanoseg.engines.stardist.keras_files import read_keras, write_keras
@@ -25,13 +24,9 @@ from napari_nanoseg.engines.stardist.predict import all_candidates, find_candida
 from napari_nanoseg.engines.stardist.size import surest, try_diameters
 from napari_nanoseg.engines.stardist.suppression import suppressed
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Progress, Stage
+from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
-
-BENEFIT_OF_DOUBT = 0.05  # how much more probable the objects must be in an inverted image
-PROBE_PROBABILITY = 0.5  # a model's own high threshold would hide how doubtful the objects of a wrong polarity are
-PROBE = 512  # side of the middle piece on which both polarities are tried
 
 
 class StarDistModel(NetworkModel):
@@ -81,21 +76,16 @@ class StarDistModel(NetworkModel):
             config = config.model_copy(update={"diameter": (yield from self._estimated(image, device))})
         needed = self._memory(image.plane_shape, self.card.scale(image.calibration, config.diameter), config.tile)
         yield Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}")
-        free = psutil.virtual_memory().available
-        if device.type == "cpu" and needed > free:
-            raise NanosegError(
-                f"{image.source}: about {needed / 2**30:.1f} GB of memory are needed but {free / 2**30:.1f} GB are "
-                "free; choose smaller tiles, or a larger particle diameter if it is wrong."
-            )
-        probability = self.card.thresholds["prob"] if config.probability is None else config.probability
-        overlap = self.card.thresholds["nms"] if config.overlap is None else config.overlap
+        need_memory(image.source, needed, device)
+        config, probability = self.with_thresholds(config)
         collector = Collector(probability, probability if floor is None else floor)
         for number in range(image.planes):
             if image.planes > 1:
                 yield Progress(number, image.planes, "slices")
             plane = image.plane(number)
-            view = self._view(plane, config)
-            if is_flat(plane):
+            pixels = yield from self._channels(plane)
+            view = ScaledView(pixels, self.card.scale(plane.calibration, config.diameter))
+            if (yield from flat_steps(plane)):
                 yield Notice(f"{plane.source}: all pixels are the same, so there is no particle.")
                 collector.add(no_candidates(self.network.config))
             else:
@@ -104,7 +94,7 @@ class StarDistModel(NetworkModel):
             collector.planes,
             view.geometry(),
             image.axes[0] in "ZT",
-            config.model_copy(update={"probability": probability, "overlap": overlap}),
+            config,
             collector.floor,
         )
 
@@ -114,21 +104,12 @@ class StarDistModel(NetworkModel):
         yield Stage("size", f"{plane.source}: looking how large the particles are.")
         network, working = self._on(device), self.card.working_diameter
         assert working is not None
-        if is_flat(plane):
+        if (yield from flat_steps(plane)):
             return None
-        pixels = self._channels(plane)
+        pixels = yield from self._channels(plane)
         tries = yield from try_diameters(network, pixels, working, self._prepared, device)
         diameter = surest(tries)
-        if diameter is None:
-            yield Notice(
-                f"{plane.source}: no particle of any size was seen; give the particle diameter, or choose another "
-                "model."
-            )
-        else:
-            yield Notice(
-                f"{plane.source}: the particles are taken to be about {diameter:.0f} px large; give the diameter if "
-                "not."
-            )
+        yield size_notice(plane.source, diameter)
         return diameter
 
     def _on(self, device: torch.device) -> StarDistNet:
@@ -136,25 +117,19 @@ class StarDistModel(NetworkModel):
         network: StarDistNet = self.network.eval().to(device).to(memory_format=torch.channels_last)
         return network
 
-    def _view(self, plane: Image, config: SegmentConfig) -> ScaledView:
-        return ScaledView(self._channels(plane), self.card.scale(plane.calibration, config.diameter))
-
     def _detect(
         self, view: ScaledView, source: str, config: SegmentConfig, wanted: Collector, device: torch.device
     ) -> Generator[Event, None, Candidates]:
         """Run the network over one plane."""
         network = self._on(device)
-        view, normalisation = self._prepared(view)
-        wish = config.invert or self.card.invert
-        if wish == "auto":
-            wish = yield from self._surer(network, view, normalisation, device)
-            if wish == "yes":
-                yield Notice(f"{source}: the contrast is inverted before segmenting (the model is surer so).")
+        view, normalisation = yield from self._prepared(view)
+        surer = partial(self._surer, network, view, normalisation, device)
+        invert = yield from self.polarity_steps(source, config, surer)
         return (
             yield from find_candidates(
                 network,
                 view,
-                inverted(normalisation) if wish == "yes" else normalisation,
+                inverted(normalisation) if invert else normalisation,
                 probability=wanted.probability,
                 border=self.card.border if config.border is None else config.border,
                 tile=config.tile,
@@ -163,48 +138,44 @@ class StarDistModel(NetworkModel):
             )
         )
 
-    def _channels(self, image: Image) -> NDArray[Any]:
+    def _channels(self, image: Image) -> Generator[Waiting, None, NDArray[Any]]:
+        """Pixels with as many channels as the network takes."""
         wanted = self.network.config.n_channel_in
         channels = image.data.shape[-1] if image.axes.endswith("C") else 1
         if wanted == channels:
             return image.data
         if wanted == 1:
-            return np.asarray(image.data.mean(axis=-1, dtype=np.float32))
+            return (yield from grey_steps(image))
         raise NanosegError(
             f"{image.source}: the model was made for images of {wanted} channels, this one has {channels}; "
             "choose another model or image."
         )
 
-    def _prepared(self, view: ScaledView) -> tuple[ScaledView, Normalisation]:
+    def _prepared(self, view: ScaledView) -> Generator[Waiting, None, tuple[ScaledView, Normalisation]]:
         """A view without its extreme pixels, and what brings the card's percentiles of it to 0 and 1 (csbdeep).
 
         Models of the original see the extreme pixels, too.
         """
-        return between_percentiles(view, self.card.percentiles, clip=self.card.working_diameter is not None)
+        clip = self.card.working_diameter is not None
+        return (yield from percentile_steps(view, self.card.percentiles, clip=clip))
 
     def _surer(
         self, network: StarDistNet, view: ScaledView, normalisation: Normalisation, device: torch.device
-    ) -> Generator[Event, None, Literal["yes", "no"]]:
-        """Try both polarities on the middle of the image: that in which the objects found are more probable wins.
-
-        Their number or area misleads: with the wrong polarity, a background can be full of doubtful objects. The mean
-        probability was 0.70 to 0.84 in the right and 0.57 to 0.78 in the wrong polarity of 13 real micrographs and
-        the sample (at the models' own thresholds, 0.48 to 0.51), and with the benefit of the doubt for the polarity of
-        the training the choice was right in all.
-        """
+    ) -> Generator[Event, None, tuple[float, float]]:
+        """Mean probability of the objects in the middle of the image as it is, and inverted."""
         spans = []
         for size, divisor in zip(view.shape, network.divisor, strict=True):
             length = -(-min(size, PROBE) // divisor) * divisor
             start = max(0, (size - length) // 2)
             spans.append((start, start + length))
-        pixels = view.window(spans[0], spans[1])
+        pixels = yield from view.window_steps(spans[0], spans[1])
         means = []
         for offset, factor in (normalisation, inverted(normalisation)):
             maps = yield from network_steps(network, (pixels - offset) * factor, device)
             found = all_candidates(maps, network.config.grid, PROBE_PROBABILITY)
             kept = suppressed(found, self.card.thresholds["nms"]).prob
             means.append(float(kept.mean()) if len(kept) else 0.0)
-        return "yes" if means[1] > means[0] + BENEFIT_OF_DOUBT else "no"
+        return means[0], means[1]
 
     def _memory(self, shape: tuple[int, int], scale: float, tile: int) -> float:
         """Estimated bytes: the largest activations of one tile, the image and its labels.

@@ -11,10 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from napari_nanoseg.engines.contrast import Normalisation
-from napari_nanoseg.engines.device import out_of_memory
+from napari_nanoseg.engines.device import smaller_tiles
 from napari_nanoseg.engines.stardist.candidates import Candidates, joined
 from napari_nanoseg.engines.stardist.network import StarDistNet
-from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Progress, Waiting, drain
 from napari_nanoseg.scaling import ScaledView
 from napari_nanoseg.tiling import tiles
@@ -138,7 +137,9 @@ def find_candidates(
         try:
             for done, window in enumerate(windows, 1):
                 rows, columns = window.rows, window.columns
-                pixels = view.window((rows[0] - rim, rows[1] - rim), (columns[0] - rim, columns[1] - rim))
+                pixels = yield from view.window_steps(
+                    (rows[0] - rim, rows[1] - rim), (columns[0] - rim, columns[1] - rim)
+                )
                 yield Waiting()
                 pixels -= normalisation[0]
                 pixels *= normalisation[1]
@@ -150,17 +151,8 @@ def find_candidates(
                 yield Progress(done, len(windows), "tiles")
             break
         except (MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
-                raise
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
-            if side <= 128:
-                raise NanosegError(
-                    f"The memory of the device '{device}' is not enough even for tiles of {side} px; "
-                    "close other programs or choose the device 'cpu'."
-                ) from error
-            side = max(128, side // 2 // step * step)
-            yield Notice(f"The device '{device}' ran out of memory; trying again with tiles of {side} px.")
+            side, notice = smaller_tiles(error, side, device, step)
+            yield notice
     candidates = joined(found)
     if len(candidates) > MOST_CANDIDATES:
         threshold = float(np.partition(candidates.prob, -MOST_CANDIDATES)[-MOST_CANDIDATES])

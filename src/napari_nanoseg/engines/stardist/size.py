@@ -79,7 +79,7 @@ def try_diameters(
     network: StarDistNet,
     plane: NDArray[np.generic],
     working_diameter: float,
-    prepared: Callable[[ScaledView], tuple[ScaledView, Normalisation]],
+    prepared: Callable[[ScaledView], Generator[Waiting, None, tuple[ScaledView, Normalisation]]],
     device: torch.device,
 ) -> Generator[Event, None, list[Try]]:
     """Put an image through the network at one diameter after the other.
@@ -92,7 +92,7 @@ def try_diameters(
     working_diameter : float
         Of the network.
     prepared : callable
-        A view as it is to be seen, and its normalisation.
+        Finds a view as it is to be seen, and its normalisation.
     device : torch.device
 
     Yields
@@ -109,11 +109,11 @@ def try_diameters(
     tries: list[Try] = []
     for number, diameter in enumerate(ladder.tolist()):
         yield Progress(number, len(ladder), "diameters tried")
-        view, (offset, factor) = prepared(ScaledView(plane, working_diameter / diameter))
-        yield Waiting()
+        view, (offset, factor) = yield from prepared(ScaledView(plane, working_diameter / diameter))
         found, pixels = [no_candidates(network.config)], 0
         for rows, columns in _pieces(view.shape, network.divisor):
-            maps = yield from network_steps(network, (view.window(rows, columns) - offset) * factor, device)
+            piece = yield from view.window_steps(rows, columns)
+            maps = yield from network_steps(network, (piece - offset) * factor, device)
             kept = suppressed(all_candidates(maps, network.config.grid, PROBABILITY, MOST), OVERLAP)
             found.append(replace(kept, points=kept.points + np.array([rows[0], columns[0]])))
             pixels += min(rows[1] - rows[0], view.shape[0]) * min(columns[1] - columns[0], view.shape[1])

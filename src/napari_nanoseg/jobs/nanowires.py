@@ -1,0 +1,22 @@
+"""Write images of the nanowire generator as a data set."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from napari_nanoseg.config.nanowires import NanowiresJob
+from napari_nanoseg.events import Job, Stage
+from napari_nanoseg.generators.nanowires.generator import Nanowires
+from napari_nanoseg.jobs.synthesis import write_dataset
+
+
+def nanowires_job(job: NanowiresJob) -> Job:
+    """Write images of nanowires with their masks, and ``truth/NAME.csv`` with true sizes; see :func:`write_dataset`.
+
+    Raises
+    ------
+    NanosegError
+        When the objects cannot be drawn (see :class:`Nanowires`), and as in :func:`write_dataset`.
+    """
+    yield Stage("prepare", "Trying whether the objects fit into the space.")
+    return (yield from write_dataset(job, [], lambda: Nanowires(job.config), datetime.now(UTC)))

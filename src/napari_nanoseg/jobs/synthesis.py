@@ -1,0 +1,194 @@
+"""Write the images of any generator as a data set, on all cores, to be continued at any time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from napari_nanoseg.config.generate import GenerateJob
+from napari_nanoseg.config.jobs import read_yaml
+from napari_nanoseg.config.nanowires import NanowiresJob
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.io.annotations import read_coco
+from napari_nanoseg.io.atomic import writing
+from napari_nanoseg.io.datasets import COCO_NAME, DatasetWriter, write_sample
+from napari_nanoseg.io.run_record import run_record, write_run_record
+from napari_nanoseg.samples import Sample
+
+RECORD = "run.yaml"
+AnyGenerateJob = GenerateJob | NanowiresJob
+
+
+class Generator(Protocol):
+    """Makes numbered samples, the same ones for the same config and sources; may be asked by several threads."""
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What the user should know, in sentences."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the classes by their number; none where there is only one."""
+
+    @property
+    def in_coco(self) -> bool:
+        """Whether masks can overlap or have classes, which only the COCO file keeps."""
+
+    def name(self, index: int) -> str:
+        """Stem of the files of image `index`."""
+
+    def sample(self, index: int) -> Sample:
+        """Make image `index`."""
+
+
+def write_dataset(
+    job: AnyGenerateJob, inputs: Sequence[Path], prepare: Callable[[], Generator], started: datetime
+) -> Job:
+    """Make images 0 to count - 1 of the config's seed and write them to ``images/`` and ``masks/``.
+
+    The images do not depend on the number of workers. These are threads: the work is done in compiled code that does
+    not hold the interpreter's lock, so nothing has to be copied between processes and none can be left behind. Images
+    that are there from an earlier run with the same config and source are kept. Closing the generator stops the
+    workers after the image each is busy with; what is finished stays.
+
+    Parameters
+    ----------
+    job : AnyGenerateJob
+    inputs : sequence of Path
+        What the generator's sources were read from.
+    prepare : callable
+        Makes the generator; called when the folder is known to be usable.
+    started : datetime
+        For the run record.
+
+    Yields
+    ------
+    Event
+        Notices of the generator, a stage, and the progress in images.
+
+    Returns
+    -------
+    JobResult
+        Figures ``images`` (in the folder), ``skipped`` (there before), ``particles`` (in the new ones), ``seconds``
+        and ``images_per_second`` (writing included).
+
+    Raises
+    ------
+    NanosegError
+        When the generator cannot be made, when the folder holds something else, or when it cannot be written.
+    """
+    record = run_record(job, inputs, seed=job.config.seed, device="cpu", started=started)
+    _check_folder(job, record)
+    generator = prepare()
+    done = _finished(job, generator)
+    for notice in generator.notices:
+        yield Notice(notice)
+    with writing(job.out):
+        job.out.mkdir(parents=True, exist_ok=True)
+    if not (job.out / RECORD).exists():
+        write_run_record(job.out / RECORD, record)
+
+    missing = [index for index in range(job.count) if index not in done]
+    yield Stage("generate", f"Writing {len(missing)} of {job.count} images to {job.out}.")
+    clock = time.perf_counter()
+    particles = 0
+    for made, found in enumerate(_write(generator, missing, job), 1):
+        particles += found
+        yield Progress(len(done) + made, job.count, "images")
+    seconds = time.perf_counter() - clock
+    figures = {
+        "images": job.count,
+        "skipped": len(done),
+        "particles": particles,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(len(missing) / seconds, 2) if missing else 0.0,
+    }
+    if missing:
+        record = run_record(job, inputs, seed=job.config.seed, device="cpu", figures=figures, started=started)
+        write_run_record(job.out / RECORD, record)
+    return JobResult(figures, {"dataset": str(job.out), "run_record": str(job.out / RECORD)})
+
+
+def _write(generator: Generator, indices: Iterable[int], job: AnyGenerateJob) -> Iterator[int]:
+    """Write these images with the job's number of workers; give the number of particles of each as it is finished."""
+    # one COCO file for all, at the end
+    with DatasetWriter(job.out, generator.classes) if generator.in_coco else nullcontext() as shared:
+
+        def write(index: int) -> int:
+            sample = generator.sample(index)
+            if shared is None:
+                write_sample(job.out, sample)
+            else:
+                shared.add(sample)
+            return len(sample.instances)
+
+        yield from _in_threads(write, indices, job.workers)
+
+
+def _in_threads(work: Callable[[int], int], indices: Iterable[int], workers: int) -> Iterator[int]:
+    """Give the results of `work` in order of completion; few tasks wait at a time, and none begins after closing."""
+    rest = iter(indices)
+    for first in islice(rest, 1):  # alone, as it may have to compile the kernels, which cannot be interrupted
+        yield work(first)
+    workers = workers or available_cores()
+    executor = ThreadPoolExecutor(workers, "nanoseg-generate")
+    try:
+        waiting: set[Future[int]] = {executor.submit(work, index) for index in islice(rest, 2 * workers)}
+        while waiting:
+            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in finished:
+                waiting.update(executor.submit(work, index) for index in islice(rest, 1))
+                yield future.result()
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def available_cores() -> int:
+    """Count the cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_folder(job: AnyGenerateJob, record: Mapping[str, Any]) -> None:
+    """Refuse a folder that holds anything but the results of an earlier run of the same kind.
+
+    Raises
+    ------
+    NanosegError
+        When it does.
+    """
+    if not job.out.exists() or (job.out.is_dir() and not any(job.out.iterdir())):
+        return
+    if not (job.out / RECORD).is_file():
+        raise NanosegError(f"{job.out} is not empty and was not made by this job; choose an empty folder.")
+    earlier = read_yaml(job.out / RECORD)
+    same = (
+        isinstance(earlier, dict)
+        and isinstance(earlier.get("config"), dict)
+        and earlier["config"].get("config") == record["config"]["config"]
+        and list((earlier.get("inputs") or {}).values()) == list(record["inputs"].values())
+    )
+    if not same:
+        raise NanosegError(
+            f"{job.out} holds images made with another config or another source; choose an empty folder."
+        )
+
+
+def _finished(job: AnyGenerateJob, generator: Generator) -> set[int]:
+    """Indices of the images that an earlier run has left in the folder."""
+    names = {generator.name(index): index for index in range(job.count)}
+    if generator.in_coco:
+        path = job.out / COCO_NAME
+        names = {name: names[name] for name in names.keys() & (read_coco(path) if path.is_file() else {}).keys()}
+    return {
+        index
+        for name, index in names.items()
+        if all((job.out / folder / f"{name}.tif").is_file() for folder in ("images", "masks"))
+    }
