@@ -102,7 +102,7 @@ def read_calibration(path: str | Path) -> Calibration:
     try:
         with tifffile.TiffFile(path) as tif:
             return tiff_calibration(tif, "YX")
-    except tifffile.TiffFileError as error:
+    except (tifffile.TiffFileError, IndexError) as error:  # it has no first page
         raise NanosegError(f"{path} is damaged or not a TIFF file; save or copy it again.") from error
 
 
