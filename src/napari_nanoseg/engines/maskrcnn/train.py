@@ -166,11 +166,6 @@ def train_maskrcnn(
         collate=packed,
     )  # fmt: skip
     state = yield from fit(task, config, out, device, resume=resume)
-    if fine_tuning and state.epochs_since_best == state.epoch:
-        yield Notice(
-            "No epoch was better than the model that the training started from, so its weights are kept; train on more "
-            "particles, or with a smaller learning_rate."
-        )
     yield Stage("finish", "Choosing the best weights and thresholds.")
     read_weights(network, out, read_card(out).weights_sha256)
     network.to(device).eval()
