@@ -34,6 +34,7 @@ from napari_nanoseg.samples import Sample
 
 BORDER = 16  # mirrored rim of our own models, px at working scale: gained 0.004 to 0.03 of F1
 BATCHES_TO_RECALIBRATE = 40
+JUDGING = 16  # pieces of validation images
 
 
 def encode(
@@ -121,7 +122,7 @@ def train_stardist(
     model.network = network = anchor.result
     view = View(
         None if working is None else factor, network_config.n_channel_in, card.percentiles, False, network.divisor,
-        2 * config.patch_size,
+        2 * config.patch_size, JUDGING,
     )  # fmt: skip
     material = yield from gather(config, samples, validation, synthetic_per_real, view)
     truths = material.truths
