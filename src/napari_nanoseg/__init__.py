@@ -10,8 +10,11 @@ from importlib.metadata import version
 from typing import Any
 
 _PUBLIC = {
+    "Agreement": "evaluation.agreement",
     "Calibration": "calibration",
     "CutPasteConfig": "config.generate",
+    "DensityConfig": "config.density",
+    "EvaluateConfig": "config.evaluate",
     "Evaluation": "evaluation.matching",
     "Image": "samples",
     "Instances": "instances",
@@ -23,13 +26,16 @@ _PUBLIC = {
     "SegmentConfig": "config.segment",
     "StarDistConfig": "config.stardist",
     "TrainConfig": "config.train",
+    "agreement": "evaluation.agreement",
     "evaluate": "evaluation.matching",
     "generate": "generators.stream",
     "load_model": "engines.library",
     "measure": "measurement.particles",
     "nanowire_preset": "config.nanowires",
     "open_dataset": "io.datasets",
+    "optical_density": "measurement.density",
     "pool": "evaluation.matching",
+    "pool_agreement": "evaluation.agreement",
     "read_image": "io.images",
     "read_labels": "io.images",
     "run": "jobs.run",

@@ -77,6 +77,38 @@ def image_layer(image: Image, name: str, *, visible: bool = True) -> LayerData:
     return data, {**options, **space_of(image.calibration, axes)}, "image"
 
 
+def density_layer(
+    density: Image, place: Calibration | Layer, name: str, *, record: Mapping[str, Any], shown: tuple[float, float]
+) -> LayerData:
+    """Image layer of the optical density of an image.
+
+    Parameters
+    ----------
+    density : Image
+    place : Calibration or layer
+        As in :func:`labels_layer`.
+    name : str
+        Name of the layer.
+    record : mapping
+        Run record of what made it.
+    shown : pair of float
+        Densities that are drawn as black and white.
+    """
+    if isinstance(place, Layer):
+        data, space = on(place, density.data)
+    else:
+        data, space = density.data, space_of(place, density.axes.lower())
+    options = {"name": name, "metadata": {METADATA: {"record": dict(record)}}, "contrast_limits": shown}
+    return data, {**options, **space}, "image"
+
+
+def drawing_layer(layer: Layer, name: str) -> LayerData:
+    """Shapes layer without shapes, to draw on an image; what is drawn on a stack is seen in all its slices."""
+    space = {option: getattr(layer, option)[-2:] for option in ("scale", "translate", "units", "axis_labels")}
+    style = {"edge_color": ANNOTATED, "face_color": "transparent", "edge_width": EDGE}
+    return [], {"name": name, "ndim": 2, **space, **style}, "shapes"
+
+
 def labels_layer(
     labels: Instances | NDArray[Any],
     place: Calibration | Layer,
