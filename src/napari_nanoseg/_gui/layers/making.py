@@ -20,7 +20,7 @@ from napari_nanoseg._gui.layers.space import DROPPED, axes_of, on, space_of
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.evaluation.error_map import COLOURS, TITLES, error_map
 from napari_nanoseg.instances import Instances
-from napari_nanoseg.samples import Image, Sample
+from napari_nanoseg.samples import Image
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -231,32 +231,6 @@ def add_table(layer: Labels, labels: Instances, table: DataFrame) -> None:
         layer.features = _features(table)
 
 
-def sample_layers(sample: Sample) -> list[LayerData]:
-    """Layers of an annotated image.
-
-    The image, its particles (with true values as features where a generator gave them), outlines of those that overlap
-    and, hidden, the region where the annotation can be trusted.
-    """
-    calibration, particles = sample.image.calibration, sample.instances
-    annotated = labels_layer(
-        particles,
-        calibration,
-        f"{sample.name}: annotated",
-        table=_truth_table(sample),
-        role="particles",
-        colour=None if particles.overlapping else ANNOTATED,
-    )
-    layers = [image_layer(sample.image, sample.name), annotated]
-    if particles.overlapping:
-        below = Layer.create(*annotated)
-        assert isinstance(below, Labels), "labels_layer describes labels"
-        layers.append(outlines_layer(outlines_of_overlapping(particles), below, f"{sample.name}: overlaps"))
-    if sample.known is not None:
-        known = sample.known.astype(np.uint8)
-        layers.append(labels_layer(known, calibration, f"{sample.name}: {KNOWN_REGION}", visible=False))
-    return layers
-
-
 def error_layers(
     truth: Instances, prediction: Instances, evaluation: Evaluation, place: Calibration | Layer
 ) -> list[LayerData]:
@@ -287,15 +261,6 @@ def error_layers(
 
 def _painted(labels: Instances | NDArray[Any]) -> NDArray[Any]:
     return labels.to_labels() if isinstance(labels, Instances) else labels
-
-
-def _truth_table(sample: Sample) -> DataFrame | None:
-    """What the generator knows about each object, if it does."""
-    if sample.truth is None:
-        return None
-    from pandas import DataFrame
-
-    return DataFrame(dict(sample.truth)).rename(columns={"id": "label"})
 
 
 def _features(table: DataFrame) -> DataFrame:
