@@ -64,17 +64,18 @@ def only_figures(wanted: bool) -> Iterator[None]:
 def print_result(result: JobResult, as_json: bool) -> None:
     """Print what a job leaves: one JSON object (figures, and the paths under ``files``), or lines for people.
 
-    Lists of mappings are for programs only: people have read their sentences as notices. Mappings of mappings are
-    tables, a line for each row.
+    Lists of mappings are for programs only: people have read their sentences as notices. A mapping is a line; mappings
+    of mappings are tables, a line for each row.
     """
     if as_json:
         print_json({**result.figures, "files": dict(result.files)})
         return
     for name, value in result.figures.items():
         if isinstance(value, dict):
-            for row, cells in value.items():
+            tables = {f"{name} of {row}": cells for row, cells in value.items() if isinstance(cells, dict)}
+            for what, cells in (tables or {name: value}).items():
                 told = (f"{key} {_shown(cell)}" for key, cell in cells.items() if cell != "")
-                typer.echo(f"{name} of {row}: {', '.join(told)}")
+                typer.echo(f"{what}: {', '.join(told)}")
         elif not isinstance(value, list):
             typer.echo(f"{name}: {_shown(value)}")
     for name, path in result.files.items():
