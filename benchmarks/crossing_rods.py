@@ -19,10 +19,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from skimage.draw import polygon
 
-from napari_nanoseg import evaluate, load_model, pool
+from napari_nanoseg import evaluate, load_model
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
+from napari_nanoseg.evaluation.matching import pool
 from napari_nanoseg.events import Epoch, Notice
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import DatasetWriter
@@ -116,7 +117,8 @@ def test(model: Path) -> dict[str, float]:
 def compare(truths: list[Sample], found: list[Instances]) -> Mapping[str, float]:
     """Figures pooled over images."""
     pairs = zip(truths, found, strict=True)
-    return pool([evaluate(truth.instances, instances) for truth, instances in pairs]).figures()
+    figures = pool([evaluate(truth.instances, instances) for truth, instances in pairs]).figures()
+    return {name: float(value) for name, value in figures.items() if value is not None}
 
 
 def train_events(job: TrainJob) -> Iterator[str]:

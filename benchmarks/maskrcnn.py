@@ -130,7 +130,7 @@ def step(ours: MaskRCNN, theirs: torch.nn.Module, pixels: np.ndarray, masks: Ten
 def descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
     """One step down."""
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 

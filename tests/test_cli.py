@@ -22,6 +22,7 @@ from typer.testing import CliRunner, Result
 
 from napari_nanoseg import __version__
 from napari_nanoseg.cli import app, commands
+from napari_nanoseg.cli.outcome import print_result
 from napari_nanoseg.cli.progress import follow
 from napari_nanoseg.config.command import COMMANDS, Command
 from napari_nanoseg.config.jobs import AnyJob, parse_job, read_job
@@ -386,3 +387,16 @@ def test_a_reader_that_has_had_enough_ends_a_command_quietly(words: str) -> None
         os.close(writing)
     assert done.stderr == ""
     assert done.returncode == 141
+
+
+def test_figures_of_every_form_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    table = {"area": {"ks": 0.25, "unit": ""}, "length": {"ks": None}}
+    figures = {"f1": 0.5, "seconds": {"train": 80.0, "segment": 2.5}, "agreement": table, "rows": [{"a": 1}]}
+    print_result(JobResult(figures, {"folder": "out"}), as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "f1: 0.5",
+        "seconds: train 80, segment 2.5",
+        "agreement of area: ks 0.25",
+        "agreement of length: ks not known",
+        "folder: out",
+    ]

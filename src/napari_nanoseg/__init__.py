@@ -10,8 +10,11 @@ from importlib.metadata import version
 from typing import Any
 
 _PUBLIC = {
+    "Agreement": "evaluation.agreement",
     "Calibration": "calibration",
     "CutPasteConfig": "config.generate",
+    "DensityConfig": "config.density",
+    "EvaluateConfig": "config.evaluate",
     "Evaluation": "evaluation.matching",
     "Image": "samples",
     "Instances": "instances",
@@ -23,6 +26,7 @@ _PUBLIC = {
     "SegmentConfig": "config.segment",
     "StarDistConfig": "config.stardist",
     "TrainConfig": "config.train",
+    "agreement": "evaluation.agreement",
     "evaluate": "evaluation.matching",
     "fit_nanowires": "jobs.fit_nanowires",
     "generate": "generators.stream",
@@ -30,7 +34,9 @@ _PUBLIC = {
     "measure": "measurement.particles",
     "nanowire_preset": "config.nanowires",
     "open_dataset": "io.datasets",
+    "optical_density": "measurement.density",
     "pool": "evaluation.matching",
+    "pool_agreement": "evaluation.agreement",
     "read_image": "io.images",
     "read_labels": "io.images",
     "run": "jobs.run",

@@ -16,9 +16,10 @@ napari = pytest.importorskip("napari")
 from napari.components import ViewerModel  # noqa: E402
 from napari.layers import Layer  # noqa: E402
 from panels import finish, run, said  # noqa: E402
+from qtpy.QtCore import Qt  # noqa: E402
 from qtpy.QtWidgets import QApplication, QFileDialog, QLabel  # noqa: E402
 
-from napari_nanoseg import Calibration, Image, Instances, evaluate, read_image, read_labels  # noqa: E402
+from napari_nanoseg import Calibration, Image, Instances, agreement, evaluate, read_image, read_labels  # noqa: E402
 from napari_nanoseg._gui.compare import CLICK, Compare  # noqa: E402
 from napari_nanoseg._gui.error_view import SHOWN, comparison_layers  # noqa: E402
 from napari_nanoseg._gui.layers import image_layer, labels_layer  # noqa: E402
@@ -125,6 +126,53 @@ def test_scores_give_an_average_precision_with_limits_in_pixels_or_nm(qtbot, doc
     assert "pixel size is not known" in said(dock)
 
 
+def test_sizes_and_shapes_are_in_a_fold(qtbot, dock, viewer, tmp_path, monkeypatch) -> None:
+    assert not dock.agreement.isVisible()
+    run(qtbot, dock)
+    assert dock.agreement.isVisible()
+    assert not dock.agreement.table.isVisible()
+    dock.agreement.open()
+    assert dock.agreement.table.isVisible()
+    assert dock.agreement.figure.isVisible()
+    expected = agreement(*pair(), calibration=SIZE)
+    table = dock.agreement.table.table.set_index("quantity")
+    assert table.index.tolist() == [one.title for one in expected.values()]
+    assert table.loc["Area (nm²)", "wasserstein"] == expected["area"].figures()["wasserstein"] == 20
+    assert (table.loc["Area (nm²)", "bias"], table["pairs"].tolist()) == (-40, [1, 1, 0, 1, 1])  # squares have no axis
+    heads = [dock.agreement.table.model().headerData(column, Qt.Orientation.Horizontal) for column in range(4)]
+    assert heads == ["Quantity", "Median, true", "Median,\npredicted", "KS"]
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "sizes.svg"), ""))
+    dock.agreement.figure.ask()
+    finish(qtbot, dock)
+    assert "sizes.svg" in said(dock, "info")
+    assert "Feret max (nm)" in (tmp_path / "sizes.svg").read_text("utf-8")
+    assert (tmp_path / "sizes.svg.run.yaml").is_file()
+    dock.form.setValue(dock.form.value().model_copy(update={"pixel_size_nm": 500.0}))
+    run(qtbot, dock)
+    assert dock.agreement.table.table["median_truth"][0] == 100 * 500**2
+    for layer in viewer.layers:
+        layer.scale = (2, 3)
+    dock.form.setValue(dock.form.value().model_copy(update={"pixel_size_nm": None}))
+    run(qtbot, dock)
+    assert dock.agreement.table.table["quantity"][0] == "Area (px²)"
+    assert "not square" in said(dock, "warning")
+    dock.form.setValue(dock.form.value().model_copy(update={"compare_sizes": False}))
+    run(qtbot, dock)
+    assert not dock.agreement.isVisible()
+
+
+def test_what_layers_show_but_files_do_not_goes_into_the_command(qtbot, tmp_path) -> None:
+    dock = Compare(from_files(tmp_path))
+    qtbot.addWidget(dock)
+    run(qtbot, dock)
+    for layer in dock.viewer.layers:
+        layer.scale = (7, 7)
+    dock.copy_button.click()
+    finish(qtbot, dock)
+    command = shlex.split(QApplication.clipboard().text())
+    assert command[command.index("--pixel-size-nm") + 1] == "7.0"
+
+
 def test_the_next_comparison_takes_the_place_of_the_first(qtbot, dock, viewer) -> None:
     run(qtbot, dock)
     first = comparison_layers(viewer)
@@ -228,7 +276,10 @@ def test_layers_without_a_file_are_recorded_by_name(qtbot, dock, tmp_path, monke
     assert record["layers"]["truth"] == "ground truth"
     assert record["config"] == EvaluateConfig().model_dump(mode="json")
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text("utf-8"))
-    assert figures == evaluate(*pair()).figures() | {"images": 1}
+    found = agreement(*pair(), calibration=SIZE)
+    by_quantity = {name: one.figures() for name, one in found.items()}
+    assert figures == evaluate(*pair()).figures() | {"images": 1, "agreement": by_quantity}
+    assert record["layers"]["pixel_size_nm"] == [2, 2]
     dock.copy_button.click()
     finish(qtbot, dock)
     assert "is not in a file" in said(dock)

@@ -358,7 +358,7 @@ def _wheel() -> QWheelEvent:
 
 def _choose(form: ConfigForm, kind: type[Config]) -> None:
     """As a user does in the box."""
-    box = form._choices["engine"]
+    box = form.kinds.boxes["engine"]
     box.setCurrentIndex(box.findData(kind))
     box.activated.emit(box.currentIndex())
 
@@ -369,7 +369,7 @@ def test_that_another_kind_of_network_brings_its_fields_and_defaults(qtbot: QtBo
     qtbot.addWidget(form)
     if unfolded:
         form.unfold()
-    assert [form._choices["engine"].itemText(at) for at in range(2)] == ["StarDist", "Mask R-CNN"]
+    assert [form.kinds.boxes["engine"].itemText(at) for at in range(2)] == ["StarDist", "Mask R-CNN"]
     with qtbot.waitSignal(form.valueChanged):
         _choose(form, MaskRCNNConfig)
     assert form.value() == TrainConfig(engine=MaskRCNNConfig(), batch_size=6), "what was given is kept"

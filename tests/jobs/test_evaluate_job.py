@@ -7,8 +7,21 @@ import json
 import numpy as np
 import pytest
 import yaml
+from typer.testing import CliRunner
 
-from napari_nanoseg import Calibration, Image, Instances, NanosegError, Sample, evaluate, read_image, write_sample
+from napari_nanoseg import (
+    Calibration,
+    Image,
+    Instances,
+    NanosegError,
+    Sample,
+    agreement,
+    evaluate,
+    pool_agreement,
+    read_image,
+    write_sample,
+)
+from napari_nanoseg.cli import app
 from napari_nanoseg.config.evaluate import EvaluateConfig, EvaluateJob
 from napari_nanoseg.evaluation.error_map import pixel_map
 from napari_nanoseg.evaluation.matching import pool
@@ -48,7 +61,10 @@ def followed(job):
 def test_figures_are_pooled_over_pairs_of_the_same_stem(tmp_path, pairs):
     result = drain(evaluate_job(EvaluateJob(truth=tmp_path / "truth", prediction=tmp_path / "prediction")))
     expected = pool([evaluate(*pair) for pair in pairs.values()]).figures()
-    assert result.figures == expected | {"images": 2}
+    sizes = pool_agreement([agreement(*pair) for pair in pairs.values()])
+    by_quantity = {name: one.figures() for name, one in sizes.items()}
+    assert result.figures == expected | {"images": 2, "agreement": by_quantity}
+    assert by_quantity["area"]["n_truth"] == 4
     assert result.files == {}
     assert not (tmp_path / "run.yaml").exists()
     json.dumps(dict(result.figures), allow_nan=False)
@@ -66,10 +82,61 @@ def test_out_holds_table_metrics_overlays_and_record(tmp_path, pairs):
     assert sorted(path.name for path in (out / "overlays").iterdir()) == ["one.png", "two.png"]
     for name, pair in pairs.items():
         assert np.array_equal(read_image(out / "pixels" / f"{name}.tif").data, pixel_map(*pair))
+    sizes = read_table(out / "agreement.csv").set_index("quantity")
+    for name, one in result.figures["agreement"].items():
+        distance = one["wasserstein"]
+        assert sizes.loc[name, "wasserstein"] == pytest.approx(np.nan if distance is None else distance, nan_ok=True)
+        assert sizes.loc[name, "pairs"] == one["pairs"]
+    assert all((out / f"agreement.{kind}").stat().st_size > 10_000 for kind in ("png", "svg"))
     record = yaml.safe_load((out / "run.yaml").read_text("utf-8"))
     assert len(record["inputs"]) == 6
     assert record["figures"]["f1"] == result.figures["f1"]
     assert EvaluateJob.parse(record["config"]) == job
+
+
+def test_sizes_are_in_nm_where_all_pixel_sizes_are_known(tmp_path, pairs):
+    job = EvaluateJob(truth=tmp_path / "truth" / "masks", prediction=tmp_path / "prediction")
+
+    def area(**config):
+        events, result = followed(job.model_copy(update={"config": EvaluateConfig(**config)}))
+        said = [event.message for event in events if isinstance(event, Notice) and "in pixels" in event.message]
+        return result.figures["agreement"]["area"], said
+
+    in_pixels, said = area()
+    assert (in_pixels["unit"], said) == ("px²", [])
+    told, _ = area(pixel_size_nm=3.0)
+    assert (told["unit"], told["median_truth"]) == ("nm²", 9 * in_pixels["median_truth"])
+    write_labels(tmp_path / "truth" / "masks" / "one.tif", pairs["one"][0], Calibration.of(2.0))
+    some, said = area()
+    assert some == in_pixels
+    assert len(said) == 1
+    assert "pixel size of two is not known" in said[0]
+    write_labels(tmp_path / "prediction" / "two.tif", pairs["two"][1], Calibration.of(4.0))
+    every, said = area()
+    areas = [400, 576, 1600, 2304]  # 100 and 144 px at 2 and at 4 nm
+    assert (every["unit"], every["median_truth"], said) == ("nm²", np.median(areas), [])
+    write_labels(tmp_path / "prediction" / "two.tif", pairs["two"][1], Calibration((4.0, 5.0)))
+    oblong, said = area()
+    assert oblong == in_pixels
+    assert "not square" in said[0]
+    assert area(exclude_border=False)[0]["n_truth"] == 6
+    config = EvaluateConfig(compare_sizes=False)
+    events, result = followed(job.model_copy(update={"config": config, "out": tmp_path / "out"}))
+    assert "agreement" not in result.figures
+    assert not list((tmp_path / "out").glob("agreement*"))
+    assert not any("in pixels" in event.message for event in events if isinstance(event, Notice))
+
+
+def test_the_command_tells_what_python_does(tmp_path, pairs):
+    words = ["evaluate", str(tmp_path / "truth"), str(tmp_path / "prediction"), "--pixel-size-nm", "2"]
+    told = CliRunner().invoke(app, [*words, "--no-exclude-border", "--least-aspect-ratio", "1", "--json"])
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout.splitlines()[-1])["agreement"]
+    config = EvaluateConfig(pixel_size_nm=2.0, exclude_border=False, least_aspect_ratio=1.0)
+    sizes = pool_agreement([agreement(*pair, config) for pair in pairs.values()])
+    assert found == {name: one.figures() for name, one in sizes.items()}
+    lines = CliRunner().invoke(app, words).stdout.splitlines()
+    assert any(line.startswith("agreement of area: unit nm², n_truth 4, n_prediction 4") for line in lines)
 
 
 def test_the_threshold_counts(tmp_path, pairs):
@@ -105,7 +172,7 @@ def test_stacks_are_compared_slice_by_slice(tmp_path, pairs):
     write_labels(tmp_path / "b.tif", prediction)
     job = EvaluateJob(truth=tmp_path / "a.tif", prediction=tmp_path / "b.tif", out=tmp_path / "out")
     figures = dict(drain(evaluate_job(job)).figures)
-    assert figures.pop("images") == 1
+    assert (figures.pop("images"), figures.pop("agreement")["area"]["n_truth"]) == (1, 4)
     assert figures == pool([evaluate(*pair) for pair in pairs.values()]).figures()
     assert sorted(path.name for path in (tmp_path / "out" / "overlays").iterdir()) == ["a_0.png", "a_1.png"]
     assert read_image(tmp_path / "out" / "pixels" / "a.tif").data.shape == (2, 40, 50)
@@ -141,7 +208,7 @@ def test_a_coco_file_with_scores_gives_the_average_precision(tmp_path, pairs):
     figures = result.figures
     truths = {name: truth for name, (truth, _) in pairs.items()} | {"three": pairs["one"][0]}
     expected = pool([evaluate(truths[name], found[name]) for name in sorted(truths)])
-    assert figures == expected.figures() | {"images": 3}
+    assert {name: figures[name] for name in expected.figures()} == expected.figures()
     assert 0 < figures["ap"] < figures["ap50"] < 1
     assert None not in (figures["box_ap"], figures["ap_small"])
     assert not [event for event in events if isinstance(event, Notice)]

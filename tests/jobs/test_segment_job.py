@@ -20,9 +20,9 @@ from napari_nanoseg.evaluation.matching import evaluate
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage, drain
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import read_coco
-from napari_nanoseg.io.images import read_image, read_labels, write_image
+from napari_nanoseg.io.images import expand, read_image, read_labels, write_image
 from napari_nanoseg.io.run_record import sha256
-from napari_nanoseg.jobs.segment import expand, segment_job
+from napari_nanoseg.jobs.segment import segment_job
 from napari_nanoseg.samples import Image, Sample
 
 
@@ -216,7 +216,7 @@ def test_results_never_replace_the_images_they_come_from(disc_model, images):
 def test_one_label_image_for_two_images_is_refused(disc_model, images, tmp_path):
     other = tmp_path / images[0].with_suffix(".jpg").name
     shutil.copy(images[0], other)
-    with pytest.raises(NanosegError, match="same label image"):
+    with pytest.raises(NanosegError, match="would write the same file"):
         drain(segment_job(job_of(disc_model, [images[0], other], tmp_path / "out")))
     assert not (tmp_path / "out").exists()
 

@@ -93,7 +93,6 @@ def test_leaves_a_model_that_segments_and_says_how_well(trained):
     assert model.card.network.engine == "maskrcnn"
     assert result.figures["steps"] == 4
     assert result.figures["threshold_prob"] == model.card.thresholds["prob"]
-    assert result.figures["validation_f1"] >= 0
     assert (folder / "preview.png").is_file()
     assert model.segment(crossing(9).image).shape == (SIDE, SIDE)
 

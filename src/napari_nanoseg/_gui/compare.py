@@ -11,12 +11,15 @@ from napari.layers import Labels, Layer
 from napari.utils.events import Event as NapariEvent
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QSizePolicy
 
+from napari_nanoseg._gui.agreement_fold import AgreementFold
 from napari_nanoseg._gui.comparing import (
     Compared,
     SavedComparison,
+    SavedFigure,
     compare_layers,
     find_comparison_job,
     image_fits,
+    save_agreement,
     save_comparison,
 )
 from napari_nanoseg._gui.error_view import (
@@ -66,6 +69,7 @@ class Compare(Step):
         for picker in (self.truth, self.prediction):
             picker.picked.connect(self._refresh)
         self.form.valueChanged.connect(self._refresh)
+        self.agreement.figure.save_asked.connect(self._save_figure)
         self.panel.start_clicked.connect(self.compare)
         self.panel.done.connect(self._done)
         self.panel.ended.connect(self._refresh)
@@ -79,13 +83,13 @@ class Compare(Step):
         self.form.placeholder("pixel_size_nm", "from the layers")
         self.form.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.legend, self.figures, self.particle = Legend(), Figures(), WordLabel(CLICK)
-        self.precisions = Precisions()
+        self.precisions, self.agreement = Precisions(), AgreementFold()
         rows = QFormLayout()
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         rows.addRow("Truth", self.truth)
         rows.addRow("Prediction", self.prediction)
         self.body.addLayout(rows)
-        for widget in (self.form, self.legend, self.particle, self.figures, self.precisions):
+        for widget in (self.form, self.legend, self.particle, self.figures, self.precisions, self.agreement):
             self.body.addWidget(widget)
         self.body.addStretch(1)
 
@@ -117,8 +121,10 @@ class Compare(Step):
             raise NanosegError(f"'{truth.name}' is chosen twice; choose the truth and the prediction.")
         return truth, prediction, config
 
-    def _done(self, result: Compared | SavedComparison | EvaluateJob) -> None:
-        if isinstance(result, SavedComparison):
+    def _done(self, result: Compared | SavedComparison | SavedFigure | EvaluateJob) -> None:
+        if isinstance(result, SavedFigure):
+            self.panel.say(f"Written: {result.path}, with its run record beside it.")
+        elif isinstance(result, SavedComparison):
             self.panel.say(f"Written to {result.folder}: table, figures, pictures and run record.")
         elif isinstance(result, EvaluateJob):
             copy_command(result)
@@ -138,6 +144,7 @@ class Compare(Step):
         self.legend.show_counts(figures)
         self.figures.show_figures(figures)
         self.precisions.show_precisions(compared)
+        self.agreement.show_agreement(compared)
         self.panel.show_in_turns(self._add_layers(compared))
 
     def _add_layers(self, compared: Compared) -> Iterator[None]:
@@ -182,6 +189,13 @@ class Compare(Step):
             if self.panel.start(partial(save_comparison, found, image, Path(name)), "Saving of the comparison"):
                 self._refresh()
 
+    def _save_figure(self, path: Path) -> None:
+        found = self.compared
+        if found is not None and found.agreement is not None:
+            steps = partial(save_agreement, found, found.agreement, self._image(found.truth), path)
+            if self.panel.start(steps, f"Saving of {path.name}"):
+                self._refresh()
+
     def _copy(self) -> None:
         try:
             truth, prediction, config = self._request()
@@ -209,5 +223,6 @@ class Compare(Step):
         self.panel.block("Choose two different labels layers." if missing else self.form.problem())
         for widget in (self.legend, self.particle, self.figures, self.precisions):
             widget.setVisible(self.compared is not None)
+        self.agreement.setVisible(self.compared is not None and self.compared.agreement is not None)
         self.save_button.setEnabled(self.compared is not None and not busy)
         self.copy_button.setEnabled(missing is None and not busy)

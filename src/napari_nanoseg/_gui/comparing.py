@@ -12,20 +12,27 @@ import numpy as np
 from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
+from napari_nanoseg._gui.figure_view import prepare
 from napari_nanoseg._gui.layers import calibration_of, image_of, instances_of, record_of, source_of
 from napari_nanoseg._gui.layers.files import labels_file_of
 from napari_nanoseg._gui.layers.space import apart
 from napari_nanoseg._gui.pauses import drawable
+from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.evaluate import EvaluateConfig, EvaluateJob
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.evaluation.agreement import Agreements, agreeing, common_unit
+from napari_nanoseg.evaluation.agreement_figure import agreement_figure
 from napari_nanoseg.evaluation.comparison import Comparison, comparing
 from napari_nanoseg.evaluation.error_map import ErrorMap, pixel_map
-from napari_nanoseg.events import Event, Stage
+from napari_nanoseg.events import Event, Notice, Stage
+from napari_nanoseg.io.figures import write_figure
+from napari_nanoseg.io.images import read_calibration
 from napari_nanoseg.io.run_record import run_record, write_run_record
-from napari_nanoseg.jobs.evaluate import write_figures, write_pictures
+from napari_nanoseg.jobs.evaluate import all_figures, write_figures, write_pictures
 from napari_nanoseg.samples import Image
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pandas import DataFrame
 
 
@@ -44,6 +51,10 @@ class Compared:
         The map of pixels.
     particles : pandas.DataFrame
         What became of every particle.
+    agreement : mapping of str to Agreement, optional
+        Of sizes, shapes and directions, where they are compared.
+    figure : matplotlib.figure.Figure, optional
+        Their distributions, drawn once.
     started : datetime
     """
 
@@ -54,6 +65,8 @@ class Compared:
     errors: ErrorMap
     pixels: NDArray[np.uint8]
     particles: DataFrame
+    agreement: Agreements | None
+    figure: Figure | None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -64,12 +77,19 @@ class SavedComparison:
     folder: Path
 
 
+@dataclass(frozen=True)
+class SavedFigure:
+    """The file that the distributions were written to."""
+
+    path: Path
+
+
 def compare_layers(
     truth: Labels, prediction: Labels, image: Layer | None, config: EvaluateConfig
 ) -> Generator[Event, None, Compared]:
     """Compare the particles of two layers, in a stack slice by slice.
 
-    Limits in nm take the pixel size of the truth, the prediction or the image, whichever has one first.
+    Sizes and limits in nm take the pixel size of the truth, the prediction or the image, whichever has one first.
 
     Raises
     ------
@@ -87,9 +107,14 @@ def compare_layers(
     if not len(true):
         raise NanosegError(f"The truth '{truth.name}' has no particles; choose the layer with the true ones.")
     config = _sized(config, (truth, prediction, image))
+    sizes, unused = common_unit({truth.name: _known_size((truth, prediction, image))})
+    if unused is not None and config.pixel_size_nm is None and config.compare_sizes:
+        yield Notice(unused)
     comparison = yield from comparing(true, predicted, config)
+    agreement = (yield from agreeing(comparison, config, sizes[truth.name])) if config.compare_sizes else None
     comparison.evaluation.figures()  # the average precision takes its time: not in the thread that draws the window
     yield Stage("layers", "Painting what was found, is not there and was missed")
+    figure = None if agreement is None else prepare(agreement_figure(agreement))
     yield from drawable()
     return Compared(
         truth,
@@ -99,6 +124,8 @@ def compare_layers(
         comparison.errors(),
         pixel_map(true, predicted),
         comparison.particles(),
+        agreement,
+        figure,
         started,
     )
 
@@ -115,21 +142,29 @@ def save_comparison(compared: Compared, image: Layer | None, folder: Path) -> Ge
     job = _job(compared.truth, compared.prediction, image, compared.config, folder)
     name = job.truth.stem if isinstance(job, EvaluateJob) else file_stem(compared.truth.name)
     micrograph = _image_for(image, compared.comparison.shape)
-    figures: dict[str, Any] = compared.comparison.evaluation.figures() | {"images": 1}
+    figures = all_figures(compared.comparison.evaluation, 1, compared.agreement)
     yield from write_pictures(folder, name, compared.comparison, micrograph, calibration_of(compared.truth))
-    write_figures(folder, {name: compared.comparison.evaluation}, figures)
-    if isinstance(job, EvaluateJob):
-        inputs = [job.truth, job.prediction, *job.images]
-        record = run_record(job, inputs, figures=figures, started=compared.started)
-    else:
-        record = run_record(compared.config, (), figures=figures, started=compared.started)
-        record["layers"] = {
-            "truth": compared.truth.name,
-            "prediction": compared.prediction.name,
-            "prediction_made_by": record_of(compared.prediction),
-        }
-    write_run_record(folder / "run.yaml", record)
+    write_figures(folder, {name: compared.comparison.evaluation}, compared.agreement, figures)
+    _write_record(compared, image, job, figures, folder / "run.yaml")
     return SavedComparison(folder)
+
+
+def save_agreement(
+    compared: Compared, agreement: Agreements, image: Layer | None, path: Path
+) -> Generator[Event, None, SavedFigure]:
+    """Write the distributions, as PNG, SVG or PDF, and their run record beside them.
+
+    Raises
+    ------
+    NanosegError
+        When a file cannot be written.
+    """
+    yield Stage("save", f"Writing {path.name}")
+    job = _job(compared.truth, compared.prediction, image, compared.config, path.parent)
+    figures = all_figures(compared.comparison.evaluation, 1, agreement)
+    write_figure(agreement_figure(agreement), path)
+    _write_record(compared, image, job, figures, path.with_name(f"{path.name}.run.yaml"))
+    return SavedFigure(path)
 
 
 def find_comparison_job(
@@ -187,17 +222,56 @@ def _job(
         paths.append(path)
     micrograph = source_of(image) if image is not None and image_fits(image, truth) else None
     images = () if micrograph is None else (micrograph,)
+    in_files = next((size for size in map(read_calibration, (*paths, *images)) if size.known), Calibration())
+    shown = _known_size((truth, prediction, image))
+    if config.pixel_size_nm is None and _size(shown) not in (None, _size(in_files)):
+        config = config.model_copy(update={"pixel_size_nm": _size(shown)})
     out = paths[1].with_name(f"{paths[1].stem}_comparison") if out is None else out
     return EvaluateJob(config=config, truth=paths[0], prediction=paths[1], images=images, out=out)
+
+
+def _write_record(
+    compared: Compared, image: Layer | None, job: EvaluateJob | Layer, figures: dict[str, Any], path: Path
+) -> None:
+    """Write the run record: the job where all comes from files, else the settings and the layers."""
+    if isinstance(job, EvaluateJob):
+        inputs = [job.truth, job.prediction, *job.images]
+        record = run_record(job, inputs, figures=figures, started=compared.started)
+    else:
+        record = run_record(compared.config, (), figures=figures, started=compared.started)
+        record["layers"] = {
+            "truth": compared.truth.name,
+            "prediction": compared.prediction.name,
+            "prediction_made_by": record_of(compared.prediction),
+            "pixel_size_nm": _known_size((compared.truth, compared.prediction, image)).pixel_size_nm,
+        }
+    write_run_record(path, record)
 
 
 def _sized(config: EvaluateConfig, layers: Iterable[Layer | None]) -> EvaluateConfig:
     """The config with the pixel size of the layers, where it needs one and does not give it."""
     if config.size_unit == "px" or config.pixel_size_nm is not None:
         return config
-    sizes = (calibration_of(layer) for layer in layers if layer is not None)
-    known = next((size for size in sizes if size.known), None)
-    return config if known is None else config.model_copy(update={"pixel_size_nm": known.nm_per_pixel})
+    known = _known_size(layers)
+    return config.model_copy(update={"pixel_size_nm": known.nm_per_pixel}) if known.known else config
+
+
+def _known_size(layers: Iterable[Layer | None]) -> Calibration:
+    """The first pixel size that a layer has; a sheared layer has none."""
+    for layer in layers:
+        try:
+            size = Calibration() if layer is None else calibration_of(layer)
+        except NanosegError:
+            continue
+        if size.known:
+            return size
+    return Calibration()
+
+
+def _size(calibration: Calibration) -> float | None:
+    """Nanometres per pixel; None where they are not known or pixels not square."""
+    usable = common_unit({"": calibration})[0][""]
+    return usable.nm_per_pixel if usable.known else None
 
 
 def _image_for(layer: Layer | None, shape: tuple[int, ...]) -> Image | None:

@@ -11,6 +11,7 @@ from napari_nanoseg._gui.annotate import Annotate
 from napari_nanoseg._gui.compare import Compare
 from napari_nanoseg._gui.generate import Generate
 from napari_nanoseg._gui.measure import Measure
+from napari_nanoseg._gui.optical_density import Density
 from napari_nanoseg._gui.segment import Segment
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.train import Train
@@ -51,3 +52,7 @@ class MeasureDock(_Alone, Measure):
 
 class CompareDock(_Alone, Compare):
     """The Compare dock."""
+
+
+class DensityDock(_Alone, Density):
+    """The Optical density dock."""

@@ -12,16 +12,16 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from napari_nanoseg._gui.compound_editors import Maybe
-from napari_nanoseg._gui.editors import UNSET, Choice, Combo, Editor
+from napari_nanoseg._gui.editors import UNSET, Choice, Editor
 from napari_nanoseg._gui.fields import (
     defaults_of,
     editor_of,
     is_constant,
     nested_kinds,
-    title_of,
     tooltip_of,
 )
 from napari_nanoseg._gui.fold import Fold
+from napari_nanoseg._gui.kinds import COLUMNS, KindBoxes
 from napari_nanoseg._gui.labels import extra_of, label_of
 from napari_nanoseg._gui.words import WordLabel
 from napari_nanoseg.config.base import Config, describe_one
@@ -59,8 +59,8 @@ class ConfigForm(QWidget):
         self._nested: dict[str, ConfigForm] = {}
         self._holders: dict[str, QVBoxLayout] = {}
         """Where the form of a nested config lies."""
-        self._choices: dict[str, Combo] = {}
-        """Of the kind, where a field may hold several kinds of config."""
+        self.kinds = KindBoxes(self._kind, self._hide)
+        self.kinds.chosen.connect(self._choose)
         self._reasons: dict[str, WordLabel] = {}
         self._folds: list[tuple[Fold, frozenset[str]]] = []
         self._nones: dict[str, str] = {}
@@ -69,7 +69,8 @@ class ConfigForm(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        self._choose_kinds(column)
+        column.addWidget(self.kinds)
+        self._show_kinds()
         for title, names in self._sections().items():
             if title is None:
                 self._fill(column, names)
@@ -172,8 +173,8 @@ class ConfigForm(QWidget):
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(4)
-        grid.setColumnStretch(0, 4)
-        grid.setColumnStretch(1, 5)
+        for number, stretch in enumerate(COLUMNS):
+            grid.setColumnStretch(number, stretch)
         for name in names:
             if nested_kinds(self._kind.model_fields[name]):
                 self._nest(grid, name)
@@ -241,39 +242,13 @@ class ConfigForm(QWidget):
         value = self._kept.get(name)
         return next((kind for kind in kinds if type(value) is kind), kinds[0] if kinds else None)
 
-    def _choose_kinds(self, column: QVBoxLayout) -> None:
-        """Offer the kinds of config where a field may hold several."""
-        grid = QGridLayout()
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setColumnStretch(0, 4)
-        grid.setColumnStretch(1, 5)
-        for name, field in self._kind.model_fields.items():
-            kinds = nested_kinds(field)
-            if len(kinds) < 2 or name in self._hide:
-                continue
-            combo = Combo()
-            for kind in kinds:
-                combo.addItem(title_of(kind), kind)
-            label = WordLabel(label_of(name, field))
-            for widget in (label, combo):
-                widget.setToolTip(tooltip_of(field))
-            combo.setAccessibleName(label.text())
-            label.setBuddy(combo)
-            combo.activated.connect(lambda _, name=name: self._choose(name))
-            grid.addWidget(label, grid.rowCount(), 0)
-            grid.addWidget(combo, grid.rowCount() - 1, 1)
-            self._choices[name] = combo
-        if self._choices:
-            column.addLayout(grid)
-            self._show_kinds()
-
     def _show_kinds(self) -> None:
-        for name, combo in self._choices.items():
-            combo.setCurrentIndex(combo.findData(self._kind_of(name)))
+        for name in self.kinds.boxes:
+            self.kinds.show_kind(name, self._kind_of(name))
 
     def _choose(self, name: str) -> None:
         """The user chose another kind of config for a field: its defaults, and what depends on it."""
-        kind = self._choices[name].currentData()
+        kind = self.kinds.kind(name)
         if kind is self._kind_of(name):
             return
         before = self._valid

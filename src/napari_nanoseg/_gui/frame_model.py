@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
+from napari_nanoseg.evaluation.figures import Figure
 from napari_nanoseg.measurement.columns import definition, heading, reading_order
 
 if TYPE_CHECKING:
@@ -34,11 +36,12 @@ class FrameModel(QAbstractTableModel):
         self.names: list[str] = []
         self._values: list[NDArray[Any]] = []
         self.order: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._words: Mapping[str, Figure] = {}
 
-    def set_table(self, table: DataFrame | None) -> None:
-        """Show another table, in its own order."""
+    def set_table(self, table: DataFrame | None, words: Mapping[str, Figure] | None = None) -> None:
+        """Show another table, in its own order; `words` are titles and meanings of columns that nobody measured."""
         self.beginResetModel()
-        self.table = table
+        self.table, self._words = table, words or {}
         self.names = [] if table is None else reading_order(map(str, table.columns))
         self._values = [] if table is None else [table[name].to_numpy() for name in self.names]
         self.order = np.arange(0 if table is None else len(table))
@@ -67,10 +70,12 @@ class FrameModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal or section >= len(self.names):
             return None
         name = self.names[section]
+        word = self._words.get(name)
         if role == Qt.ItemDataRole.DisplayRole:
-            return _broken(heading(name))
+            return _broken(word.title if word else heading(name))
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"<p><b>{name}</b></p><p>{definition(name)}</p>"
+            meaning = f"{word.meaning[:1].upper()}{word.meaning[1:]}." if word else definition(name)
+            return f"<p><b>{name}</b></p><p>{meaning}</p>"
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:

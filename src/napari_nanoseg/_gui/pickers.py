@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels, Layer, Shapes
 from napari.utils.events import Event
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QSizePolicy, QToolButton, QWidget
@@ -16,8 +16,15 @@ from napari_nanoseg._gui.follow import Following, follow
 from napari_nanoseg._gui.layers import KNOWN_REGION
 from napari_nanoseg._gui.session import Session
 
-Role = Literal["image", "particles", "prediction", "truth"]
-_KINDS: dict[str, type[Layer]] = {"image": Image, "particles": Labels, "prediction": Labels, "truth": Labels}
+Role = Literal["image", "particles", "prediction", "truth", "background", "reference"]
+_KINDS: dict[str, tuple[type[Layer], ...]] = {
+    "image": (Image,),
+    "particles": (Labels,),
+    "prediction": (Labels,),
+    "truth": (Labels,),
+    "background": (Labels, Shapes),
+    "reference": (Image,),
+}
 _EMPTY = {"image": "No image is open", "particles": "No labels layer", "prediction": "No labels", "truth": "No labels"}
 SHORTEST = 8
 """Characters that a combo box or line shows at least; a longer one would widen the dock."""
@@ -29,7 +36,7 @@ class LayerPicker(QComboBox):
     Parameters
     ----------
     session : Session
-    role : {"image", "particles", "prediction", "truth"}
+    role : {"image", "particles", "prediction", "truth", "background", "reference"}
         The attribute of the session that is chosen.
     none : str, optional
         Text of a first entry that stands for no layer. Without it, a layer is chosen as soon as there is one.

@@ -35,6 +35,10 @@ class Session(QObject):
     model : Path or None
         The model trained or chosen last.
     prediction, truth : Labels layer or None
+    background : Labels or Shapes layer or None
+        Where a transmission image shows no sample.
+    reference : Image layer or None
+        A transmission image without sample.
     """
 
     changed = Signal(str)
@@ -51,6 +55,8 @@ class Session(QObject):
         self.model: Path | None = None
         self.prediction: Labels | None = None
         self.truth: Labels | None = None
+        self.background: Labels | Shapes | None = None
+        self.reference: Image | None = None
         viewer.layers.events.removed.connect(self._forget)
 
     @property
@@ -69,7 +75,7 @@ class Session(QObject):
         self.changed.emit(name)
 
     def _forget(self, event: Event) -> None:
-        for name in ("image", "particles", "region", "prediction", "truth"):
+        for name in ("image", "particles", "region", "prediction", "truth", "background", "reference"):
             if getattr(self, name) is event.value:
                 self.put(name, None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,8 @@ from napari_nanoseg._gui.frame_model import FrameModel
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
+
+    from napari_nanoseg.evaluation.figures import Figure
 
 KEY = "label"
 MEASURED_ROWS = 60
@@ -45,10 +48,11 @@ class TableView(QTableView):
         super().__init__(parent)
         self._model = FrameModel(self)
         self._chosen = QItemSelectionModel(self._model, self)
-        self._across, down = QHeaderView(Qt.Orientation.Horizontal, self), QHeaderView(Qt.Orientation.Vertical, self)
+        self._across = QHeaderView(Qt.Orientation.Horizontal, self)
+        self._down = QHeaderView(Qt.Orientation.Vertical, self)
         self._across.setSectionsClickable(True)
         self.setHorizontalHeader(self._across)
-        self.setVerticalHeader(down)
+        self.setVerticalHeader(self._down)
         self.setModel(self._model)
         self.setSelectionModel(self._chosen)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -60,9 +64,9 @@ class TableView(QTableView):
         self._across.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self._across.setResizeContentsPrecision(MEASURED_ROWS)
         self._across.setHighlightSections(False)
-        down.setVisible(False)
-        down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        down.setDefaultSectionSize(self.fontMetrics().height() + 6)
+        self._down.setVisible(False)
+        self._down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self._down.setDefaultSectionSize(self.fontMetrics().height() + 6)
         copy = QAction("Copy rows (Ctrl+C)", self)
         copy.triggered.connect(self.copy)
         self.addAction(copy)
@@ -84,18 +88,29 @@ class TableView(QTableView):
         found: Series = self._model.table.iloc[self._model.order[index.row()]]
         return found
 
-    def set_table(self, table: DataFrame | None) -> None:
+    def set_table(self, table: DataFrame | None, words: Mapping[str, Figure] | None = None) -> None:
         """Show another table; None: nothing.
 
         Parameters
         ----------
         table : pandas.DataFrame or None
             One row per particle. Rows are linked to labels when it has a column ``label``.
+        words : mapping of str to Figure, optional
+            Titles and meanings of columns that are not those of a table of particles.
         """
         with QSignalBlocker(self._across):
             self._across.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        self._model.set_table(table)
+        self._model.set_table(table, words)
         self.resizeColumnsToContents()
+
+    def fit_height(self, most_rows: int) -> None:
+        """Make it as high as its rows, up to `most_rows`."""
+        bar = self.horizontalScrollBar()
+        assert bar is not None
+        for part in (self, self._across, bar):  # their heights are those of napari's style
+            part.ensurePolished()
+        rows = min(self._model.rowCount(), most_rows) * self._down.defaultSectionSize()
+        self.setFixedHeight(rows + self._across.sizeHint().height() + bar.sizeHint().height() + 2 * self.frameWidth())
 
     def select(self, label: int, plane: int | None = None) -> bool:
         """Select the row of a particle and scroll to it; `selected` is not sent.

@@ -34,9 +34,4 @@ class TrainingsTable(TableView):
         if table is None:
             return
         self.set_table(table)
-        down, across, bar = self.verticalHeader(), self.horizontalHeader(), self.horizontalScrollBar()
-        assert down is not None
-        assert across is not None
-        assert bar is not None
-        rows = min(len(table), MOST_ROWS) * down.defaultSectionSize()
-        self.setFixedHeight(rows + across.sizeHint().height() + bar.sizeHint().height() + 2 * self.frameWidth())
+        self.fit_height(MOST_ROWS)

@@ -64,13 +64,19 @@ def only_figures(wanted: bool) -> Iterator[None]:
 def print_result(result: JobResult, as_json: bool) -> None:
     """Print what a job leaves: one JSON object (figures, and the paths under ``files``), or lines for people.
 
-    Lists of mappings are for programs only: people have read their sentences as notices.
+    Lists of mappings are for programs only: people have read their sentences as notices. A mapping is a line; mappings
+    of mappings are tables, a line for each row.
     """
     if as_json:
         print_json({**result.figures, "files": dict(result.files)})
         return
     for name, value in result.figures.items():
-        if not isinstance(value, list):
+        if isinstance(value, dict):
+            tables = {f"{name} of {row}": cells for row, cells in value.items() if isinstance(cells, dict)}
+            for what, cells in (tables or {name: value}).items():
+                told = (f"{key} {_shown(cell)}" for key, cell in cells.items() if cell != "")
+                typer.echo(f"{what}: {', '.join(told)}")
+        elif not isinstance(value, list):
             typer.echo(f"{name}: {_shown(value)}")
     for name, path in result.files.items():
         typer.echo(f"{name}: {path}")

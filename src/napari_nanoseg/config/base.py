@@ -60,6 +60,15 @@ PixelSize = Annotated[
 ]
 """Size of the pixels of all images of a job."""
 
+ExcludeBorder = Annotated[
+    bool,
+    Field(
+        title="Leave out the border",
+        description="Leave particles that touch the image border out of the distributions of sizes and shapes",
+    ),
+]
+"""Whether particles that may be cut off count where all are described together."""
+
 
 class Config(BaseModel):
     """A frozen description of one job or one part of it.

@@ -15,6 +15,7 @@ from napari_nanoseg.config.base import Config, describe
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.demo import DemoJob
+from napari_nanoseg.config.density import DensityJob
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.jobs import AnyJob, read_yaml
@@ -111,6 +112,7 @@ COMMANDS = (
     Command("segment", "Find the particles in images with a model.", SegmentJob, ("model", "images")),
     Command("measure", "Measure the particles of label images into a table.", MeasureJob, ("labels",)),
     Command("evaluate", "Compare predictions with the truth.", EvaluateJob, ("truth", "prediction")),
+    Command("density", "Turn transmission images, such as STXM's, into optical density.", DensityJob, ("images",)),
     Command("check", "Check a dataset for what would spoil a training.", CheckJob, ("dataset",)),
     Command("convert", "Convert a model between formats.", ConvertJob, ("model",)),
     Command("demo", "Do the whole work on the sample micrograph.", DemoJob),

@@ -7,14 +7,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from napari_nanoseg.config.base import Config, PixelSize
+from napari_nanoseg.config.base import Config, ExcludeBorder, PixelSize
 
 Length = Annotated[float, Field(gt=0)]
 PRECISION: dict[str, Any] = {"group": "Average precision"}
+AGREEMENT: dict[str, Any] = {"group": "Sizes and shapes"}
 
 
 class EvaluateConfig(Config):
-    """When a predicted particle counts as found, and how the average precision is divided."""
+    """When a predicted particle counts as found, how the average precision is divided, and whose sizes are compared."""
 
     iou_threshold: float = Field(
         default=0.5,
@@ -23,6 +24,7 @@ class EvaluateConfig(Config):
         lt=1,
         description="A prediction is right when it overlaps a true particle with at least this intersection over union",
     )
+    pixel_size_nm: PixelSize = None
     size_limits: tuple[Length, Length] = Field(
         default=(32.0, 96.0),
         title="Size limits",
@@ -33,7 +35,6 @@ class EvaluateConfig(Config):
     size_unit: Literal["px", "nm"] = Field(
         default="px", title="Unit", description="Unit of the size limits", json_schema_extra=PRECISION
     )
-    pixel_size_nm: PixelSize = Field(default=None, json_schema_extra=PRECISION | {"unit": "nm"})
     max_detections: int | None = Field(
         default=None,
         title="Most detections",
@@ -41,6 +42,22 @@ class EvaluateConfig(Config):
         description="Surest detections of an image and class that count for the average precision (COCO: 100); "
         "none: all of them",
         json_schema_extra=PRECISION | {"start": 100},
+    )
+    compare_sizes: bool = Field(
+        default=True,
+        title="Compare sizes and shapes",
+        description="Also measure all particles, which takes longest of all, and compare how their sizes, shapes and "
+        "orientations are distributed",
+        json_schema_extra=AGREEMENT,
+    )
+    exclude_border: ExcludeBorder = Field(default=True, json_schema_extra=AGREEMENT)
+    least_aspect_ratio: float = Field(
+        default=1.1,
+        title="Orientation from aspect ratio",
+        ge=1,
+        description="Orientations are compared of particles with at least this aspect ratio; rounder ones have no "
+        "direction that means anything",
+        json_schema_extra=AGREEMENT | {"step": 0.1},
     )
 
     @model_validator(mode="after")

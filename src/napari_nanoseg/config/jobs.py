@@ -10,6 +10,7 @@ import yaml
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.demo import DemoJob
+from napari_nanoseg.config.density import DensityJob
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.measure import MeasureJob
@@ -28,6 +29,7 @@ AnyJob = (
     | SegmentJob
     | MeasureJob
     | EvaluateJob
+    | DensityJob
     | ConvertJob
     | CheckJob
     | DemoJob

@@ -7,16 +7,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from napari_nanoseg.config.base import Config, PixelSize
+from napari_nanoseg.config.base import Config, ExcludeBorder, PixelSize
 
 
 class MeasureConfig(Config):
     """What turns label images into sizes and shapes."""
 
     pixel_size_nm: PixelSize = None
-    exclude_border: bool = Field(
+    exclude_border: ExcludeBorder = Field(
         default=True,
-        title="Leave out the border",
         description="Leave particles that touch the image border out of the size distribution (they stay in the table)",
     )
 

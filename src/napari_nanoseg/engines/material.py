@@ -23,7 +23,6 @@ from napari_nanoseg.events import Event, Notice
 from napari_nanoseg.generators.cutpaste import CutPaste
 from napari_nanoseg.samples import Sample
 
-VALIDATION_PATCHES = 16
 VALIDATION_SEED = 0x5EED
 """Added to the seed, so that validation never sees an image of the training."""
 
@@ -46,6 +45,8 @@ class View:
         Of the sides that it takes.
     piece : int
         Largest side of a piece that judges, px.
+    pieces : int
+        So many at most of validation images; without any, so many synthetic images beside them.
     """
 
     factor: float | None
@@ -54,6 +55,7 @@ class View:
     layered: bool
     divisor: tuple[int, int]
     piece: int
+    pieces: int
 
 
 @dataclass(frozen=True)
@@ -118,19 +120,19 @@ def gather(
             "No image is left for an honest validation (annotate a second image, or give a validation dataset): "
             "the curves and thresholds come from fresh synthetic images and the training images, which flatters."
         )
-    truths = [piece for check in checks for piece in pieces(check, view.piece, view.divisor)]
-    truths = [truths[k] for k in np.linspace(0, len(truths) - 1, min(len(truths), VALIDATION_PATCHES)).astype(int)]
+    truths = [piece for check in checks for piece in cut_up(check, view.piece, view.divisor)]
+    truths = [truths[k] for k in np.linspace(0, len(truths) - 1, min(len(truths), view.pieces)).astype(int)]
     if not validation and sources:
         unseen = make_generator(config, sources, config.seed + VALIDATION_SEED)
-        for index in range(VALIDATION_PATCHES):
+        for index in range(view.pieces):
             sample = unseen.sample(index)
             pixels = normalised(sample.image.data.astype(np.float32), view.percentiles)
             image = WorkingImage(pixels, labels_of(sample, layered=view.layered), classes_of(sample))
-            truths.extend(pieces(image, view.piece, view.divisor))
+            truths.extend(cut_up(image, view.piece, view.divisor))
     return Material(real, generator, truths)
 
 
-def pieces(image: WorkingImage, side: int, divisor: tuple[int, int]) -> Iterator[WorkingImage]:
+def cut_up(image: WorkingImage, side: int, divisor: tuple[int, int]) -> Iterator[WorkingImage]:
     """Cut an image into pieces with objects, whose sides suit a network; filled up with mirrored pixels."""
     rows, columns = image.labels.shape[:2]
     for row in range(0, rows, side):

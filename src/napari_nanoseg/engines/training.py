@@ -163,6 +163,11 @@ def fit(
             if not state.history:
                 _insist(task.save, config.workers + 1)
         raise
+    if task.fine_tuning and state.epochs_since_best == state.epoch:
+        yield Notice(
+            "No epoch was better than the model that the training started from, so its weights are kept; train on more "
+            "particles, or with a smaller learning_rate."
+        )
     return state
 
 

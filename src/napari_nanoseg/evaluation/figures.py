@@ -43,3 +43,27 @@ FIGURES = {
     "box_ap_large": Figure("Box AP, large", "AP of the bounding boxes of large particles, from the second size limit"),
 }
 """By name, in the order of :meth:`napari_nanoseg.evaluation.matching.Evaluation.figures`."""
+
+AGREEMENT = {
+    "unit": Figure("Unit", "unit of all that follows but the statistic and its p-value"),
+    "n_truth": Figure("True particles", "true particles that count, found or missed"),
+    "n_prediction": Figure("Predicted particles", "predicted particles that count, right or wrong"),
+    "median_truth": Figure("Median, true", "median of the true particles; of orientations the circular median"),
+    "median_prediction": Figure("Median, predicted", "median of the predicted particles"),
+    "ks": Figure(
+        "KS",
+        "Kolmogorov-Smirnov statistic: largest difference of the two cumulative distributions, 0 to 1; of orientations "
+        "Kuiper's V",
+    ),
+    "p_value": Figure("p", "how often samples of one distribution differ at least so much, if they are independent"),
+    "wasserstein": Figure(
+        "Wasserstein",
+        "mean change that takes one distribution to the other with the least effort; of orientations the mean turn",
+    ),
+    "pairs": Figure("Pairs", "matched pairs of a true and a predicted particle that both count"),
+    "bias": Figure("Bias", "mean of predicted - true over the pairs; of orientations the smaller turn, -90 to 90"),
+    "spread": Figure("Spread", "standard deviation (n - 1) of predicted - true over the pairs"),
+    "lower_limit": Figure("Lower limit", "bias - 1.96 spread: lower of Bland and Altman's limits of agreement"),
+    "upper_limit": Figure("Upper limit", "bias + 1.96 spread: upper of Bland and Altman's limits of agreement"),
+}
+"""By name, in the order of :meth:`napari_nanoseg.evaluation.agreement.Agreement.figures`."""

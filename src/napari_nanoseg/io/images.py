@@ -102,7 +102,7 @@ def read_calibration(path: str | Path) -> Calibration:
     try:
         with tifffile.TiffFile(path) as tif:
             return tiff_calibration(tif, "YX")
-    except tifffile.TiffFileError as error:
+    except (tifffile.TiffFileError, IndexError) as error:  # it has no first page
         raise NanosegError(f"{path} is damaged or not a TIFF file; save or copy it again.") from error
 
 
@@ -178,6 +178,30 @@ def list_images(folder: str | Path) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
+
+
+def expand(paths: Iterable[Path]) -> list[Path]:
+    """Images named directly or lying in named folders, for a job that writes one file for each.
+
+    Raises
+    ------
+    NanosegError
+        When a path does not exist, a folder has no image, or two images of one stem would write the same file.
+    """
+    images: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise NanosegError(f"There is no image {path}; check the path.")
+        found = list_images(path) if path.is_dir() else [path]
+        if not found:
+            raise NanosegError(f"There is no image in {path}; choose another folder.")
+        images.extend(found)
+    stems: dict[str, Path] = {}
+    for path in images:
+        other = stems.setdefault(path.stem, path)
+        if other != path:
+            raise NanosegError(f"{other} and {path} would write the same file; take them one after the other.")
+    return list(stems.values())
 
 
 def by_stem(files: Iterable[Path]) -> dict[str, Path]:

@@ -14,6 +14,8 @@ import numpy as np
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.evaluation.agreement import Agreements, agreeing, common_unit, pool_agreement
+from napari_nanoseg.evaluation.agreement_figure import agreement_figure
 from napari_nanoseg.evaluation.comparison import Comparison, comparing
 from napari_nanoseg.evaluation.error_map import overlay_figure, pixel_map
 from napari_nanoseg.evaluation.matching import Evaluation, pool
@@ -32,10 +34,15 @@ def evaluate_job(job: EvaluateJob) -> Job:
 
     Label images have no scores; without any there is no average precision, and a notice says so. Stacks are compared
     slice by slice. With `out`, writes ``evaluation.csv`` (a row per image), ``metrics.json`` (the figures of all images
-    together), ``overlays/STEM.png`` (over the micrograph where there is one, else over black; ``STEM_NUMBER.png`` for
-    the slices of a stack), ``pixels/STEM.tif`` (the map of :func:`~napari_nanoseg.evaluation.error_map.pixel_map`) and
-    ``run.yaml``. The figures are the pooled ones of :class:`~napari_nanoseg.evaluation.matching.Evaluation` and
-    `images`, their number.
+    together), ``agreement.csv``, ``agreement.png`` and ``agreement.svg`` (a row and a panel for each quantity),
+    ``overlays/STEM.png`` (over the micrograph where there is one, else over black; ``STEM_NUMBER.png`` for the slices
+    of a stack), ``pixels/STEM.tif`` (the map of :func:`~napari_nanoseg.evaluation.error_map.pixel_map`) and
+    ``run.yaml``.
+
+    The figures are the pooled ones of :class:`~napari_nanoseg.evaluation.matching.Evaluation`, `images`, their number,
+    and `agreement`, by quantity those of :class:`~napari_nanoseg.evaluation.agreement.Agreement`, in nanometres where
+    the pixel size of all images is known: from the config, the labels or the micrographs. The agreement can be switched
+    off.
 
     Raises
     ------
@@ -49,18 +56,22 @@ def evaluate_job(job: EvaluateJob) -> Job:
     _need_partners(truths, predictions, job.prediction)
     for name in predictions.keys() - truths.keys():
         yield Notice(f"{predictions[name].path} is not compared: there is no truth called {name}.")
-    needed = job.out is not None or job.config.size_unit == "nm"
-    images = partners(truths, _images(job)) if needed else {}
+    images = partners(truths, _images(job))
+    own = {name: _calibration(file, predictions[name], images.get(name)) for name, file in truths.items()}
+    sizes, unused = common_unit(own) if job.config.pixel_size_nm is None else (own, None)
+    if unused is not None and job.config.compare_sizes:
+        yield Notice(unused)
 
     yield Stage("evaluate", f"Comparing {len(truths)} image{'s' if len(truths) > 1 else ''}")
-    evaluations = {}
+    evaluations, agreements = {}, []
     for done, (name, true_file) in enumerate(truths.items(), start=1):
         try:
             truth = true_file.read()
             prediction = predictions[name].read(truth.shape)
-            calibration = _calibration(true_file, predictions[name], images.get(name))
-            comparison = yield from comparing(truth, prediction, job.config, calibration)
+            comparison = yield from comparing(truth, prediction, job.config, own[name])
             evaluations[name] = comparison.evaluation
+            if job.config.compare_sizes:
+                agreements.append((yield from agreeing(comparison, job.config, sizes[name])))
             if job.out is not None:
                 image = read_image(images[name]) if name in images else None
                 yield from write_pictures(job.out, name, comparison, image, true_file.calibration)
@@ -74,12 +85,13 @@ def evaluate_job(job: EvaluateJob) -> Job:
             f"{job.prediction} has no scores (label images hold none), so there is no average precision (AP); compare "
             "the COCO file that 'nanoseg segment --coco FILE' writes."
         )
-    figures = pooled.figures() | {"images": len(evaluations)}
+    agreement = pool_agreement(agreements) if agreements else None
+    figures = all_figures(pooled, len(evaluations), agreement)
     if job.out is None:
         return JobResult(figures)
 
     scored = {name: replace(one, scored=pooled.scored) for name, one in evaluations.items()}
-    files = write_figures(job.out, scored, figures)
+    files = write_figures(job.out, scored, agreement, figures)
     inputs = {file.path for name in truths for file in (truths[name], predictions[name])}
     inputs |= {images[name] for name in images.keys() & truths.keys()}
     files["run_record"] = job.out / "run.yaml"
@@ -136,8 +148,18 @@ def write_pictures(
             yield Progress(number + 1, slices, "overlays")
 
 
-def write_figures(out: Path, evaluations: Mapping[str, Evaluation], figures: Mapping[str, Any]) -> dict[str, Path]:
-    """Write the table per image and the figures of all images together.
+def all_figures(evaluation: Evaluation, images: int, agreement: Agreements | None) -> dict[str, Any]:
+    """The figures of the job, by name, as plain values; without an agreement where there is none."""
+    figures: dict[str, Any] = {**evaluation.figures(), "images": images}
+    if agreement is not None:
+        figures["agreement"] = {name: one.figures() for name, one in agreement.items()}
+    return figures
+
+
+def write_figures(
+    out: Path, evaluations: Mapping[str, Evaluation], agreement: Agreements | None, figures: Mapping[str, Any]
+) -> dict[str, Path]:
+    """Write the table per image, the agreement and the figures of all images together.
 
     Returns
     -------
@@ -158,6 +180,14 @@ def write_figures(out: Path, evaluations: Mapping[str, Evaluation], figures: Map
         "pixels": out / "pixels",
     }
     write_table(DataFrame([{"image": name} | one.figures() for name, one in evaluations.items()]), files["table"])
+    if agreement is not None:
+        files["agreement"] = out / "agreement.csv"
+        rows = [{"quantity": name, **one.figures()} for name, one in agreement.items()]
+        write_table(DataFrame(rows), files["agreement"])
+        drawn = agreement_figure(agreement)
+        for kind in ("png", "svg"):
+            files[f"agreement_{kind}"] = out / f"agreement.{kind}"
+            write_figure(drawn, files[f"agreement_{kind}"])
     write_text(files["metrics"], json.dumps(figures, indent=2) + "\n")
     return files
 

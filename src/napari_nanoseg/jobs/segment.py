@@ -16,7 +16,7 @@ from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.datasets import write_coco
-from napari_nanoseg.io.images import list_images, read_image, write_labels
+from napari_nanoseg.io.images import expand, read_image, write_labels
 from napari_nanoseg.io.model_library import find_model
 from napari_nanoseg.io.run_record import run_record, write_run_record
 
@@ -89,27 +89,3 @@ def write_result(target: Path, labels: NDArray[Any], calibration: Calibration, r
     """
     write_labels(target, labels, calibration)
     write_run_record(target.with_suffix(".run.yaml"), record)
-
-
-def expand(paths: tuple[Path, ...]) -> list[Path]:
-    """Images named directly or lying in named folders.
-
-    Raises
-    ------
-    NanosegError
-        When a path does not exist, a folder has no image, or two images would write the same label image.
-    """
-    images: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise NanosegError(f"There is no image {path}; check the path.")
-        found = list_images(path) if path.is_dir() else [path]
-        if not found:
-            raise NanosegError(f"There is no image in {path}; choose another folder.")
-        images.extend(found)
-    stems: dict[str, Path] = {}
-    for path in images:
-        other = stems.setdefault(path.stem, path)
-        if other != path:
-            raise NanosegError(f"{other} and {path} would write the same label image; segment them apart.")
-    return list(stems.values())

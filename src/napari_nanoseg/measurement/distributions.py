@@ -113,6 +113,29 @@ def distribution_figure(table: DataFrame, exclude_border: bool = True) -> Figure
     return figure
 
 
+def kernel_density(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Gaussian kernel density with Scott's bandwidth (D. W. Scott, Multivariate Density Estimation, 1992).
+
+    Parameters
+    ----------
+    values : float64 array, shape (N,)
+        Positive.
+
+    Returns
+    -------
+    tuple of two float64 arrays, shape (400,), or None
+        Values and the density there; None where fewer than two values differ.
+    """
+    from scipy.stats import gaussian_kde
+
+    if len(values) < 2 or np.ptp(values) <= 1e-9 * values.max():
+        return None
+    kernel = gaussian_kde(values)
+    margin = 3 * float(kernel.factor) * values.std(ddof=1)
+    grid = np.linspace(max(values.min() - margin, 1e-3 * values.min()), values.max() + margin, 400)
+    return grid, kernel(grid)
+
+
 def _sizes(table: DataFrame, exclude_border: bool) -> tuple[NDArray[np.float64], str]:
     """Diameters that count, and their unit ("nm", or "" for pixels)."""
     kept = table[~table["touches_border"].astype(bool)] if exclude_border else table
@@ -121,19 +144,18 @@ def _sizes(table: DataFrame, exclude_border: bool) -> tuple[NDArray[np.float64],
 
 
 def _draw(axes: Axes, sizes: NDArray[np.float64]) -> None:
-    from scipy.stats import gaussian_kde, lognorm
+    from scipy.stats import lognorm
 
     counts, edges, _ = axes.hist(
         sizes, bins="auto", color=BAR, edgecolor="white", linewidth=0.5, label=f"n = {len(sizes)}"
     )
     top = float(np.max(counts))
-    if np.ptp(sizes) > 1e-9 * sizes.max():
-        kernel = gaussian_kde(sizes)
-        margin = 3 * float(kernel.factor) * sizes.std(ddof=1)
-        grid = np.linspace(max(sizes.min() - margin, 1e-3 * sizes.min()), sizes.max() + margin, 400)
+    curve = kernel_density(sizes)
+    if curve is not None:
+        grid, density = curve
         median, gsd = lognormal_fit(sizes)
         per_bar = len(sizes) * float(edges[1] - edges[0])
-        density = kernel(grid) * per_bar
+        density = density * per_bar
         fit = lognorm.pdf(grid, math.log(gsd), scale=median) * per_bar
         axes.plot(grid, density, color=DENSITY, linewidth=1.2, label="kernel density")
         axes.plot(

@@ -2,7 +2,7 @@
 
 What a layer cannot be taken for is refused in one sentence that names it. `space` knows what the axes of a layer are
 and how large its pixels, `reading` takes layers apart, `regions` draws where an annotation is known, `making` makes
-layers.
+layers, `samples` those of annotated images.
 """
 
 from napari_nanoseg._gui.layers.making import (
@@ -11,6 +11,8 @@ from napari_nanoseg._gui.layers.making import (
     LayerData,
     Outline,
     add_table,
+    density_layer,
+    drawing_layer,
     error_layers,
     image_layer,
     in_colours,
@@ -19,7 +21,6 @@ from napari_nanoseg._gui.layers.making import (
     outline_vertices,
     outlines_layer,
     outlines_of_overlapping,
-    sample_layers,
     update_labels,
 )
 from napari_nanoseg._gui.layers.reading import (
@@ -28,12 +29,14 @@ from napari_nanoseg._gui.layers.reading import (
     image_of,
     instances_of,
     labels_of,
+    marked_region,
     origins_of,
     record_of,
     sample_of,
     source_of,
     unchanged,
 )
+from napari_nanoseg._gui.layers.samples import sample_layers
 from napari_nanoseg._gui.layers.space import calibration_of
 
 __all__ = [
@@ -43,6 +46,8 @@ __all__ = [
     "Outline",
     "add_table",
     "calibration_of",
+    "density_layer",
+    "drawing_layer",
     "error_layers",
     "file_of",
     "file_stem",
@@ -52,6 +57,7 @@ __all__ = [
     "instances_of",
     "labels_layer",
     "labels_of",
+    "marked_region",
     "origins_of",
     "outline_colours",
     "outline_vertices",

@@ -20,7 +20,7 @@ from napari_nanoseg._gui.layers.space import DROPPED, axes_of, on, space_of
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.evaluation.error_map import COLOURS, TITLES, error_map
 from napari_nanoseg.instances import Instances
-from napari_nanoseg.samples import Image, Sample
+from napari_nanoseg.samples import Image
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -75,6 +75,38 @@ def image_layer(image: Image, name: str, *, visible: bool = True) -> LayerData:
             data, axes = np.moveaxis(data, -1, 0), "c" + axes
     options = {"name": name, "visible": visible, "rgb": rgb, "metadata": {"source": image.source}}
     return data, {**options, **space_of(image.calibration, axes)}, "image"
+
+
+def density_layer(
+    density: Image, place: Calibration | Layer, name: str, *, record: Mapping[str, Any], shown: tuple[float, float]
+) -> LayerData:
+    """Image layer of the optical density of an image.
+
+    Parameters
+    ----------
+    density : Image
+    place : Calibration or layer
+        As in :func:`labels_layer`.
+    name : str
+        Name of the layer.
+    record : mapping
+        Run record of what made it.
+    shown : pair of float
+        Densities that are drawn as black and white.
+    """
+    if isinstance(place, Layer):
+        data, space = on(place, density.data)
+    else:
+        data, space = density.data, space_of(place, density.axes.lower())
+    options = {"name": name, "metadata": {METADATA: {"record": dict(record)}}, "contrast_limits": shown}
+    return data, {**options, **space}, "image"
+
+
+def drawing_layer(layer: Layer, name: str) -> LayerData:
+    """Shapes layer without shapes, to draw on an image; what is drawn on a stack is seen in all its slices."""
+    space = {option: getattr(layer, option)[-2:] for option in ("scale", "translate", "units", "axis_labels")}
+    style = {"edge_color": ANNOTATED, "face_color": "transparent", "edge_width": EDGE}
+    return [], {"name": name, "ndim": 2, **space, **style}, "shapes"
 
 
 def labels_layer(
@@ -197,19 +229,6 @@ def add_table(layer: Labels, labels: Instances, table: DataFrame) -> None:
     """Give a layer made by :func:`labels_layer` the measurements of its particles, if it is still of these."""
     if layer.metadata.get(METADATA, {}).get("instances") is labels:
         layer.features = _features(table)
-
-
-def sample_layers(sample: Sample) -> list[LayerData]:
-    """Layers of an annotated image: the image, its particles and, hidden, the region where this can be trusted."""
-    calibration = sample.image.calibration
-    layers = [
-        image_layer(sample.image, sample.name),
-        labels_layer(sample.instances, calibration, f"{sample.name}: annotated", role="particles", colour=ANNOTATED),
-    ]
-    if sample.known is not None:
-        known = sample.known.astype(np.uint8)
-        layers.append(labels_layer(known, calibration, f"{sample.name}: {KNOWN_REGION}", visible=False))
-    return layers
 
 
 def error_layers(

@@ -137,13 +137,36 @@ def sample_of(image_layer: Layer, labels_layer: Layer, region: Layer | None = No
     known = None
     if not whole:
         known = labels > 0
-        if isinstance(region, Shapes):
-            known |= region_of(region, image_layer, image.plane_shape)
-        elif region is not None:
-            marked = labels_of(region)
-            _same_pixels(image, image_layer, marked.shape, region)
-            known |= marked > 0
+        if region is not None:
+            known |= marked_region(region, image_layer, image)
     return Sample(image, instances, known, file_stem(image_layer.name))
+
+
+def marked_region(region: Layer, image_layer: Layer, image: Image) -> NDArray[np.bool_]:
+    """Pixels of an image that a layer marks: inside its shapes, or where its labels are not 0.
+
+    Parameters
+    ----------
+    region : Labels or Shapes layer
+        What is marked in one slice of a stack counts for all.
+    image_layer : Image layer
+    image : Image
+        Of that layer.
+
+    Returns
+    -------
+    bool array, shape (Y, X)
+
+    Raises
+    ------
+    NanosegError
+        When the shapes enclose no pixel, or the labels do not lie on the image.
+    """
+    if isinstance(region, Shapes):
+        return region_of(region, image_layer, image.plane_shape)
+    labels = labels_of(region)
+    _same_pixels(image, image_layer, labels.shape[-2:] if image.planes > 1 else labels.shape, region)
+    return np.asarray((labels > 0).reshape(-1, *image.plane_shape).any(axis=0))
 
 
 def source_of(layer: Layer) -> Path | None:

@@ -16,7 +16,7 @@ from napari_nanoseg.evaluation.matching import evaluate
 from napari_nanoseg.events import Event, Progress
 from napari_nanoseg.instances import Instances
 
-SCORES = np.arange(0.1, 0.951, 0.05)
+SCORES = np.round(np.arange(0.1, 0.951, 0.05), 2)
 
 
 def instances_in(

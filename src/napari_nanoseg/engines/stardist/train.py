@@ -34,6 +34,7 @@ from napari_nanoseg.samples import Sample
 
 BORDER = 16  # mirrored rim of our own models, px at working scale: gained 0.004 to 0.03 of F1
 BATCHES_TO_RECALIBRATE = 40
+JUDGING = 16  # pieces of validation images
 
 
 def encode(
@@ -121,7 +122,7 @@ def train_stardist(
     model.network = network = anchor.result
     view = View(
         None if working is None else factor, network_config.n_channel_in, card.percentiles, False, network.divisor,
-        2 * config.patch_size,
+        2 * config.patch_size, JUDGING,
     )  # fmt: skip
     material = yield from gather(config, samples, validation, synthetic_per_real, view)
     truths = material.truths
@@ -164,11 +165,6 @@ def train_stardist(
         fine_tuning=start_from is not None,
     )
     state = yield from fit(task, config, out, device, resume=resume)
-    if start_from is not None and state.epochs_since_best == state.epoch:
-        yield Notice(
-            "No epoch was better than the model that the training started from, so its weights are kept; train on more "
-            "particles, or with a smaller learning_rate."
-        )
     yield Stage("finish", "Choosing the best weights and thresholds.")
     read_weights(network, out, read_card(out).weights_sha256)
     network.to(device)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.calibration import Calibration
-from napari_nanoseg.config.nanowires import NanowireConfig
+from napari_nanoseg.config.nanowires import Look, NanowireConfig
 from napari_nanoseg.generators.nanowires.checks import check
 from napari_nanoseg.generators.nanowires.forms import AGGLOMERATE, CLASSES, CUBE, ROD, SPHERE
 from napari_nanoseg.generators.nanowires.looks import LOOKS
@@ -59,6 +60,12 @@ class Nanowires:
         config = self.config
         others = any(most for _, most in (config.rods, config.spheres, config.cubes, config.agglomerates))
         return config.masks == "whole" or others or config.branched_fraction > 0
+
+    def seen_by(self, look: Look) -> Nanowires:
+        """Make the generator of the same objects with another instrument; nothing is tried again."""
+        other = copy(self)
+        other.config = self.config.model_copy(update={"look": look})
+        return other
 
     def scene(self, index: int) -> Scene:
         """Draw the objects of image `index`."""
