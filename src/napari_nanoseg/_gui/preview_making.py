@@ -137,7 +137,7 @@ class PreviewMaker:
 
     def _of_wires(self, config: NanowireConfig, index: int) -> Generator[Waiting, None, Preview]:
         from napari_nanoseg.generators.nanowires.generator import Nanowires
-        from napari_nanoseg.generators.nanowires.looks import LOOKS
+        from napari_nanoseg.generators.nanowires.looks.view import stored
 
         if self._wires is None or self._wires.config != config:
             self._wires = None
@@ -151,7 +151,8 @@ class PreviewMaker:
             seen = sample if look == config.look else generator.seen_by(look).sample(index)
             pixels = seen.image.data
             if pixels.dtype.kind == "f":
-                pixels = LOOKS[look].stored(pixels, "uint8")
+                shown = config.model_copy(update={"look": look, "dtype": "uint8", "tone": ()})  # toned already
+                pixels = stored(pixels, shown)
             pictures.append(Picture(_grey(pixels), TITLES[look]))
         yield Waiting()
         if sample.instances.overlapping:

@@ -64,7 +64,7 @@ class Nanowires:
     def seen_by(self, look: Look) -> Nanowires:
         """Make the generator of the same objects with another instrument; nothing is tried again."""
         other = copy(self)
-        other.config = self.config.model_copy(update={"look": look})
+        other.config = self.config.model_copy(update={"look": look, "tone": ()})  # tones belong to one instrument
         return other
 
     def scene(self, index: int) -> Scene:
