@@ -44,6 +44,7 @@ _PUBLIC = {
     "run": "jobs.run",
     "train": "jobs.train",
     "write_sample": "io.datasets",
+    "write_volume": "io.volumes",
 }
 
 __all__ = list(_PUBLIC)
