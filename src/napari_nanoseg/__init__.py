@@ -12,6 +12,7 @@ from typing import Any
 _PUBLIC = {
     "Agreement": "evaluation.agreement",
     "Calibration": "calibration",
+    "CracksConfig": "config.cracks",
     "CutPasteConfig": "config.generate",
     "DensityConfig": "config.density",
     "EvaluateConfig": "config.evaluate",
@@ -29,6 +30,7 @@ _PUBLIC = {
     "Volume": "samples",
     "VolumeConfig": "config.volume",
     "agreement": "evaluation.agreement",
+    "cracks": "jobs.cracks",
     "evaluate": "evaluation.matching",
     "generate": "generators.stream",
     "load_model": "engines.library",

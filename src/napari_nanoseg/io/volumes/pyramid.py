@@ -149,7 +149,8 @@ def reduce(block: NDArray[Any], factors: Sequence[int], *, labels: bool) -> NDAr
 def _split(block: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
     """The same with every axis split into what is reduced and what stays."""
     parts = ((length // factor, factor) for length, factor in zip(block.shape, factors, strict=True))
-    return block.reshape([length for part in parts for length in part])
+    split: NDArray[Any] = np.reshape(block, [length for part in parts for length in part])
+    return split
 
 
 def _blocks(shape: Sequence[int], chunks: Sequence[int]) -> Iterator[tuple[slice, ...]]:
