@@ -143,7 +143,8 @@ def reduce(block: NDArray[Any], factors: Sequence[int], *, labels: bool) -> NDAr
         lowest: NDArray[Any] = _split(np.pad(block, rest) - np.uint8(1), factors).min(axis=(1, 3, 5)) + np.uint8(1)
         return lowest
     mean = _split(np.pad(block, rest, mode="edge").astype(np.float64), factors).mean(axis=(1, 3, 5))
-    return (mean if block.dtype.kind == "f" else np.rint(mean)).astype(block.dtype)
+    rounded: NDArray[Any] = (mean if block.dtype.kind == "f" else np.rint(mean)).astype(block.dtype)
+    return rounded
 
 
 def _split(block: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
