@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from napari_nanoseg.config.base import ADVANCED, Config, Device
+from napari_nanoseg.config.segment import Border, Invert, SegmentConfig, Tile
 from napari_nanoseg.config.volume import VolumeConfig
 
 
@@ -62,14 +63,20 @@ class CracksConfig(Config):
         description="Parameters of the model 'threshold'; networks do not use them",
         json_schema_extra={"prefix": "threshold"},
     )
+    probability: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Least probability of the voxels of a class; none: the model's own (network)",
+    )
+    invert: Invert = None
+    border: Border = None
+    tile: Tile = 1024
     slab: int = Field(
         16, ge=8, le=1024, multiple_of=8,
-        description="Slices that are held in memory and finished together; a multiple of 8",
+        description="Slices that are held in memory and finished together, a multiple of 8; a network that sees "
+        "several at once may want more",
         json_schema_extra=ADVANCED | {"unit": "px", "step": 8},
-    )  # fmt: skip
-    tile: int = Field(
-        512, ge=64, le=8192, description="Side of the tiles that a network looks at one by one",
-        json_schema_extra=ADVANCED | {"unit": "px"},
     )  # fmt: skip
     output: Literal["ome-zarr", "tiff"] = Field(
         "ome-zarr", description="Form of the class map: OME-Zarr, with several resolutions, or one TIFF stack"
@@ -86,6 +93,12 @@ class CracksConfig(Config):
         "empty: this machine",
         json_schema_extra=ADVANCED,
     )
+
+    @property
+    def network(self) -> SegmentConfig:
+        """What of this is for a network."""
+        own = ("probability", "invert", "border", "tile", "device")
+        return SegmentConfig(**{name: getattr(self, name) for name in own})
 
 
 class CracksJob(Config):

@@ -1,8 +1,8 @@
-"""What gives every voxel of a slab a class."""
+"""What gives every voxel of a volume a class, slab by slab."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -12,11 +12,34 @@ from napari_nanoseg.events import Event
 from napari_nanoseg.samples import Volume
 
 
-class Predictor(Protocol):
-    """Classes of voxels, slab by slab, the same whatever the slabs.
+class SlabPredictor(Protocol):
+    """Classes of the voxels of one volume; for one thread."""
 
-    It can be pickled, for workers of a cluster: what is large (weights) is loaded where it is used. What depends on the
-    whole volume (a threshold, a normalisation) is fixed when it is made.
+    @property
+    def ends(self) -> Sequence[int]:
+        """Slices at which slabs end best, rising; the last is the depth of the volume."""
+
+    def class_map_steps(self, z0: int, z1: int) -> Generator[Event, None, NDArray[np.uint8]]:
+        """Give the slices `z0` to `z1` (not included) their classes; closing the generator cancels.
+
+        Slabs may come in any order and have any ends: the result is the same.
+
+        Yields
+        ------
+        Event
+            Often; ``Progress`` counts parts of this slab.
+
+        Returns
+        -------
+        uint8 array, shape (z1 - z0, Y, X)
+            0 where there is none of the classes.
+        """
+
+
+class Predictor(Protocol):
+    """A model with all that was found out about a volume as a whole, such as its grey values.
+
+    It can be pickled and hashed, and weights are loaded where it is used: workers of a cluster get it.
     """
 
     @property
@@ -24,21 +47,8 @@ class Predictor(Protocol):
         """Names of the classes; class i has the value i + 1."""
 
     @property
-    def halo(self) -> int:
-        """How many slices on either side of a slab it looks at."""
+    def device(self) -> str:
+        """What it computes on here."""
 
-    def predict(self, volume: Volume, z0: int, z1: int) -> Generator[Event, None, NDArray[np.uint8]]:
-        """Give the voxels of a slab their classes, yielding often; closing the generator cancels.
-
-        Parameters
-        ----------
-        volume : Volume
-            In memory; with `halo` slices before and after the slab, fewer only where the whole volume ends.
-        z0, z1 : int
-            The slab: its first slice in `volume`, and the one after its last.
-
-        Returns
-        -------
-        uint8 array, shape (z1 - z0, Y, X)
-            0 where there is none of the classes. ``Progress`` on the way counts parts of this slab.
-        """
+    def on(self, volume: Volume) -> SlabPredictor:
+        """Apply it to the volume that it was made for."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Generator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -26,7 +25,7 @@ from napari_nanoseg.io.volumes.ome_zarr import open_levels
 from napari_nanoseg.io.volumes.pyramid import coarse_steps, create_zarr, full_resolution
 from napari_nanoseg.io.volumes.writing import write_tiff_steps
 from napari_nanoseg.jobs.journal import Journal
-from napari_nanoseg.jobs.slabs import Pool, Slab, Threads, run_slabs, slab_steps
+from napari_nanoseg.jobs.slabs import Pool, Slab, Threads, run_slabs, slabs_of
 from napari_nanoseg.samples import Volume
 
 NAMES = {"ome-zarr": "classes.ome.zarr", "tiff": "classes.tif"}
@@ -92,7 +91,7 @@ def class_map_steps(job: CracksJob, volume: Volume) -> Generator[Event, None, Cl
     counts = [sum(of_slabs) for of_slabs in zip(*journal.slabs.values(), strict=True)]
     voxels = sum(counts)
     fraction = {name: counts[value] / voxels for value, name in enumerate(predictor.classes, 1)}
-    return ClassMap(target, predictor.classes, "cpu", {"voxels": voxels, "fraction": fraction, **figures})
+    return ClassMap(target, predictor.classes, predictor.device, {"voxels": voxels, "fraction": fraction, **figures})
 
 
 def _identity(job: CracksJob, volume: Volume) -> dict[str, Any]:
@@ -120,7 +119,10 @@ def _predictor_steps(job: CracksJob, volume: Volume) -> Generator[Event, None, P
             yield Stage("threshold", f"{volume.source}: finding the threshold.")
             level = yield from level_steps(volume, job.config.threshold)
             return ThresholdPredictor(job.config.threshold, level)
-    raise NanosegError(f"{job.model} is no model for the voxels of a volume; choose a U-Net, or 'threshold'.")
+    from napari_nanoseg.jobs.unet_slabs import unet_steps
+
+    yield Stage("load", f"Loading the model {job.model}.")
+    return (yield from unet_steps(job.model, volume, job.config.network))
 
 
 def _computed_steps(
@@ -128,7 +130,8 @@ def _computed_steps(
 ) -> Generator[Event, None, dict[str, Any]]:
     """Compute the slabs that are not done; what was done by an earlier run stays."""
     part, depth = job.out / PART, volume.shape[0]
-    slabs = [(start, min(start + job.config.slab, depth)) for start in range(0, depth, job.config.slab)]
+    here = predictor.on(volume)
+    slabs = slabs_of(here.ends, job.config.slab)
     if not part.is_dir():
         journal.slabs.clear()
     if not journal.slabs:
@@ -146,10 +149,9 @@ def _computed_steps(
             target[slab[0] : slab[1]] = found
         journal.add(slab[0], np.bincount(found.ravel(), minlength=len(predictor.classes) + 1).tolist())
 
-    yield Stage("predict", f"{volume.source}: {len(todo)} slabs of {job.config.slab} slices.")
+    yield Stage("predict", f"{volume.source}: giving {depth} slices their classes.")
     started = perf_counter()
-    pool = _pool(job, volume, predictor)
-    yield from run_slabs(todo, depth, pool or partial(slab_steps, predictor, volume), finish)
+    yield from run_slabs(todo, depth, _pool(job, volume, predictor) or here, finish)
     seconds = perf_counter() - started
     voxels = sum(stop - start for start, stop in todo) * volume.shape[1] * volume.shape[2]
     return {"seconds": seconds, "megavoxels_per_s": voxels / 1e6 / seconds} if todo else {}

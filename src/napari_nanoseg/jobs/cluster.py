@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
+from threading import local
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.volume import VolumeConfig
-from napari_nanoseg.engines.predictor import Predictor
+from napari_nanoseg.engines.predictor import Predictor, SlabPredictor
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import drain
 from napari_nanoseg.io.volumes import open_volume
-from napari_nanoseg.jobs.slabs import Pending, Slab, slab_steps
-from napari_nanoseg.samples import Volume
+from napari_nanoseg.jobs.slabs import Pending, Pool, Slab
 
 TIMEOUT_S = 10
 """How long the scheduler may take to answer."""
+_own = local()
+"""What a thread of a worker keeps for its next slab."""
 
 
-class Cluster:
+class Cluster(Pool):
     """A dask cluster; every slab is a task, and its classes come back here.
 
     Parameters
@@ -95,9 +96,8 @@ class _Task:
 
 def _computed(predictor: Predictor, path: Path, config: VolumeConfig, slab: Slab) -> NDArray[np.uint8]:
     """What a worker does."""
-    return drain(slab_steps(predictor, _opened(path, config), slab))
-
-
-@lru_cache(maxsize=1)
-def _opened(path: Path, config: VolumeConfig) -> Volume:
-    return open_volume(path, config)
+    made = predictor, path, config
+    if getattr(_own, "made", None) != made:
+        _own.slabs, _own.made = predictor.on(open_volume(path, config)), made
+    slabs: SlabPredictor = _own.slabs
+    return drain(slabs.class_map_steps(*slab))

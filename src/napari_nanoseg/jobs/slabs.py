@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from threading import Event as Flag
+from threading import local
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.engines.predictor import Predictor
+from napari_nanoseg.engines.predictor import Predictor, SlabPredictor
 from napari_nanoseg.events import Event, Progress, Waiting
 from napari_nanoseg.samples import Volume
 
@@ -36,32 +39,40 @@ class Pending(Protocol):
         """Nobody wants it any more."""
 
 
-class Pool(Protocol):
-    """Where several slabs are computed at the same time."""
+class Pool(ABC):
+    """Where several slabs are computed at the same time.
+
+    Attributes
+    ----------
+    at_once : int
+    """
 
     at_once: int
 
+    @abstractmethod
     def submit(self, slab: Slab) -> Pending:
         """Begin with a slab."""
 
+    @abstractmethod
     def close(self) -> None:
         """End, whatever is not done yet."""
 
 
-class Threads:
+class Threads(Pool):
     """Threads of this process.
 
     Parameters
     ----------
     predictor : Predictor
     volume : Volume
-        Every thread reads the slab it works on.
+        Every thread reads what it needs.
     at_once : int
     """
 
     def __init__(self, predictor: Predictor, volume: Volume, at_once: int):
         self.at_once = at_once
         self._predictor, self._volume, self._stop = predictor, volume, Flag()
+        self._own = local()
         self._threads = ThreadPoolExecutor(at_once, "slab")
 
     def submit(self, slab: Slab) -> Pending:
@@ -74,7 +85,9 @@ class Threads:
         self._threads.shutdown(cancel_futures=True)
 
     def _compute(self, slab: Slab) -> NDArray[np.uint8] | None:
-        with closing(slab_steps(self._predictor, self._volume, slab)) as steps:
+        if not hasattr(self._own, "slabs"):
+            self._own.slabs = self._predictor.on(self._volume)
+        with closing(self._own.slabs.class_map_steps(*slab)) as steps:
             while not self._stop.is_set():
                 try:
                     next(steps)
@@ -84,31 +97,20 @@ class Threads:
         return None
 
 
-def slab_steps(predictor: Predictor, volume: Volume, slab: Slab) -> Generator[Event, None, NDArray[np.uint8]]:
-    """Read a slab with its halo and predict it.
-
-    Returns
-    -------
-    uint8 array, shape (slices of the slab, Y, X)
-
-    Raises
-    ------
-    NanosegError
-        When the voxels cannot be read or are no numbers.
-    """
-    first, last = max(0, slab[0] - predictor.halo), min(volume.shape[0], slab[1] + predictor.halo)
-    voxels = np.empty((last - first, *volume.shape[1:]), volume.data.dtype)
-    for number in range(first, last):
-        voxels[number - first] = volume.read(number, number + 1)[0]
-        yield Waiting()
-    part = Volume(voxels, volume.calibration, volume.source)
-    return (yield from predictor.predict(part, slab[0] - first, slab[1] - first))
+def slabs_of(ends: Sequence[int], most: int) -> list[Slab]:
+    """Cut a volume where its predictor likes it, into slabs of at most so many slices as far as that is possible."""
+    slabs, start = list[Slab](), 0
+    for end, following in zip(ends, [*ends[1:], math.inf], strict=True):
+        if following - start > most or following == math.inf:
+            slabs.append((start, end))
+            start = end
+    return slabs
 
 
 def run_slabs(
     slabs: Sequence[Slab],
     depth: int,
-    compute: Callable[[Slab], Generator[Event, None, NDArray[np.uint8]]] | Pool,
+    compute: SlabPredictor | Pool,
     finish: Callable[[Slab, NDArray[np.uint8]], None],
 ) -> Generator[Event, None, None]:
     """Compute slabs; progress counts slices of the whole volume. Closing the generator keeps what was finished.
@@ -119,8 +121,8 @@ def run_slabs(
         Those that are not done yet.
     depth : int
         Slices of the volume.
-    compute : callable or Pool
-        Gives the steps that compute a slab here; or several are computed elsewhere at the same time.
+    compute : SlabPredictor or Pool
+        Slabs are computed here, one after the other; or several at the same time elsewhere.
     finish : callable
         Takes the classes of a slab that is done; called here, one slab at a time, in any order.
 
@@ -131,19 +133,25 @@ def run_slabs(
     """
     done = depth - sum(stop - start for start, stop in slabs)
     yield Progress(done, depth, "slices")
-    if callable(compute):
-        for slab in slabs:
-            found = yield from _counted(compute(slab), done, slab[1] - slab[0], depth)
-            finish(slab, found)
-            done += slab[1] - slab[0]
-            yield Progress(done, depth, "slices")
+    if isinstance(compute, Pool):
+        yield from _run_in(compute, slabs, done, depth, finish)
         return
+    for slab in slabs:
+        found = yield from _counted(compute.class_map_steps(*slab), done, slab[1] - slab[0], depth)
+        finish(slab, found)
+        done += slab[1] - slab[0]
+        yield Progress(done, depth, "slices")
+
+
+def _run_in(
+    pool: Pool, slabs: Sequence[Slab], done: int, depth: int, finish: Callable[[Slab, NDArray[np.uint8]], None]
+) -> Generator[Event, None, None]:
     waiting, pending = list(slabs), dict[Slab, Pending]()
     try:
         while waiting or pending:
-            while waiting and len(pending) < compute.at_once:
+            while waiting and len(pending) < pool.at_once:
                 slab = waiting.pop(0)
-                pending[slab] = compute.submit(slab)
+                pending[slab] = pool.submit(slab)
             ready = [slab for slab, one in pending.items() if one.done()]
             for slab in ready:
                 finish(slab, pending.pop(slab).result())
@@ -155,7 +163,7 @@ def run_slabs(
     finally:
         for one in pending.values():
             one.cancel()
-        compute.close()
+        pool.close()
 
 
 def _counted(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,22 +35,19 @@ class ThresholdPredictor:
 
     config: CrackThreshold
     level: float
-    halo = 0
+    device = "cpu"
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Cracks, and particles where cracks lie inside them."""
         return ("crack", "particle") if self.config.within == "particles" else ("crack",)
 
-    def predict(self, volume: Volume, z0: int, z1: int) -> Generator[Event, None, NDArray[np.uint8]]:
-        """Classes of a slab, slice by slice; see :class:`~napari_nanoseg.engines.predictor.Predictor`."""
-        found = np.empty((z1 - z0, *volume.shape[1:]), np.uint8)
-        for done, number in enumerate(range(z0, z1), 1):
-            found[done - 1] = yield from self._plane(volume.read(number, number + 1)[0])
-            yield Progress(done, z1 - z0, "slices")
-        return found
+    def on(self, volume: Volume) -> ThresholdSlabs:
+        """Apply it to a volume."""
+        return ThresholdSlabs(self, volume)
 
-    def _plane(self, plane: NDArray[Any]) -> Generator[Waiting, None, NDArray[np.uint8]]:
+    def plane_steps(self, plane: NDArray[Any]) -> Generator[Waiting, None, NDArray[np.uint8]]:
+        """Find the classes of one slice."""
         if self.config.smoothing:
             plane = gaussian_filter(plane.astype(np.float32), self.config.smoothing, mode="nearest")
             yield Waiting()
@@ -59,6 +56,27 @@ class ThresholdPredictor:
             return np.where(particle, np.uint8(0), np.uint8(1))
         closed = yield from _closed(particle, self.config.closing)
         return np.where(particle, np.uint8(2), closed.view(np.uint8))
+
+
+@dataclass(frozen=True)
+class ThresholdSlabs:
+    """Thresholding of a volume; see :class:`~napari_nanoseg.engines.predictor.SlabPredictor`."""
+
+    predictor: ThresholdPredictor
+    volume: Volume
+
+    @property
+    def ends(self) -> Sequence[int]:
+        """Every slice is for itself."""
+        return range(1, self.volume.shape[0] + 1)
+
+    def class_map_steps(self, z0: int, z1: int) -> Generator[Event, None, NDArray[np.uint8]]:
+        """Classes of a slab, slice by slice."""
+        found = np.empty((z1 - z0, *self.volume.shape[1:]), np.uint8)
+        for done, number in enumerate(range(z0, z1), 1):
+            found[done - 1] = yield from self.predictor.plane_steps(self.volume.read(number, number + 1)[0])
+            yield Progress(done, z1 - z0, "slices")
+        return found
 
 
 def level_steps(volume: Volume, config: CrackThreshold) -> Generator[Event, None, float]:
