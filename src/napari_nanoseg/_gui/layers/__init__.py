@@ -23,6 +23,7 @@ from napari_nanoseg._gui.layers.making import (
     outlines_of_overlapping,
     sample_layers,
     update_labels,
+    volume_layer,
 )
 from napari_nanoseg._gui.layers.reading import (
     file_of,
@@ -69,4 +70,5 @@ __all__ = [
     "source_of",
     "unchanged",
     "update_labels",
+    "volume_layer",
 ]
