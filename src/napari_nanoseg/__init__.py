@@ -26,6 +26,7 @@ _PUBLIC = {
     "SegmentConfig": "config.segment",
     "StarDistConfig": "config.stardist",
     "TrainConfig": "config.train",
+    "Volume": "samples",
     "agreement": "evaluation.agreement",
     "evaluate": "evaluation.matching",
     "generate": "generators.stream",
