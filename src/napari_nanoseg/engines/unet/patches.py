@@ -8,23 +8,31 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
+from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.train import FilledTrainConfig
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.engines.augment import change_intensity, turn, warped_patch
-from napari_nanoseg.samples import UNLABELLED, ClassSample
+from napari_nanoseg.engines.unet.grey import Grey, grey_steps
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import drain
+from napari_nanoseg.samples import UNLABELLED, ClassSample, Volume
+from napari_nanoseg.scaling import mirrored
 
 NEAR_CLASSES = 0.7
 """Fraction of the patches that lie near a pixel of a class: of volumes, cracks are a hundredth."""
 SHIFT = 0.35
 """Farthest that such a pixel lies from the middle, in sides of a patch: however it is turned, it is inside."""
-MOST_SAMPLED = 2**24
-"""Above so many pixels, percentiles come from evenly spaced ones."""
+JUDGING, JUDGING_VOLUMES = 32, 8
+"""Pieces of validation images, in two dimensions and in three."""
 
 Encoded = tuple[NDArray[np.float32], NDArray[np.int8]]
 """What a network is trained with: image, channels first, and class of each of its pixels."""
@@ -39,32 +47,32 @@ class Stack:
     pixels : array, shape (Z, Y, X)
     classes : int8 array, shape (Z, Y, X)
         See :class:`~napari_nanoseg.samples.ClassSample`.
-    low, high : float
-        Grey values that become 0 and 1.
+    grey : Grey
+        Which grey values become 0 and 1.
     """
 
     pixels: NDArray[Any]
     classes: NDArray[np.int8]
-    low: float
-    high: float
-
-    def normalised(self, part: tuple[slice | int | NDArray[np.int64], ...]) -> NDArray[np.float32]:
-        """Pixels of a part, as the network sees them."""
-        return np.asarray((self.pixels[part].astype(np.float32) - self.low) / (self.high - self.low), np.float32)
+    grey: Grey
 
 
-def to_stack(sample: ClassSample, percentiles: tuple[float, float]) -> Stack:
-    """Bring an image to the form that patches are cut from; its percentiles are those of all its slices together."""
+def to_stack(sample: ClassSample, card: ModelCard) -> Stack:
+    """Bring an image to the form that patches are cut from.
+
+    Raises
+    ------
+    NanosegError
+        When all of it is of one value.
+    """
     pixels = sample.image.data
     if sample.image.axes.endswith("C"):
         pixels = pixels.mean(axis=-1, dtype=np.float32)
     shape = (1, *sample.classes.shape)[-3:]
-    flat = pixels.reshape(-1)
-    seen = flat[:: -(-flat.size // MOST_SAMPLED)]
-    low, high = (float(value) for value in np.percentile(seen, percentiles))
-    if low == high:  # nearly all of the image is of one value
-        low, high = float(pixels.min()), float(pixels.max())
-    return Stack(pixels.reshape(shape), sample.classes.reshape(shape), low, high)
+    volume = Volume(pixels.reshape(shape), source=sample.image.source)
+    grey = drain(grey_steps(volume, card))
+    if grey is None:
+        raise NanosegError(f"{sample.image.source}: nearly all pixels have the same value; choose another image.")
+    return Stack(np.asarray(volume.data), sample.classes.reshape(shape), grey)
 
 
 class ClassPatches(Dataset[Any]):
@@ -145,13 +153,82 @@ class ClassPatches(Dataset[Any]):
             there = mirrored(wanted, depth)
             classes = stack.classes[there, rows, columns]
             classes[there != wanted] = UNLABELLED
-            pixels = stack.normalised((there, rows, columns))
+            pixels = stack.grey.seen(stack.pixels[there, rows, columns])
             return np.moveaxis(pixels, 0, -1), np.moveaxis(classes, 0, -1), begin
         classes = stack.classes[layer, rows, columns]
         if self.network.dimensions == "2d":
-            return stack.normalised((layer, rows, columns)), classes, begin
-        beside = neighbours(layer, depth, self.network)
-        return np.moveaxis(stack.normalised((beside, rows, columns)), 0, -1), classes, begin
+            return stack.grey.seen(stack.pixels[layer, rows, columns]), classes, begin
+        pixels = stack.grey.seen(stack.pixels[_beside(layer, depth, self.network), rows, columns])
+        return np.moveaxis(pixels, 0, -1), classes, begin
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A piece that judges, encoded as :func:`encode` does it."""
+
+    image: NDArray[np.float32]
+    classes: NDArray[np.int8]
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Image and classes as a batch of one."""
+        return torch.from_numpy(self.image)[None], torch.from_numpy(self.classes)[None]
+
+    def slice_with_most(self) -> tuple[NDArray[np.float32], NDArray[np.int8], int]:
+        """The slice that has most of all classes: grey values, classes (both (Y, X)), and its number."""
+        if self.classes.ndim == 2:
+            return self.image[len(self.image) // 2], self.classes, 0
+        layer = int(np.argmax((self.classes > 0).sum(axis=(1, 2))))
+        return self.image[0, layer], self.classes[layer], layer
+
+
+def cut_up(stacks: Sequence[Stack], config: FilledTrainConfig, network: UNetConfig, divisor: int) -> list[Piece]:
+    """Pieces that judge: evenly spaced ones with labels, up to three quarters of them with pixels of a class.
+
+    In two dimensions they are up to two patches wide, in three as large as a patch. Their sides suit the network; where
+    they go on beyond the stack, pixels are mirrored and nothing is known.
+
+    Parameters
+    ----------
+    stacks : sequence of Stack
+    config : TrainConfig
+    network : UNetConfig
+    divisor : int
+        Of the sides that the network takes.
+    """
+    volume = network.dimensions == "3d"
+    side = config.patch_size if volume else 2 * config.patch_size
+    deep = patch_depth(config, network, stacks, divisor)
+    with_class, without = [], []
+    for number, stack in enumerate(stacks):
+        depth, rows, columns = stack.classes.shape
+        for start in product(range(0, depth, deep), range(0, rows, side), range(0, columns, side)):
+            part = tuple(slice(at, at + size) for at, size in zip(start, (deep, side, side), strict=True))
+            most = int(stack.classes[part].max())
+            if most >= 0:
+                (with_class if most else without).append((number, start))
+    most_pieces = JUDGING_VOLUMES if volume else JUDGING
+    chosen = _evenly(with_class, max(most_pieces * 3 // 4, most_pieces - len(without)))
+    chosen += _evenly(without, most_pieces - len(chosen))
+    return [_piece(stacks[number], start, (deep, side, side), network, divisor) for number, start in chosen]
+
+
+def _evenly(items: list[Any], count: int) -> list[Any]:
+    return [items[k] for k in np.linspace(0, len(items) - 1, min(len(items), count)).astype(int)]
+
+
+def _piece(
+    stack: Stack, start: tuple[int, ...], size: tuple[int, int, int], network: UNetConfig, divisor: int
+) -> Piece:
+    shape = stack.classes.shape
+    stops = [min(at + length, end) for at, length, end in zip(start, size, shape, strict=True)]
+    divisors = (divisor if network.dimensions == "3d" else 1, divisor, divisor)
+    beyond = [(0, -(stop - at) % div) for at, stop, div in zip(start, stops, divisors, strict=True)]
+    layers, rows, columns = (slice(at, stop) for at, stop in zip(start, stops, strict=True))
+    classes = np.pad(stack.classes[layers, rows, columns], beyond, constant_values=UNLABELLED)
+    seen = _beside(start[0], shape[0], network) if network.dimensions == "2.5d" else layers
+    pixels = np.pad(stack.grey.seen(stack.pixels[seen, rows, columns]), beyond, mode="symmetric")
+    flat = network.dimensions != "3d"
+    return Piece(*encode(np.moveaxis(pixels, 0, -1), classes[0] if flat else np.moveaxis(classes, 0, -1), network))
 
 
 def encode(pixels: NDArray[np.float32], classes: NDArray[Any], network: UNetConfig) -> Encoded:
@@ -174,18 +251,9 @@ def encode(pixels: NDArray[np.float32], classes: NDArray[Any], network: UNetConf
     return np.ascontiguousarray(image, np.float32), np.ascontiguousarray(target, np.int8)
 
 
-def neighbours(layer: int, depth: int, network: UNetConfig) -> NDArray[np.int64]:
-    """The slices that a network of 2.5 dimensions sees for one of them; the last ones stand for those beyond."""
-    return np.clip(np.arange(layer - network.neighbours, layer + network.neighbours + 1), 0, depth - 1)
-
-
-def mirrored(layers: NDArray[np.int64], depth: int) -> NDArray[np.int64]:
-    """Slices of a stack for numbers before and after it: those seen in a mirror at its first and last slice."""
-    if depth == 1:
-        return np.zeros_like(layers)
-    period = 2 * (depth - 1)
-    inside = np.abs(layers) % period
-    return np.minimum(inside, period - inside)
+def _beside(layer: int, depth: int, network: UNetConfig) -> NDArray[np.int64]:
+    """The slices that a network of 2.5 dimensions sees for one of them, mirrored at the ends as in predictions."""
+    return mirrored(np.arange(layer - network.neighbours, layer + network.neighbours + 1), depth)
 
 
 def patch_depth(config: FilledTrainConfig, network: UNetConfig, stacks: Sequence[Stack], divisor: int) -> int:
