@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-from monai.losses import DiceLoss, SoftclDiceLoss
+from monai.losses.cldice import SoftclDiceLoss
+from monai.losses.dice import DiceLoss
 from monai.losses.focal_loss import sigmoid_focal_loss, softmax_focal_loss
 from torch import Tensor
 from torch.nn import functional

@@ -198,7 +198,8 @@ def cut_up(stacks: Sequence[Stack], config: FilledTrainConfig, network: UNetConf
     volume = network.dimensions == "3d"
     side = config.patch_size if volume else 2 * config.patch_size
     deep = patch_depth(config, network, stacks, divisor)
-    with_class, without = [], []
+    with_class: list[tuple[int, tuple[int, ...]]] = []
+    without: list[tuple[int, tuple[int, ...]]] = []
     for number, stack in enumerate(stacks):
         depth, rows, columns = stack.classes.shape
         for start in product(range(0, depth, deep), range(0, rows, side), range(0, columns, side)):

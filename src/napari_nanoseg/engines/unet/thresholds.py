@@ -36,6 +36,11 @@ class Counts:
             self._true[number] += np.bincount(level[true], minlength=STEPS + 1)
             self._false[number] += np.bincount(level[~true], minlength=STEPS + 1)
 
+    @property
+    def any(self) -> bool:
+        """Whether there is a true pixel of any class."""
+        return bool(self._true.any())
+
     def f1(self) -> NDArray[np.float64]:
         """F1 (Dice) of each class at each threshold, shape (classes, STEPS + 1); NaN for a class that is not there."""
         found, wrong = (np.cumsum(counts[:, ::-1], axis=1)[:, ::-1] for counts in (self._true, self._false))
@@ -53,6 +58,6 @@ class Counts:
         """The threshold of highest F1 for each class; of equal ones the middle, else another."""
         chosen = []
         for row, other in zip(self.f1()[:, 1:STEPS], otherwise, strict=True):
-            highest = np.flatnonzero(row == row.max()) if row.max() > 0 else []
-            chosen.append((highest[len(highest) // 2] + 1) / STEPS if len(highest) else other)
-        return tuple(float(value) for value in chosen)
+            highest = np.flatnonzero((row == row.max()) & (row > 0))
+            chosen.append(float(highest[len(highest) // 2] + 1) / STEPS if len(highest) else other)
+        return tuple(chosen)

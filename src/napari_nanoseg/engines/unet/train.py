@@ -29,6 +29,8 @@ from napari_nanoseg.io.model_cards import PREVIEW, read_card
 from napari_nanoseg.samples import ClassSample
 
 BATCHES_TO_RECALIBRATE = 40
+OF_WHAT_IS_THERE = frozenset({"dice", "centreline"})
+"""Losses that say nothing of a single piece without any class: they are near 1 whatever is found."""
 
 
 def train_unet(
@@ -106,7 +108,7 @@ def train_unet(
     def judge() -> Generator[Event, None, tuple[dict[str, float], Counts]]:
         anchor.settle()
         network.eval()
-        sums: dict[str, float] = {}
+        parts: dict[str, list[float]] = {}
         counts = Counts(len(network_config.classes))
         for done, piece in enumerate(pieces, 1):
             with torch.inference_mode():
@@ -114,10 +116,12 @@ def train_unet(
                 logits = network(channels_last(image))
                 losses = unet_losses(logits, target, network_config)
                 counts.add(network.probabilities(logits)[0].float().cpu().numpy(), piece.classes)
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + float(value) / len(pieces)
+            for name in losses.keys() - {"loss"} - (frozenset() if (piece.classes > 0).any() else OF_WHAT_IS_THERE):
+                parts.setdefault(name, []).append(float(losses[name]))
             yield Progress(done, len(pieces), "validation patches")
-        return sums | {"f1": counts.mean_f1(thresholds)}, counts
+        means = {name: float(np.mean(parts[name])) for name in sorted(parts)}
+        loss = sum(getattr(network_config, name) * value for name, value in means.items())
+        return {"loss": loss, **means, "f1": counts.mean_f1(thresholds)}, counts
 
     def validate() -> Generator[Event, None, dict[str, float]]:
         return (yield from judge())[0]
@@ -155,13 +159,17 @@ def train_unet(
     figures = {"steps": state.step, "validation_loss": best["loss"], "training_s": state.elapsed_s}
     if config.optimize_thresholds:
         chosen = tuple(anchor.between(*pair) for pair in zip(counts.best(thresholds), thresholds, strict=True))
-        if counts.mean_f1(chosen) <= 0:
+        if counts.mean_f1(chosen) > 0:
+            prob = {"prob": min(chosen)}
+            model.card = card.model_copy(update={"class_thresholds": chosen, "thresholds": card.thresholds | prob})
+            thresholds = chosen
+        elif counts.any:
             yield Notice("The network finds no pixel of any class in the validation images yet; train it longer.")
         else:
-            model.card = card.model_copy(
-                update={"class_thresholds": chosen, "thresholds": card.thresholds | {"prob": min(chosen)}}
+            yield Notice(
+                "No validation image has a pixel of any class, so they judge badly; choose others with another "
+                "validation_seed, or give a validation dataset."
             )
-            thresholds = chosen
     figures |= {"validation_f1": counts.mean_f1(thresholds)}
     figures |= {f"threshold_{name}": value for name, value in zip(network_config.classes, thresholds, strict=True)}
     network.eval()
@@ -193,7 +201,7 @@ def network_to_train(asked: UNetConfig, start_from: UNetModel | None) -> UNetCon
 def _model(network: UNetConfig, start_from: UNetModel | None, first: ClassSample) -> UNetModel:
     """The model that is trained: fresh, or as the one that it starts from sees images."""
     sizes = first.image.plane(0).calibration.pixel_size_nm
-    square = sizes is not None and np.isclose(*sizes, rtol=1e-3)
+    square = sizes is not None and bool(np.isclose(sizes[0], sizes[1], rtol=1e-3))
     card = ModelCard(network=network, training_pixel_size_nm=sizes[0] if sizes is not None and square else None)
     if start_from is None:
         return UNetModel.from_card(card)
