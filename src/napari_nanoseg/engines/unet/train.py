@@ -86,7 +86,8 @@ def train_unet(
     yield Stage("prepare", "Preparing training patches.")
     model, share = _model(network_config, start_from, samples[0]), 0.0 if start_from is None else config.anchor
     card = model.card
-    anchor = Anchor(model.network.to(device), share)
+    layout = torch.channels_last if network_config.axes == 2 else torch.channels_last_3d
+    anchor = Anchor(model.network.to(device).to(memory_format=layout), share)
     model.network = network = anchor.result
     divisor = max(network.divisor)
     if config.patch_size % divisor:
