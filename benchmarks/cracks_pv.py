@@ -1,11 +1,11 @@
 """Thin cracks in real images: train a U-Net on a CPU within 20 minutes of 2 cores, compare with thresholding.
 
 Run ``python benchmarks/cracks_pv.py [--steps N] [--out FOLDER] [--json]``. Images are the 120 training and 40
-validation pairs of ``../shared/data/cracks_pv`` (electroluminescence of solar cells; pv-vision, hackingmaterials). The
-validation pairs are looked at once, at the end: thresholds and best weights come from training images that are held out.
-F1 is of pixels, 2 px beside each other at most, of all images together; the IoU has no tolerance. Thresholding has the
-best of its settings on the training images. CPU time is what counts on a machine that others use, too: 2,400 s are 20
-minutes of 2 cores.
+validation pairs of ``../shared/data/cracks_pv`` (electroluminescence of solar cells; pv-vision). The validation pairs
+are looked at once, at the end: thresholds and best weights come from training images that are held out. F1 is of
+pixels, 2 px beside each other at most, of all images together; the IoU has no tolerance. Thresholding has the best of
+its settings on the training images. On a machine that others use, too, CPU time is what counts: 2,400 s are 20 minutes
+of 2 cores.
 """
 
 from __future__ import annotations
