@@ -26,6 +26,7 @@ from napari_nanoseg._gui.layers.making import (
     volume_layer,
 )
 from napari_nanoseg._gui.layers.reading import (
+    class_values_of,
     file_of,
     file_stem,
     image_of,
@@ -47,6 +48,7 @@ __all__ = [
     "Outline",
     "add_table",
     "calibration_of",
+    "class_values_of",
     "density_layer",
     "drawing_layer",
     "error_layers",
