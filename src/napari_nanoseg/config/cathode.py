@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from napari_nanoseg.config.base import Config
@@ -44,18 +43,19 @@ class DepthProfile(Config):
     )  # fmt: skip
     values: tuple[float, ...] = Field((), description="Values of the table, one for each slice")
 
-    def over(self, slices: int) -> NDArray[np.float64]:
-        """Give the value of each slice, shape (slices,)."""
+    def over(self, slices: int) -> tuple[float, ...]:
+        """Give the value of each slice."""
         if self.form == "table":
-            return np.array(self.values)
-        at = np.linspace(0, 1, slices) if slices > 1 else np.zeros(1)
+            return self.values
+        return tuple(self.first + (self.last - self.first) * self._way(z / max(slices - 1, 1)) for z in range(slices))
+
+    def _way(self, at: float) -> float:
+        """How far from the first to the last value a place is; 0 and 1 are the first and the last slice."""
         if self.form == "constant":
-            way = np.zeros(slices)
-        elif self.form == "linear":
-            way = at
-        else:
-            way = 1 / (1 + np.exp(np.clip((self.middle - at) / self.width, -500, 500)))
-        return np.asarray(self.first + (self.last - self.first) * way)
+            return 0.0
+        if self.form == "linear":
+            return at
+        return 0.5 + 0.5 * math.tanh((at - self.middle) / (2 * self.width))
 
 
 class TomogramConfig(Ranges):
@@ -210,9 +210,9 @@ class CathodeConfig(Ranges):
                     f"the table of the {name} has {len(profile.values)} values but the phantom {self.depth} slices; "
                     "give one value for each slice"
                 )
-        asked = self.damage.over(self.depth) * max(self.damage_scale)
-        if not (asked.min() >= 0 and asked.max() <= MOST_DAMAGE):
-            worst = asked.min() if asked.min() < 0 else asked.max()
+        asked = [max(self.damage_scale) * value for value in self.damage.over(self.depth)]
+        if min(asked) < 0 or max(asked) > MOST_DAMAGE:
+            worst = min(asked) if min(asked) < 0 else max(asked)
             raise ValueError(
                 f"a damage of {worst:g} is asked for; it is the cracked fraction of the particles, 0 to {MOST_DAMAGE:g}"
             )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from napari_nanoseg.config.cathode import CathodeConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.generators.cathode.damage import side_of
@@ -58,8 +56,7 @@ def check(config: CathodeConfig) -> list[str]:
             f"{config.gap_nm[0]:g} to {config.gap_nm[1]:g} nm and large voids of {config.large_voids:g}; ask for a "
             "looser packing, or for narrower gaps and fewer voids."
         )
-    slopes = config.slope.over(config.depth)
-    if np.any(slopes) and side_of(config) > min(config.height, config.width):
+    if any(config.slope.over(config.depth)) and side_of(config) > min(config.height, config.width):
         return ["No window fits into a slice, so the slope of damage and packing is met only roughly."]
     return []
 

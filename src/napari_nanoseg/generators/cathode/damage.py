@@ -49,7 +49,7 @@ def seen(solid: NDArray[np.bool_], side: int) -> Slice:
 def asked_of(config: CathodeConfig, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Damage and slope that phantom `index` is to have, by slice, shape (Z,)."""
     factor = np.random.default_rng([config.seed, index, SCALE]).uniform(*config.damage_scale)
-    return factor * config.damage.over(config.depth), factor * config.slope.over(config.depth)
+    return factor * np.array(config.damage.over(config.depth)), factor * np.array(config.slope.over(config.depth))
 
 
 def side_of(config: CathodeConfig) -> int:
