@@ -12,6 +12,7 @@ from typing import Any
 _PUBLIC = {
     "Agreement": "evaluation.agreement",
     "Calibration": "calibration",
+    "CracksConfig": "config.cracks",
     "CutPasteConfig": "config.generate",
     "DensityConfig": "config.density",
     "EvaluateConfig": "config.evaluate",
@@ -27,13 +28,16 @@ _PUBLIC = {
     "StarDistConfig": "config.stardist",
     "TrainConfig": "config.train",
     "Volume": "samples",
+    "VolumeConfig": "config.volume",
     "agreement": "evaluation.agreement",
+    "cracks": "jobs.cracks",
     "evaluate": "evaluation.matching",
     "generate": "generators.stream",
     "load_model": "engines.library",
     "measure": "measurement.particles",
     "nanowire_preset": "config.nanowires",
     "open_dataset": "io.datasets",
+    "open_volume": "io.volumes",
     "optical_density": "measurement.density",
     "pool": "evaluation.matching",
     "pool_agreement": "evaluation.agreement",
@@ -42,6 +46,7 @@ _PUBLIC = {
     "run": "jobs.run",
     "train": "jobs.train",
     "write_sample": "io.datasets",
+    "write_volume": "io.volumes",
 }
 
 __all__ = list(_PUBLIC)

@@ -156,7 +156,7 @@ class Volume:
         sizes = self.calibration.pixel_size_nm
         if sizes is not None and len(sizes) != 3:
             raise NanosegError(
-                f"{self.source}: a voxel size along {len(sizes)} axes is not enough for a volume; give it for Z, Y and X."
+                f"{self.source}: a voxel size along {len(sizes)} axes is not enough for a volume; give it for Z, Y, X."
             )
 
     @property
