@@ -13,6 +13,7 @@ _PUBLIC = {
     "Agreement": "evaluation.agreement",
     "Calibration": "calibration",
     "CathodeConfig": "config.cathode",
+    "CracksConfig": "config.cracks",
     "CutPasteConfig": "config.generate",
     "DensityConfig": "config.density",
     "EvaluateConfig": "config.evaluate",
@@ -28,8 +29,11 @@ _PUBLIC = {
     "SegmentConfig": "config.segment",
     "StarDistConfig": "config.stardist",
     "TrainConfig": "config.train",
+    "Volume": "samples",
+    "VolumeConfig": "config.volume",
     "agreement": "evaluation.agreement",
     "cathode_preset": "config.cathode",
+    "cracks": "jobs.cracks",
     "evaluate": "evaluation.matching",
     "fit_nanowires": "jobs.fit_nanowires",
     "generate": "generators.stream",
@@ -37,6 +41,7 @@ _PUBLIC = {
     "measure": "measurement.particles",
     "nanowire_preset": "config.nanowires",
     "open_dataset": "io.datasets",
+    "open_volume": "io.volumes",
     "optical_density": "measurement.density",
     "pool": "evaluation.matching",
     "pool_agreement": "evaluation.agreement",
@@ -45,6 +50,7 @@ _PUBLIC = {
     "run": "jobs.run",
     "train": "jobs.train",
     "write_sample": "io.datasets",
+    "write_volume": "io.volumes",
 }
 
 __all__ = list(_PUBLIC)

@@ -1,10 +1,10 @@
-"""Images and samples: what travels between reading, generating, training and segmenting."""
+"""Images, volumes and samples: what travels between reading, generating, training and segmenting."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,100 @@ class Image:
             raise NanosegError(
                 f"{self.source}: the pixels cannot be read ({error}); check where they are stored."
             ) from error
+
+
+class Sliceable(Protocol):
+    """An array that may lie on a disk: NumPy, h5py, zarr, dask and memory maps are such.
+
+    Slicing three axes, ``data[z0:z1, y0:y1, x0:x1]``, gives what ``np.asarray`` makes the pixels of.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """The pixels of slices of the three axes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A tomogram, which need not fit into memory.
+
+    Parameters
+    ----------
+    data : Sliceable, shape (Z, Y, X)
+        Grey values of any real dtype; Z is the depth. Nothing of it is read here.
+    calibration : Calibration
+        Nanometres per voxel along Z, Y and X, which may differ, or not known.
+    source : str
+        Where it came from (a path, a layer's name), for messages and run records.
+
+    Raises
+    ------
+    NanosegError
+        When the array does not have three axes, is empty or not numeric, or the calibration is not for three axes.
+    """
+
+    data: Sliceable
+    calibration: Calibration = field(default_factory=Calibration)
+    source: str = "volume"
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.data.shape)
+        if len(shape) != 3:
+            raise NanosegError(
+                f"{self.source}: an array of shape {shape} is not a volume; give a stack of grey slices (Z, Y, X)."
+            )
+        if 0 in shape:
+            raise NanosegError(f"{self.source}: the volume is empty (shape {shape}); choose another file.")
+        if self.data.dtype.kind not in "buif":
+            raise NanosegError(
+                f"{self.source}: voxels of type {self.data.dtype} are not grey values; convert the volume to 16 bits."
+            )
+        sizes = self.calibration.pixel_size_nm
+        if sizes is not None and len(sizes) != 3:
+            raise NanosegError(
+                f"{self.source}: a voxel size along {len(sizes)} axes is not enough for a volume; give it for Z, Y, X."
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Slices, rows and columns."""
+        depth, rows, columns = self.data.shape
+        return int(depth), int(rows), int(columns)
+
+    def read(self, z0: int, z1: int, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[Any]:
+        """Read the slices `z0` to `z1` (not included), or a window of them, into memory.
+
+        Returns
+        -------
+        array, shape (z1 - z0, rows, columns)
+            In the volume's own dtype.
+
+        Raises
+        ------
+        NanosegError
+            When they cannot be read, or some are NaN or infinite.
+        """
+        try:
+            pixels = np.asarray(self.data[z0:z1, rows, columns])
+        except NanosegError:
+            raise
+        except Exception as error:  # whatever the storage of a lazy array raises
+            raise NanosegError(
+                f"{self.source}: the slices {z0} to {z1 - 1} cannot be read ({error}); check where they are stored."
+            ) from error
+        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+            raise NanosegError(
+                f"{self.source}: the slices {z0} to {z1 - 1} have voxels that are NaN or infinite; replace them and "
+                "save the volume again."
+            )
+        return pixels
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,13 +11,14 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 from napari_nanoseg._gui.pickers import narrow
 from napari_nanoseg._gui.session import Session
 from napari_nanoseg._gui.settings import settings
+from napari_nanoseg.io.cdnet_files import is_cdnet
 from napari_nanoseg.io.detectron2_files import WEIGHTS_SUFFIXES
 from napari_nanoseg.io.model_cards import ModelEntry, describe_model
 from napari_nanoseg.io.model_library import BASELINES, STARTER, list_library, shipped_name
 from napari_nanoseg.io.recent_models import recent_models
 
 FOLDER, FILE = "Choose a folder…", "Choose a file…"
-MODEL_FILES = "Models (*.zip model.yaml config.json *.safetensors *.h5 *.pth *.pkl)"
+MODEL_FILES = "Models (*.zip model.yaml config.json *.safetensors *.h5 *.hdf5 *.pth *.pkl)"
 NOTHING = "No model yet"
 USES = {STARTER: "any particles"} | dict.fromkeys(BASELINES, "no training")
 """What the models that come with the package are for."""
@@ -118,8 +119,8 @@ def ask_for_model(parent: QWidget, how: str, start: Path) -> Path | None:
     Returns
     -------
     Path or None
-        A folder, a zip or weights of Detectron2; any other file of a model stands for its folder. None when the user
-        thought better of it.
+        A folder, a zip or weights of Detectron2 or CDNet; any other file of a model stands for its folder. None when
+        the user thought better of it.
     """
     if how == FOLDER:
         name = QFileDialog.getExistingDirectory(parent, "The folder of a model", str(start))
@@ -128,7 +129,7 @@ def ask_for_model(parent: QWidget, how: str, start: Path) -> Path | None:
     else:
         return None
     path = Path(name) if name else None
-    if path is None or not path.is_file() or path.suffix.lower() in (".zip", *WEIGHTS_SUFFIXES):
+    if path is None or not path.is_file() or path.suffix.lower() in (".zip", *WEIGHTS_SUFFIXES) or is_cdnet(path):
         return path
     return path.parent
 

@@ -18,7 +18,7 @@ from napari_nanoseg.io.model_library import (
     remove_model,
     rename_model,
 )
-from napari_nanoseg.io.model_summary import network_in_words, problem_of, summary
+from napari_nanoseg.io.model_summary import KINDS, network_in_words, problem_of, summary
 from napari_nanoseg.io.places import models_folder
 
 models = typer.Typer(no_args_is_help=True)
@@ -62,7 +62,7 @@ def import_one(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="Exported zip, model folder, or folder or zip of the original StarDist.",
+            help="Exported zip, model folder, folder or zip of the original StarDist, weights of Detectron2 or CDNet.",
             show_default=False,
         ),
     ],
@@ -126,9 +126,10 @@ def _described(entry: ModelEntry) -> dict[str, object]:
 
 
 def _kind(entry: ModelEntry) -> str:
+    kind = KINDS.get(entry.engine or "")
     if entry.card is None:
-        return "StarDist, in the original's format"
-    if not entry.card.needs_weights:
+        return f"{kind}, in the original's format"
+    if kind is None:
         return network_in_words(entry.card.network)
     diameter = entry.card.training_diameter
-    return "StarDist" if diameter is None else f"StarDist, trained on particles of {diameter:.3g} px"
+    return kind if diameter is None else f"{kind}, trained on particles of {diameter:.3g} px"

@@ -15,6 +15,7 @@ from napari_nanoseg.config.base import Config, describe
 from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
+from napari_nanoseg.config.cracks import CracksJob
 from napari_nanoseg.config.demo import DemoJob
 from napari_nanoseg.config.density import DensityJob
 from napari_nanoseg.config.evaluate import EvaluateJob
@@ -115,6 +116,7 @@ COMMANDS = (
     Command("measure", "Measure the particles of label images into a table.", MeasureJob, ("labels",)),
     Command("evaluate", "Compare predictions with the truth.", EvaluateJob, ("truth", "prediction")),
     Command("density", "Turn transmission images, such as STXM's, into optical density.", DensityJob, ("images",)),
+    Command("cracks", "Find the cracks in a volume with a U-Net or a threshold.", CracksJob, ("volume",)),
     Command("check", "Check a dataset for what would spoil a training.", CheckJob, ("dataset",)),
     Command("convert", "Convert a model between formats.", ConvertJob, ("model",)),
     Command("demo", "Do the whole work on the sample micrograph.", DemoJob),

@@ -11,10 +11,11 @@ from napari_nanoseg.config.base import Config
 from napari_nanoseg.config.baseline import BaselineConfig, ThresholdConfig, WatershedConfig
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 
 NetworkConfig = Annotated[
-    StarDistConfig | MaskRCNNConfig | WatershedConfig | ThresholdConfig,
+    StarDistConfig | MaskRCNNConfig | UNetConfig | WatershedConfig | ThresholdConfig,
     Field(discriminator="engine", description="The network, or what is done without one"),
 ]
 """Of any engine that has models on disk."""
@@ -34,7 +35,12 @@ class ModelCard(Config):
         default=(1.0, 99.8), description="Percentiles of the image that become 0 and 1"
     )
     keep_8_bit: bool = Field(
-        default=False, description="Whether images of 8 bits are seen as they are, not brought to the percentiles"
+        default=False,
+        description="Whether images of 8 bits (and, by a U-Net, numbers from 0 to 1) are seen as they are, not brought "
+        "to the percentiles",
+    )
+    class_thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        default=(), description="Least probability of the pixels of each class of a U-Net; empty: the same for all"
     )
     working_diameter: float | None = Field(
         default=None, gt=0, description="Particle diameter the network sees; none: images are not rescaled"

@@ -6,15 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
+from napari_nanoseg.config.model_card import ModelCard
+from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.engines.base import Model, read_weights
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.cdnet_files import CDNET_CONFIG, is_cdnet
 from napari_nanoseg.io.detectron2_files import WEIGHTS_SUFFIXES, is_detectron2
+from napari_nanoseg.io.keras_files import KERAS_WEIGHTS
 from napari_nanoseg.io.model_cards import CARD, NO_MODEL, is_keras, read_card
 from napari_nanoseg.io.model_library import find_model
 
 if TYPE_CHECKING:
     from napari_nanoseg.engines.maskrcnn.model import MaskRCNNModel
     from napari_nanoseg.engines.stardist.model import StarDistModel
+    from napari_nanoseg.engines.unet.model import UNetModel
 
 
 def load_model(name_or_path: str | Path) -> Model:
@@ -24,8 +29,9 @@ def load_model(name_or_path: str | Path) -> Model:
     ----------
     name_or_path : str or path
         A folder made by this project; a StarDist 2-D model folder or zip of the original implementation; weights of
-        Detectron2 (``.pth`` or ``.pkl``) with their config beside them, or a folder with both; or the name of a model
-        in the user's library, or of one that comes with the package.
+        Detectron2 (``.pth`` or ``.pkl``) with their config beside them, or a folder with both; weights of CDNet
+        (``.hdf5``), with ``u-net.json`` beside them or not, or a folder with them; or the name of a model in the user's
+        library, or of one that comes with the package.
 
     Returns
     -------
@@ -43,15 +49,28 @@ def load_model(name_or_path: str | Path) -> Model:
             from napari_nanoseg.engines.baseline.model import BaselineModel
 
             return BaselineModel.from_card(card)
-        engine = _maskrcnn() if isinstance(card.network, MaskRCNNConfig) else _stardist()
-        model = engine.from_card(card)
+        model = _engine(card).from_card(card)
         read_weights(model.network, path, card.weights_sha256)
         return model
     if is_keras(path):
         return _stardist().from_keras(path)
     if is_detectron2(path) or path.suffix.lower() in WEIGHTS_SUFFIXES:
         return _maskrcnn().from_detectron2(path)
+    if is_cdnet(path) or path.name == CDNET_CONFIG or path.suffix.lower() in KERAS_WEIGHTS:
+        return _unet().from_cdnet(path)
     raise NanosegError(f"{path} {NO_MODEL}")
+
+
+def _engine(card: ModelCard) -> type[StarDistModel] | type[MaskRCNNModel] | type[UNetModel]:
+    if isinstance(card.network, UNetConfig):
+        return _unet()
+    return _maskrcnn() if isinstance(card.network, MaskRCNNConfig) else _stardist()
+
+
+def _unet() -> type[UNetModel]:
+    from napari_nanoseg.engines.unet.model import UNetModel
+
+    return UNetModel
 
 
 def _stardist() -> type[StarDistModel]:

@@ -12,8 +12,10 @@ import yaml
 
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.cdnet_files import CDNET_CONFIG, is_cdnet, read_cdnet_config
 from napari_nanoseg.io.detectron2_config import read_config
 from napari_nanoseg.io.detectron2_files import WEIGHTS_SUFFIXES, detectron2_files, is_detectron2
+from napari_nanoseg.io.keras_files import KERAS_CONFIG, KERAS_WEIGHTS, is_keras_weights
 
 CARD = "model.yaml"
 WEIGHTS = "weights.safetensors"
@@ -25,11 +27,11 @@ ANNOTATED = "annotated"
 """Dataset in the folder of a model that was trained from layers."""
 MOST_VALUES = 100_000
 """Of a card; one of a training has some hundred."""
-KERAS_CONFIG = "config.json"
-KERAS_WEIGHTS = (".h5", ".hdf5")
 KERAS_THRESHOLDS_FILE = "thresholds.json"
 KERAS_THRESHOLDS = {"prob": 0.5, "nms": 0.4}
 """The original's, where there is no valid file of thresholds."""
+CDNET_THRESHOLDS = {"prob": 0.5, "nms": 0.4}
+"""As the paper takes what is probable; objects of a class never overlap, so that the other means nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class ModelEntry:
     path : Path
         What :func:`napari_nanoseg.load_model` takes.
     card : ModelCard or None
-        None for models of the original StarDist and of Detectron2, and when the card cannot be read.
+        None for models of the original StarDist, of Detectron2 and of CDNet, and when the card cannot be read.
     problem : str or None
         Why it cannot be used, in one sentence; None when nothing is known against it.
     thresholds : mapping or None
@@ -134,17 +136,22 @@ def list_models(folder: Path) -> list[ModelEntry]:
 def is_model(path: Path) -> bool:
     """Whether there is a model at this path: a folder with a card, or a model of an original implementation.
 
-    That is the folder or zip of a StarDist model, or weights of Detectron2 with their config, or the folder of both.
+    That is the folder or zip of a StarDist model, weights of Detectron2 with their config, or weights of CDNet, or the
+    folder of them.
     """
     try:
-        return (path / CARD).is_file() or is_keras(path) or is_detectron2(path)
+        return (path / CARD).is_file() or is_keras(path) or is_detectron2(path) or is_cdnet(path)
     except OSError:
         return False
 
 
 def model_name(path: Path) -> str:
     """Name of the model at a path: that of its folder, or of its file without the suffix."""
-    return path.stem if path.suffix.lower() in (".zip", *WEIGHTS_SUFFIXES) and not path.is_dir() else path.name
+    return (
+        path.stem
+        if path.suffix.lower() in (".zip", *WEIGHTS_SUFFIXES, *KERAS_WEIGHTS) and not path.is_dir()
+        else path.name
+    )
 
 
 def describe_model(path: Path) -> ModelEntry:
@@ -167,6 +174,8 @@ def describe_model(path: Path) -> ModelEntry:
             config = read_config(detectron2_files(path)[1])
             thresholds = {"prob": config.score_threshold, "nms": config.nms_threshold}
             return ModelEntry(name, path, thresholds=thresholds, engine=config.engine)
+        if is_cdnet(path):
+            return ModelEntry(name, path, thresholds=CDNET_THRESHOLDS, engine=read_cdnet_config(path).engine)
         raise NanosegError(f"{path} {NO_MODEL}")
     except NanosegError as error:
         return ModelEntry(name, path, problem=str(error))
@@ -178,7 +187,8 @@ def describe_model(path: Path) -> ModelEntry:
 
 NO_MODEL = (
     f"is not a model that can be used: choose a folder with {CARD}, the folder ({KERAS_CONFIG} and *.h5) or zip of a "
-    "StarDist model, or weights of Detectron2 (*.pth, *.pkl) with their config (*.yaml) beside them."
+    "StarDist model, weights of Detectron2 (*.pth, *.pkl) with their config (*.yaml) beside them, or weights of CDNet "
+    f"(*.hdf5, with or without {CDNET_CONFIG})."
 )
 """What is said of any other path, after its name."""
 
@@ -192,7 +202,7 @@ def is_keras(path: Path) -> bool:
 
 def keras_weights(folder: Path) -> Iterator[Path]:
     """Files of weights in a model folder of the original."""
-    return (path for suffix in KERAS_WEIGHTS for path in folder.glob(f"*{suffix}"))
+    return (path for path in folder.iterdir() if is_keras_weights(path.name))
 
 
 def keras_root(names: Iterable[str], path: Path) -> str:
@@ -204,9 +214,10 @@ def keras_root(names: Iterable[str], path: Path) -> str:
         When there is no ``config.json`` among the names.
     """
     names = list(names)
-    if any(name.rsplit("/", 1)[-1] == CARD or name.endswith(WEIGHTS_SUFFIXES) for name in names):
-        raise NanosegError(f"{path} is an exported model; import it first, with 'nanoseg models import'.")
     configs = [name for name in names if name.rsplit("/", 1)[-1] == KERAS_CONFIG]
+    others = WEIGHTS_SUFFIXES if configs else (*WEIGHTS_SUFFIXES, *KERAS_WEIGHTS)
+    if any(name.rsplit("/", 1)[-1] == CARD or name.endswith(others) for name in names):
+        raise NanosegError(f"{path} is an exported model; import it first, with 'nanoseg models import'.")
     if not configs:
         raise NanosegError(f"{path}: there is no {KERAS_CONFIG} in this zip; it is not a StarDist model.")
     return min(configs, key=len).removesuffix(KERAS_CONFIG)

@@ -16,6 +16,8 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.cdnet_files import CDNET_CONFIG, cdnet_config, cdnet_files, is_cdnet
+from napari_nanoseg.io.cdnet_files import chosen_weights as chosen_cdnet_weights
 from napari_nanoseg.io.detectron2_config import config_files, read_config
 from napari_nanoseg.io.detectron2_files import (
     CONFIG_SUFFIXES,
@@ -25,12 +27,11 @@ from napari_nanoseg.io.detectron2_files import (
     detectron2_files,
     is_detectron2,
 )
+from napari_nanoseg.io.keras_files import DAMAGED, KERAS_CONFIG, KERAS_WEIGHTS, is_keras_weights
 from napari_nanoseg.io.model_cards import (
     CARD,
     HISTORY,
-    KERAS_CONFIG,
     KERAS_THRESHOLDS_FILE,
-    KERAS_WEIGHTS,
     NO_MODEL,
     PREVIEW,
     README,
@@ -58,7 +59,7 @@ def read_model_files(path: Path) -> dict[str, bytes]:
     ----------
     path : Path
         A folder or an exported zip of this project, a folder or zip of the original StarDist, or weights of Detectron2
-        or the folder of them. Other files in it are left alone.
+        or CDNet or the folder of them. Other files in it are left alone.
 
     Returns
     -------
@@ -74,6 +75,8 @@ def read_model_files(path: Path) -> dict[str, bytes]:
         if is_detectron2(path) and not _is_own_or_keras(path):
             weights, config = detectron2_files(path)
             files = _taken([_entry(file) for file in (weights, *config_files(config))], path)
+        elif is_cdnet(path) and not _is_own_or_keras(path):
+            files = _taken([_entry(file) for file in cdnet_files(path) if file is not None], path)
         elif path.is_dir():
             files = _taken(_in_folder(path), path)
         elif path.suffix.lower() == ".zip" and path.is_file():
@@ -113,10 +116,10 @@ def _in_zip(archive: zipfile.ZipFile, path: Path) -> list[_Entry]:
         if stat.S_ISLNK(info.external_attr >> 16) or _leads_out(name):
             raise NanosegError(f"{path} is not taken: its entry '{name}' is a link or leads out of the folder.")
     found = [name for name, _ in entries if name.rsplit("/", 1)[-1] in (CARD, KERAS_CONFIG)] or [
-        name for name, _ in entries if name.endswith(WEIGHTS_SUFFIXES)
+        name for name, _ in entries if name.endswith((*WEIGHTS_SUFFIXES, *KERAS_WEIGHTS))
     ]
     if not found:
-        raise NanosegError(f"{path}: there is neither {CARD} nor {KERAS_CONFIG} in this zip; it is not a model.")
+        raise NanosegError(f"{path}: there are neither {CARD} nor weights in this zip; it is not a model.")
     root = min(found, key=len).rpartition("/")[0]
     root = f"{root}/" if root else ""
     return [
@@ -138,10 +141,12 @@ def _taken(entries: Iterable[_Entry], path: Path) -> dict[str, bytes]:
     if CARD in known:
         weights_of, others = [WEIGHTS], OWN
     elif KERAS_CONFIG in known:
-        weights_of, others = [name for name in known if _is_keras_weights(name)], KERAS
+        weights_of, others = [name for name in known if is_keras_weights(name)], KERAS
     elif any(name.endswith(WEIGHTS_SUFFIXES) for name in known):
         weights_of = [chosen_weights(known, path)]
         others = [name for name in known if name.endswith(CONFIG_SUFFIXES) and "/" not in name]
+    elif any(is_keras_weights(name) for name in known):
+        weights_of, others = [chosen_cdnet_weights(known, path)], [CDNET_CONFIG]
     else:
         raise NanosegError(f"{path} {NO_MODEL}")
     files, left = {}, MOST_WEIGHTS
@@ -157,10 +162,6 @@ def _taken(entries: Iterable[_Entry], path: Path) -> dict[str, bytes]:
     return files
 
 
-def _is_keras_weights(name: str) -> bool:
-    return name.endswith(KERAS_WEIGHTS) and "/" not in name and not name.startswith(".")
-
-
 def _check(files: dict[str, bytes], path: Path) -> None:
     """See that the files are a whole model."""
     if CARD in files:
@@ -174,19 +175,21 @@ def _check(files: dict[str, bytes], path: Path) -> None:
                 f"{path / WEIGHTS} is damaged: its hash is not the one in {CARD}; copy the whole model again."
             )
         return
-    if KERAS_CONFIG not in files:
+    weights = [name for name in files if is_keras_weights(name)]
+    if KERAS_CONFIG in files:
+        check_keras(files, path)
+        if not weights:
+            raise NanosegError(f"{path}: there is no weights file (*.h5); copy the whole model again.")
+    elif not weights:
         _check_detectron2(files, path)
-        return
-    check_keras(files, path)
-    weights = [name for name in files if name not in KERAS]
-    if not weights:
-        raise NanosegError(f"{path}: there is no weights file (*.h5); copy the whole model again.")
     import h5py
 
     for name in weights:
         try:
-            h5py.File(io.BytesIO(files[name]), "r").close()
-        except OSError as error:
+            with h5py.File(io.BytesIO(files[name]), "r") as file:
+                if KERAS_CONFIG not in files:
+                    cdnet_config(file, files.get(CDNET_CONFIG), path)
+        except DAMAGED as error:
             raise NanosegError(f"{path}: {name} is damaged; copy the whole model again.") from error
 
 

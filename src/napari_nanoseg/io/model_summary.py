@@ -9,13 +9,21 @@ from typing import Any
 from napari_nanoseg.config.baseline import BaselineConfig, WatershedConfig
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard, NetworkConfig
+from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.cdnet_files import read_cdnet_config
 from napari_nanoseg.io.detectron2_config import read_config
 from napari_nanoseg.io.detectron2_files import detectron2_files
 from napari_nanoseg.io.model_cards import README, ModelEntry, describe_model, is_keras
 from napari_nanoseg.io.model_library import check_model
 
 UNKNOWN = "not known"
+KINDS = {
+    kind.model_fields["engine"].default: kind.model_fields["engine"].title
+    for kind in (StarDistConfig, MaskRCNNConfig, UNetConfig)
+}
+"""What people call the networks, by the names of their engines."""
 
 
 def problem_of(path: Path) -> str | None:
@@ -45,7 +53,9 @@ def summary(path: Path) -> dict[str, str]:
         lines |= _card(entry.card)
     elif entry.problem is None:
         network = "StarDist 2-D in the original's format"
-        if not is_keras(path):
+        if entry.engine == "unet":
+            network = f"{network_in_words(read_cdnet_config(path))}, in CDNet's format"
+        elif not is_keras(path):
             network = f"{network_in_words(read_config(detectron2_files(path)[1]))}, in Detectron2's format"
         lines |= {"Network": network} | _thresholds(entry)
     if (path / README).is_file():
@@ -80,6 +90,11 @@ def network_in_words(network: NetworkConfig) -> str:
         shape = network.architecture
         classes = "1 class" if network.n_classes == 1 else f"{network.n_classes} classes"
         return f"Mask R-CNN, ResNet-{shape.depth}, {shape.fpn_channels} channels, {classes}, {network.channel_format}"
+    if isinstance(network, UNetConfig):
+        return (
+            f"U-Net {network.dimensions.upper()}, {network.levels} levels, {network.filters} filters, classes "
+            f"{', '.join(network.classes)}"
+        )
     channels = "1 channel" if network.n_channel_in == 1 else f"{network.n_channel_in} channels"
     return (
         f"StarDist 2-D, {network.n_rays} rays, {network.unet_n_depth} levels, {network.unet_n_filter_base} filters, "

@@ -1,7 +1,6 @@
 """StarDist 2-D model folders and zips of the original Keras implementation: reading and writing.
 
-Layouts of Keras 2 (``x/kernel:0``) and Keras 3 (``x/kernel``) are both resolved through the ``weight_names``
-attributes. Keras loads by position, so the order of the layers written matters.
+Keras loads by position, so the order of the layers written matters.
 """
 
 from __future__ import annotations
@@ -24,10 +23,9 @@ from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.engines.stardist.network import StarDistNet, _Same
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.atomic import atomic_path, write_text, writing
+from napari_nanoseg.io.keras_files import KERAS_CONFIG, KERAS_WEIGHTS, keras_layers
 from napari_nanoseg.io.model_cards import (
-    KERAS_CONFIG,
     KERAS_THRESHOLDS_FILE,
-    KERAS_WEIGHTS,
     keras_root,
     keras_thresholds,
     keras_weights,
@@ -106,18 +104,10 @@ def _config(raw: dict[str, Any], path: Path) -> StarDistConfig:
 
 
 def _arrays(weights: h5py.File) -> list[tuple[str, dict[str, NDArray[np.float32]]]]:
-    """Every layer with weights, in build order: its name and its arrays by their last name."""
-    group = weights.get("model_weights", weights)
-    layers = []
-    for layer in group.attrs["layer_names"]:
-        name = layer.decode() if isinstance(layer, bytes) else str(layer)
-        arrays = {}
-        for weight in group[name].attrs["weight_names"]:
-            full = weight.decode() if isinstance(weight, bytes) else str(weight)
-            arrays[full.rsplit("/", 1)[-1].split(":")[0]] = np.asarray(group[name][full], np.float32)
-        if arrays:
-            layers.append((name, arrays))
-    return layers
+    return [
+        (name, {last: np.asarray(array, np.float32) for last, array in arrays.items()})
+        for name, arrays in keras_layers(weights)
+    ]
 
 
 def _keras_name(network: StarDistNet, layer: str) -> str:

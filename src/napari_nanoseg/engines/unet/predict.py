@@ -1,0 +1,258 @@
+"""Windows through the network, their probabilities blended: any part of a volume, independent of how it is parted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_nanoseg.engines.unet.grey import Grey
+from napari_nanoseg.engines.unet.network import UNet
+from napari_nanoseg.engines.unet.windows import Windows, cover, single
+from napari_nanoseg.events import Event, Progress, Waiting
+from napari_nanoseg.samples import Volume
+from napari_nanoseg.scaling import mirrored
+
+FULL = 255
+"""Probability 1 where probabilities are kept as 8 bits."""
+LAYER = 25e9
+"""Multiplications of the largest layer on a CPU: about half a second of 2 cores, in which nothing can be cancelled."""
+ACTIVATIONS = 400e6
+"""Bytes of the activations of one window on a CPU."""
+BYTES_PER_FILTER = 24
+"""Of a pixel at the top level: skip, both halves of the concatenation, what is made of them, each of 4 bytes, and as
+much for what is being computed."""
+LARGEST_CUBE = 128
+"""Side of the windows of a network of three dimensions."""
+LEAST_PARTS = 4
+"""Neighbours share at most one part of so many of a window."""
+
+Probabilities = NDArray[np.uint8]
+Sink = Callable[[slice, slice, Probabilities], None]
+"""Takes the finished probabilities (C, z, y, X) of a range of slices and of rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Windows along the three axes of a volume."""
+
+    depth: Windows
+    rows: Windows
+    columns: Windows
+
+
+def grid_of(
+    network: UNet, shape: tuple[int, int, int], tile: int, device: torch.device, *, rim: int = 0,
+    overlap: int | None = None,
+) -> Grid:  # fmt: skip
+    """Cut a volume into windows.
+
+    Parameters
+    ----------
+    network : UNet
+    shape : tuple of int
+        Of the volume.
+    tile : int
+        Longest side of a window, px; on a CPU and in three dimensions it may be less.
+    device : torch.device
+    rim : int
+        Width of the mirrored rim around each slice, px.
+    overlap : int, optional
+        Of neighbours, px; by default the network's reach, at most a quarter of a window.
+    """
+    side = window_side(network.config.filters, network.config.axes, tile, device)
+    shared = min(network.reach, side // LEAST_PARTS) if overlap is None else overlap
+    step = max(network.divisor)
+    rows, columns = (cover(size, side, shared, step, rim) for size in shape[1:])
+    return Grid(cover(shape[0], side, shared, step) if network.config.axes == 3 else single(shape[0]), rows, columns)
+
+
+def window_side(filters: int, axes: int, tile: int, device: torch.device) -> int:
+    """Longest side of a window, px: no layer of it takes too long to be waited for, or too much memory, on a CPU."""
+    side = tile if axes == 2 else min(tile, LARGEST_CUBE)
+    if device.type != "cpu":
+        return side
+    most = min(LAYER / (3**axes * 2 * filters**2), ACTIVATIONS / (BYTES_PER_FILTER * filters))
+    return min(side, int(most ** (1 / axes)))
+
+
+class Sweep:
+    """Goes over a volume with windows, slab by slab.
+
+    What overlaps the next slab is kept, so that slabs in order whose ends are :meth:`ends` cost nothing extra. Others
+    are the same to the last bit.
+
+    Parameters
+    ----------
+    network : UNet
+        In evaluation mode on `device`.
+    volume : Volume
+    grid : Grid
+    grey : Grey
+    device : torch.device
+    """
+
+    def __init__(self, network: UNet, volume: Volume, grid: Grid, grey: Grey, device: torch.device):
+        self.network, self.volume, self.grid, self.grey, self.device = network, volume, grid, grey, device
+        self._slices: dict[int, NDArray[Any]] = {}
+        self._carried: Tensor | None = None
+        self._next: tuple[int, int] | None = None
+
+    def ends(self) -> list[int]:
+        """Slices at which slabs end best."""
+        depth = self.volume.shape[0]
+        return [*(end for end in self.grid.depth.starts if 0 < end < depth), depth]
+
+    @torch.inference_mode()
+    def steps(self, z0: int, z1: int, sink: Sink) -> Generator[Event, None, None]:
+        """Find the probabilities of the slices `z0` to `z1` (not included).
+
+        Yields
+        ------
+        Progress, Waiting
+            After each window; after each layer of the network.
+        """
+        depth, rows, columns = self.grid.depth, self.grid.rows, self.grid.columns
+        numbers = depth.within(z0, z1)
+        overlap, resumed = 0, self._next is not None and self._next[0] == z0
+        if resumed:
+            assert self._next is not None
+            numbers = range(self._next[1], numbers.stop)
+            overlap = depth.starts[numbers.start - 1] + depth.length - z0
+        self._next = None
+        each = len(rows) * len(columns)
+        yield Progress(0, len(numbers) * each, "tiles")
+        for done, number in enumerate(numbers):
+            start, final = depth.starts[number], depth.final(number)
+            shared = start + depth.length - final
+            if shared and self._carried is None:
+                self._carried = self._room()
+            kept = slice(max(start, z0), min(final, z1))
+            steps = self._layer(number, Progress(done * each, len(numbers) * each, "tiles"))
+            while True:
+                try:
+                    event = next(steps)
+                except StopIteration:
+                    break
+                if not isinstance(event, _Band):
+                    yield event
+                    continue
+                inside, band = event.rows, event.sums
+                if overlap:
+                    assert self._carried is not None
+                    band[:, :overlap] += self._carried[:, :overlap, inside]
+                if shared:
+                    assert self._carried is not None
+                    self._carried[:, :shared, inside] = band[:, final - start :]
+                if kept.start < kept.stop:
+                    sink(kept, inside, _bytes(band[:, kept.start - start : kept.stop - start]))
+            overlap = shared
+        if overlap and depth.final(numbers[-1]) == z1:
+            self._next = z1, numbers.stop
+
+    def _room(self) -> Tensor:
+        """Where the sums of slices wait that the next windows see, too; halves err by less than the result's 8 bits."""
+        depth = self.grid.depth
+        most = max(start + depth.length - depth.final(number) for number, start in enumerate(depth.starts))
+        shape = self.volume.shape[1:]
+        return torch.zeros((len(self.network.config.classes), most, *shape), dtype=torch.float16)
+
+    def _layer(self, number: int, progress: Progress) -> Generator[Event | _Band, None, None]:
+        """Go over the windows at one depth; bands of rows that no later window sees are finished."""
+        depth, rows, columns = self.grid.depth, self.grid.rows, self.grid.columns
+        _, high, wide = self.volume.shape
+        sums = torch.zeros((len(self.network.config.classes), depth.length, rows.length, wide))
+        for row, top in enumerate(rows.starts):
+            block = self._read(depth.starts[number], top)
+            yield Waiting()
+            for column, left in enumerate(columns.starts):
+                index = mirrored(np.arange(left, left + columns.length), wide)
+                pixels = self.grey.seen(block[..., index])
+                found = yield from self._probabilities(pixels)
+                weight = depth.weights[number][:, None, None] * rows.weights[row][:, None] * columns.weights[column]
+                inside = slice(max(0, -left), min(columns.length, wide - left))
+                sums[..., left + inside.start : left + inside.stop].addcmul_(
+                    found[..., inside], torch.from_numpy(weight[..., inside])
+                )
+                done = progress.done + row * len(columns) + column + 1
+                yield Progress(done, progress.total, "tiles")
+            final = rows.final(row)
+            inside = slice(max(0, top), min(final, high))
+            if inside.start < inside.stop:
+                yield _Band(inside, sums[:, :, inside.start - top : inside.stop - top])
+            left_over = top + rows.length - final
+            sums[:, :, :left_over] = sums[:, :, final - top :].clone()
+            sums[:, :, left_over:] = 0
+
+    def _read(self, z: int, top: int) -> NDArray[Any]:
+        """What the windows at a depth and row see, all columns of the volume."""
+        config = self.network.config
+        beside = config.neighbours if config.dimensions == "2.5d" else 0
+        depth, high, _ = self.volume.shape
+        slices = mirrored(np.arange(z - beside, z + self.grid.depth.length + beside), depth)
+        rows = mirrored(np.arange(top, top + self.grid.rows.length), high)
+        if config.axes == 3:
+            z0, y0 = int(slices.min()), int(rows.min())
+            block = self.volume.read(z0, int(slices.max()) + 1, slice(y0, int(rows.max()) + 1))
+            return block[np.ix_(slices - z0, rows - y0)]
+        # whole slices are kept while they are needed: a compressed one is unpacked as a whole for any part of it
+        self._slices = {
+            at: self._slices[at] if at in self._slices else self.volume.read(at, at + 1)[0] for at in slices.tolist()
+        }
+        return np.stack([self._slices[at][rows] for at in slices.tolist()])
+
+    def _probabilities(self, pixels: NDArray[np.float32]) -> Generator[Waiting, None, Tensor]:
+        """What the network says of a window: (C, z, y, x), on the CPU."""
+        batch = torch.from_numpy(pixels)[None].to(self.device)
+        volume = self.network.config.axes == 3
+        batch = batch[None] if volume else batch.to(memory_format=torch.channels_last)
+        steps = self.network.steps(batch)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as stop:
+                found = self.network.probabilities(stop.value)[0].float().cpu()
+                break
+            yield Waiting()
+        return found if volume else found[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Band:
+    """Rows of which all windows at one depth have been seen; `sums` is only lent."""
+
+    rows: slice
+    sums: Tensor
+
+
+def _bytes(sums: Tensor) -> Probabilities:
+    return (sums * FULL + 0.5).to(torch.uint8).numpy()
+
+
+def class_map(probabilities: Probabilities, least: tuple[float, ...]) -> NDArray[np.uint8]:
+    """Class values of pixels: the most probable of the classes that are as probable as asked for.
+
+    Parameters
+    ----------
+    probabilities : uint8 array, shape (C, ...)
+        255 means 1.
+    least : tuple of float
+        Of each class.
+
+    Returns
+    -------
+    uint8 array, shape (...)
+        0 where there is none, i + 1 for class i.
+    """
+    values = np.zeros(probabilities.shape[1:], np.uint8)
+    best = np.zeros(probabilities.shape[1:], np.uint8)
+    for kind, (probable, threshold) in enumerate(zip(probabilities, least, strict=True), 1):
+        chosen = (probable > best) & (probable >= np.float32(threshold * FULL))
+        values[chosen] = kind
+        np.copyto(best, probable, where=chosen)
+    return values
