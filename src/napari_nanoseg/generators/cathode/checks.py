@@ -5,10 +5,13 @@ from __future__ import annotations
 from napari_nanoseg.config.cathode import CathodeConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.generators.cathode.damage import side_of
-from napari_nanoseg.generators.cathode.structure import pack_for
+from napari_nanoseg.generators.cathode.fields import FAR
+from napari_nanoseg.generators.cathode.structure import draw_structure, pack_for
 
 BYTES_PER_VOXEL = 36
 """Most memory while a phantom is made, as ``benchmarks/cathode.py`` measures it."""
+TRIAL_DIAMETERS, TRIAL_SLICES = 4, 8
+"""Size of the phantom that is tried, in diameters of the largest particle along rows and columns."""
 ENOUGH = 0.98
 """A packing that reaches this part of the asked one is not too loose."""
 
@@ -20,7 +23,8 @@ def check(config: CathodeConfig) -> list[str]:
     ------
     NanosegError
         When particles, grains or cracks are smaller than a voxel, particles larger than a slice, or cracks wider than
-        particles; when the volume does not fit into the memory; when the particles cannot fill their part of it.
+        particles; when the volume does not fit into the memory; when the particles cannot fill their part of it or crack as
+        much.
     """
     pixel = config.pixel_size_nm
     for what, size in (
@@ -56,9 +60,28 @@ def check(config: CathodeConfig) -> list[str]:
             f"{config.gap_nm[0]:g} to {config.gap_nm[1]:g} nm and large voids of {config.large_voids:g}; ask for a "
             "looser packing, or for narrower gaps and fewer voids."
         )
+    _check_damage(config)
     if any(config.slope.over(config.depth)) and side_of(config) > min(config.height, config.width):
         return ["No window fits into a slice, so the slope of damage and packing is met only roughly."]
     return []
+
+
+def _check_damage(config: CathodeConfig) -> None:
+    """Compare the damage with what can crack in a small phantom."""
+    asked = max(config.damage_scale) * max(config.damage.over(config.depth))
+    side = round(TRIAL_DIAMETERS * config.particle_diameter_nm[1] / config.pixel_size_nm)
+    small = {
+        "depth": min(config.depth, TRIAL_SLICES),
+        "height": min(config.height, side),
+        "width": min(config.width, side),
+    }
+    trial = draw_structure(config.model_copy(update=small), 0)
+    most = float((trial.ease[trial.particles > 0] < FAR).mean()) if trial.particles.any() else 1.0
+    if asked > most:
+        raise NanosegError(
+            f"Cracks of {config.crack_width_nm[0]:g} to {config.crack_width_nm[1]:g} nm can take only about {most:.2f} of "
+            f"the particles but a damage of {asked:g} is asked for; make them wider, or more pieces of a particle."
+        )
 
 
 def _check_memory(config: CathodeConfig) -> None:

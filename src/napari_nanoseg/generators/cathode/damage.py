@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,10 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.config.cathode import CathodeConfig
 from napari_nanoseg.generators.cathode.fields import FAR
-from napari_nanoseg.generators.cathode.windows import line_through, whole_windows, window_sums
+from napari_nanoseg.measurement.damage.windows import Windows
 
+POSITIONS = 12
+"""Windows per side length along each axis whose damage and packing tell the slope."""
 LEAST = 0.02
 """Part of the asked damage that is left where the packing asks for less than nothing."""
 SCALE = 3
@@ -25,25 +28,36 @@ MOST_GAIN = 4.0
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """A slice before it cracks; arrays of shape (Y, X).
+    """The particles (cracks included) of a slice, seen through square windows.
 
-    `packing` is the part of the window about a pixel that is particle, `window` the window's particle pixels.
+    Parameters
+    ----------
+    solid : bool array, shape (Y, X)
+        The particles.
+    packing : float64 array, shape (Y, X)
+        Part of the window around each pixel that is particle.
+    windows : Windows
+        Those that tell the slope, some pixels apart.
+    body : int64 array, shape (R, C)
+        Particle pixels in each of them.
+    counted : bool array, shape (R, C)
+        Which of them lie inside the slice and hold particle.
     """
 
     solid: NDArray[np.bool_]
-    window: NDArray[np.int64]
     packing: NDArray[np.float64]
-    inner: NDArray[np.bool_]
-    """Pixels whose windows lie inside the slice and hold particle."""
+    windows: Windows
+    body: NDArray[np.int64]
+    counted: NDArray[np.bool_]
 
-
-def seen(solid: NDArray[np.bool_], side: int) -> Slice:
-    """Look at the particles (cracks included) of a slice through windows of `side` px."""
-    window = window_sums(solid, side)
-    area = window_sums(np.ones(solid.shape, bool), side)
-    inner = np.zeros(solid.shape, bool)
-    inner[whole_windows(solid.shape, side)] = True
-    return Slice(solid, window, window / area, inner & (window > 0))
+    @classmethod
+    def of(cls, solid: NDArray[np.bool_], side: int) -> Slice:
+        """Look at particles through windows of `side` px."""
+        height, width = solid.shape
+        around = Windows.moving((height, width), (side, side))
+        some = Windows.moving((height, width), (side, side), max(1, side // POSITIONS))
+        body = some.counts(solid)
+        return cls(solid, around.counts(solid) / around.areas, some, body, (some.areas == side**2) & (body > 0))
 
 
 def asked_of(config: CathodeConfig, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -57,7 +71,7 @@ def side_of(config: CathodeConfig) -> int:
     return max(1, round(config.window_nm / config.pixel_size_nm))
 
 
-def cracks(ease: NDArray[np.float32], here: Slice, side: int, damage: float, slope: float) -> NDArray[np.bool_]:
+def cracks(ease: NDArray[np.float32], here: Slice, damage: float, slope: float) -> NDArray[np.bool_]:
     """Choose the crack pixels of one slice.
 
     Parameters
@@ -65,8 +79,6 @@ def cracks(ease: NDArray[np.float32], here: Slice, side: int, damage: float, slo
     ease : float32 array, shape (Y, X)
         Load at which each pixel cracks.
     here : Slice
-    side : int
-        Of the window (px).
     damage : float
         Part of the particle pixels that shall be crack. It is met exactly, as long as so many can crack.
     slope : float
@@ -88,21 +100,34 @@ def cracks(ease: NDArray[np.float32], here: Slice, side: int, damage: float, slo
     ranks[loads >= FAR] = np.inf
     beyond = here.packing[solid]
     beyond -= beyond.mean()
-    aimed = slope
-    for _ in range(ROUNDS if slope and here.inner.any() else 1):
+    aimed, off = slope, math.inf
+    for _ in range(ROUNDS if slope and here.counted.any() else 1):
         share = np.maximum(damage + aimed * beyond, LEAST * damage)
-        chosen = np.argpartition(ranks / share, wanted - 1)[:wanted]
         hit = np.zeros(loads.size, bool)
-        hit[chosen] = True
-        cracked[solid] = hit
-        found, _ = slope_of(cracked, here, side)
-        if not abs(found - slope) > TOLERANCE * abs(slope):
+        hit[np.argpartition(ranks / share, wanted - 1)[:wanted]] = True
+        tried = np.zeros(solid.shape, bool)
+        tried[solid] = hit
+        found, _ = slope_of(tried, here)
+        if not abs(found - slope) >= off:  # also where there is no slope
+            cracked, off = tried, abs(found - slope)
+        if not off > TOLERANCE * abs(slope):
             break
         aimed = float(np.clip(aimed + slope - found, slope - MOST_GAIN * damage, slope + MOST_GAIN * damage))
     return cracked
 
 
-def slope_of(cracked: NDArray[np.bool_], here: Slice, side: int) -> tuple[float, float]:
+def slope_of(cracked: NDArray[np.bool_], here: Slice) -> tuple[float, float]:
     """Slope and correlation of the damage of windows' particles against the windows' packing."""
-    damage = window_sums(cracked, side)[here.inner] / here.window[here.inner]
-    return line_through(here.packing[here.inner], damage)
+    area, body = here.windows.areas[here.counted], here.body[here.counted]
+    return line_through(body / area, here.windows.counts(cracked)[here.counted] / body)
+
+
+def line_through(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and correlation of the straight line of least squares; NaN where there are none."""
+    if x.size < 2:
+        return math.nan, math.nan
+    dx, dy = x - x.mean(), y - y.mean()
+    xx, yy, xy = float(dx @ dx), float(dy @ dy), float(dx @ dy)
+    if xx <= 1e-12 * x.size:
+        return math.nan, math.nan
+    return xy / xx, xy / math.sqrt(xx * yy) if yy > 0 else math.nan

@@ -7,7 +7,7 @@ import numpy as np
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.cathode import CathodeConfig
 from napari_nanoseg.generators.cathode.checks import check
-from napari_nanoseg.generators.cathode.damage import asked_of, cracks, seen, side_of
+from napari_nanoseg.generators.cathode.damage import Slice, asked_of, cracks, side_of
 from napari_nanoseg.generators.cathode.phantom import Phantom
 from napari_nanoseg.generators.cathode.structure import CRACK, draw_structure
 from napari_nanoseg.generators.cathode.tomogram import render
@@ -50,9 +50,9 @@ class Cathode:
         structure = draw_structure(config, index)
         side, cracked, rows = side_of(config), np.zeros(config.shape, bool), []
         for z in range(config.depth):
-            here = seen(structure.particles[z] > 0, side)
-            cracked[z] = cracks(structure.ease[z], here, side, damages[z], slopes[z])
-            rows.append(slice_truth(cracked[z], here, side))
+            here = Slice.of(structure.particles[z] > 0, side)
+            cracked[z] = cracks(structure.ease[z], here, damages[z], slopes[z])
+            rows.append(slice_truth(cracked[z], here))
         structure.classes[cracked] = CRACK
         profile = {
             "z": np.arange(config.depth),

@@ -6,12 +6,16 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.cathode import CathodeConfig
 
-ROUNDS = 150
-"""Most rounds of pushing apart; loose packings need a few, the densest are as far apart after 150 as after 600."""
+SEARCHES, ROUNDS = 60, 10
+"""Most searches for neighbours, and rounds of pushing after each. Of 320 spheres at a packing of 0.6, the mean overlap
+is 2.9 % after 5 searches, 1.9 % after 15 and 1.4 % after 60, which take 0.06 s."""
+NEAR = 1.15
+"""Neighbours are searched at this distance, over the largest at which spheres can touch: some come nearer in time."""
 RELAXED = 0.01
 """Mean overlap of touching spheres, as a fraction of their radii, at which pushing ends."""
 BUMPS = 6
@@ -51,7 +55,7 @@ def pack(config: CathodeConfig, crowd: float, rng: np.random.Generator) -> Packi
     radii = _radii(config.particle_diameter_nm, crowd * config.packing * box.prod(), config, rng)
     voids = _radii(config.void_diameter_nm, config.large_voids * box.prod(), config, rng)
     count, sizes = len(radii), np.concatenate([radii, voids])
-    centres = _pushed_apart(rng.uniform(0, box, (len(sizes), 3)), sizes, box, rng)
+    centres = _pushed_apart(rng.uniform(0, box, (len(sizes), 3)), sizes, box)
     gaps = rng.uniform(*config.gap_nm, len(sizes)) / (2 * config.pixel_size_nm)
     bumps = _bumps(len(sizes), config.irregularity, rng)
     return Packing(
@@ -76,31 +80,57 @@ def _radii(
 
 
 def _pushed_apart(
-    centres: NDArray[np.float64], radii: NDArray[np.float64], box: NDArray[np.float64], rng: np.random.Generator
+    centres: NDArray[np.float64], radii: NDArray[np.float64], box: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Move overlapping spheres apart along the lines between their centres, in a periodic box."""
     from scipy.spatial import cKDTree
 
-    if len(radii) < 2:
-        return centres
-    widest = 2 * float(radii.max())
-    for _ in range(ROUNDS):
-        pairs = cKDTree(centres, boxsize=box).query_pairs(min(widest, 0.499 * float(box.min())), output_type="ndarray")
-        apart = centres[pairs[:, 0]] - centres[pairs[:, 1]]
-        apart -= box * np.rint(apart / box)
-        distances = np.linalg.norm(apart, axis=1)
-        touch = radii[pairs].sum(1)
-        overlap = touch - distances
-        close = overlap > 0
-        if not close.any() or (overlap[close] / touch[close]).mean() < RELAXED:
+    near = min(2 * NEAR * float(radii.max(initial=0)), 0.499 * float(box.min()))
+    for _ in range(SEARCHES):
+        pairs = cKDTree(centres, boxsize=box).query_pairs(near, output_type="ndarray")
+        if _push(centres, radii, box, pairs, ROUNDS) < RELAXED:
             break
-        pairs, overlap, distances, apart = pairs[close], overlap[close], distances[close], apart[close]
-        push = apart / np.maximum(distances, 1e-9)[:, None] * (0.5 * overlap)[:, None]
-        np.add.at(centres, pairs[:, 0], push)
-        np.subtract.at(centres, pairs[:, 1], push)
-        centres %= box
-        centres[centres >= box] = 0  # the remainder of a tiny negative number is rounded to the box
     return centres
+
+
+@njit(cache=True, nogil=True)
+def _push(
+    centres: NDArray[np.float64],
+    radii: NDArray[np.float64],
+    box: NDArray[np.float64],
+    pairs: NDArray[np.int64],
+    rounds: int,
+) -> float:
+    """Push pairs of spheres apart one after the other; return the mean overlap of those that touch, in their radii."""
+    mean = 0.0
+    apart = np.empty(3)
+    for _ in range(rounds):
+        total, count = 0.0, 0
+        for a, b in pairs:
+            square = 0.0
+            for axis in range(3):
+                apart[axis] = centres[a, axis] - centres[b, axis]
+                apart[axis] -= box[axis] * np.rint(apart[axis] / box[axis])
+                square += apart[axis] ** 2
+            touch = radii[a] + radii[b]
+            if square >= touch * touch:
+                continue
+            distance = math.sqrt(square)
+            total += 1 - distance / touch
+            count += 1
+            for axis in range(3):
+                move = apart[axis] / (distance + 1e-9) * (touch - distance) / 2
+                centres[a, axis] += move
+                centres[b, axis] -= move
+        mean = total / max(count, 1)
+        if mean < RELAXED:
+            break
+    for n in range(len(radii)):
+        for axis in range(3):
+            centres[n, axis] -= box[axis] * math.floor(centres[n, axis] / box[axis])
+            if centres[n, axis] >= box[axis]:  # what is left of a tiny negative number is rounded to the box
+                centres[n, axis] = 0.0
+    return mean
 
 
 def _bumps(count: int, irregularity: float, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -29,10 +29,10 @@ class Phantom:
     profile : mapping of str to arrays, shape (Z,)
         ``z``; ``depth_nm``, of the slice's middle; ``asked_damage``, ``asked_slope``; what the masks have:
         ``crack_fraction`` of the slice, ``damage``, the cracked part of the particles' area (cracks included),
-        ``packing``, the particles' part of the slice (cracks included), ``mean_damage_density``, the crack fraction of
-        a window, mean of all windows inside the slice; ``slope`` and ``correlation`` of the line through the damage
-        of the windows' particles against their packing, ``density_slope``, the same for the windows' crack fraction.
-        Not numbers where no window fits.
+        ``packing``, the particles' part of the slice (cracks included). Then of windows inside the slice that hold
+        particle: ``mean_damage_density``, their mean crack fraction; ``slope`` and ``correlation`` of the line through
+        the damage of their particles against their packing; ``density_slope``, the same for their crack fraction.
+        NaN where no window fits.
     truth : mapping of str to arrays, shape (N,)
         What :func:`napari_nanoseg.generators.cathode.truth.particle_truth` tells of each particle.
     name : str

@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.generators.cathode.damage import Slice, slope_of
-from napari_nanoseg.generators.cathode.windows import line_through, whole_windows, window_sums
+from napari_nanoseg.generators.cathode.damage import Slice, line_through, slope_of
 
 
-def slice_truth(cracked: NDArray[np.bool_], here: Slice, side: int) -> dict[str, float]:
+def slice_truth(cracked: NDArray[np.bool_], here: Slice) -> dict[str, float]:
     """True values of one slice; see :class:`napari_nanoseg.generators.cathode.phantom.Phantom`."""
     crack, solid = int(np.count_nonzero(cracked)), int(np.count_nonzero(here.solid))
-    whole = whole_windows(cracked.shape, side)
-    density = window_sums(cracked, side)[whole] / side**2
-    packing = here.packing[whole]
-    slope, correlation = slope_of(cracked, here, side)
+    areas = here.windows.areas[here.counted]
+    density = here.windows.counts(cracked)[here.counted] / areas
+    slope, correlation = slope_of(cracked, here)
     return {
         "crack_fraction": crack / cracked.size,
         "damage": crack / solid if solid else math.nan,
@@ -26,7 +24,7 @@ def slice_truth(cracked: NDArray[np.bool_], here: Slice, side: int) -> dict[str,
         "mean_damage_density": float(density.mean()) if density.size else math.nan,
         "slope": slope,
         "correlation": correlation,
-        "density_slope": line_through(packing.ravel(), density.ravel())[0],
+        "density_slope": line_through(here.body[here.counted] / areas, density)[0],
     }
 
 
