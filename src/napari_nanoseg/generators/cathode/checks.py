@@ -80,7 +80,8 @@ def _check_damage(config: CathodeConfig) -> None:
     if asked > most:
         raise NanosegError(
             f"Cracks of {config.crack_width_nm[0]:g} to {config.crack_width_nm[1]:g} nm can take only about {most:.2f} "
-            f"of the particles but a damage of {asked:g} is asked for; make them wider, or let them part particles into more pieces."
+            f"of the particles but a damage of {asked:g} is asked for; make them wider, or "
+            "let them part particles into more pieces."
         )
 
 

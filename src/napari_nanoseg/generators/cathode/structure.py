@@ -144,7 +144,7 @@ def _faults(config: CathodeConfig, bodies: int, rng: np.random.Generator) -> Fau
     # narrower than a voxel, a surface would have holes
     narrow = max(float(widths[0]), 0.5)
     wide = max(float(widths[1]), narrow + 0.01)
-    branching = 10.0 if config.branching == 0 else 0.3 / config.branching
+    branching = 0.3 / config.branching if config.branching else np.inf
     return Faults(
         radial,
         counts,
