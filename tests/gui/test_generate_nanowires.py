@@ -11,13 +11,14 @@ pytest.importorskip("napari")
 
 import napari
 from napari.components import ViewerModel
-from napari.layers import Labels, Shapes
+from napari.layers import Labels, Layer, Shapes
 from pytestqt.qtbot import QtBot
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QLineEdit
 
 from napari_nanoseg._gui.contributions import sample_network
 from napari_nanoseg._gui.generate import Generate
+from napari_nanoseg._gui.layers import sample_layers
 from napari_nanoseg._gui.nanoseg import NanoSeg
 from napari_nanoseg._gui.preview_making import Preview
 from napari_nanoseg._gui.train import Train
@@ -26,9 +27,12 @@ from napari_nanoseg.config.jobs import parse_job, read_yaml
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.nanowire_presets import PRESETS
 from napari_nanoseg.config.nanowires import NanowireConfig, NanowiresJob, nanowire_preset
+from napari_nanoseg.generators.stream import generate
 from napari_nanoseg.io.datasets import open_dataset
 
 SMALL = NanowireConfig(height=96, width=128, length_nm=500.0, wires=(10, 12), seed=3)
+LARGER: dict[str, object] = {"height": 224, "width": 224, "dtype": "float32"}
+"""For fits, which need some background."""
 SECONDS = 60_000
 
 
@@ -225,6 +229,31 @@ def test_that_each_generator_has_its_own_source_and_folder(qtbot: QtBot, dock: G
     assert dock.nanowires.form.value() == SMALL
     assert dock.out.path == tmp_path / "nanoseg" / "nanowires"
     assert _titles(_seen(qtbot, dock)) == ["OD", "SEM"]
+
+
+def test_that_the_form_takes_a_fit_to_the_open_image_and_to_its_outlined_wires(qtbot: QtBot, dock: Generate) -> None:
+    _seen(qtbot, dock)
+    fold = dock.nanowires.fit
+    fold.open()
+    fold.button.click()
+    assert dock.panel.messages.texts("error") == [
+        "No image is open; open the one that generated images should look like."
+    ]
+    few = SMALL.detector.model_copy(update={"photons": (300.0, 300.0)})
+    hidden = SMALL.model_copy(update=LARGER | {"detector": few})
+    real = next(generate(hidden.model_copy(update={"seed": 5})))
+    for data in sample_layers(real):
+        dock.viewer.add_layer(Layer.create(*data))
+    _change(dock, **LARGER | {"length_nm": 400.0})
+    fold.sizes.setChecked(True)
+    with qtbot.waitSignal(dock.panel.ended, timeout=SECONDS):
+        fold.button.click()
+    fitted = dock.nanowires.form.value()
+    assert isinstance(fitted, NanowireConfig)
+    assert dock.panel.messages.texts("info")[0].startswith("The form holds the fitted generator.")
+    assert 200 < np.mean(fitted.detector.photons) < 450
+    assert fitted.length_nm == pytest.approx(500, rel=0.25)
+    _seen(qtbot, dock)  # of the fitted generator
 
 
 @pytest.mark.gui

@@ -13,6 +13,7 @@ from napari.layers import Labels, Layer
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout
 
 from napari_nanoseg._gui.editors import Combo
+from napari_nanoseg._gui.fit_fold import FittedGenerator
 from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.generate_cutpaste import CutPastePage
 from napari_nanoseg._gui.generate_nanowires import NanowiresPage
@@ -62,12 +63,13 @@ class Generate(Step):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
         self._suggested: Path | None = None
-        self.cutpaste, self.nanowires = CutPastePage(self.session), NanowiresPage()
+        self.cutpaste, self.nanowires = CutPastePage(self.session), NanowiresPage(self.session)
         self._pages: tuple[GeneratorPage, ...] = (self.cutpaste, self.nanowires)
         self._lay_out()
         self.kind.currentIndexChanged.connect(self._choose_kind)
         for page in self._pages:
             page.changed.connect(self._follow)
+        self.nanowires.fit.wanted.connect(self._fit)
         self.preview.wanted.connect(self._show_layers)
         self.amount.valueChanged.connect(self._check)
         self.out.changed.connect(self._check)
@@ -187,7 +189,19 @@ class Generate(Step):
         if self.panel.start(steps, "Writing the annotation"):
             self.page.ordered(order)
 
-    def _done(self, done: _Written | _Ready) -> None:
+    def _fit(self) -> None:
+        try:
+            steps = self.nanowires.fit.steps()
+        except NanosegError as error:
+            self.panel.refuse(str(error))
+            return
+        self.panel.start(steps, "Fitting the generator")
+
+    def _done(self, done: _Written | _Ready | FittedGenerator) -> None:
+        if isinstance(done, FittedGenerator):
+            self.nanowires.form.setValue(done.config)
+            self.panel.say(done.said)
+            return
         if isinstance(done, _Ready):
             copy_command(done.job)
             self.panel.say("The command is on the clipboard; paste it into a terminal.")

@@ -7,9 +7,11 @@ from pathlib import Path
 from qtpy.QtWidgets import QFormLayout
 
 from napari_nanoseg._gui.editors import Combo
+from napari_nanoseg._gui.fit_fold import FitFold
 from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.generate_page import GeneratorPage, Order
 from napari_nanoseg._gui.preview_making import Question
+from napari_nanoseg._gui.session import Session
 from napari_nanoseg.config.nanowire_presets import PRESETS
 from napari_nanoseg.config.nanowires import NanowireConfig, NanowiresJob, nanowire_preset
 from napari_nanoseg.io.places import datasets_folder
@@ -19,11 +21,17 @@ OVERLAPPING = "Masks overlap where wires cross; a Mask R-CNN learns them whole."
 
 
 class NanowiresPage(GeneratorPage):
-    """Wires and particles made of nothing but numbers."""
+    """Wires and particles made of nothing but numbers.
+
+    Parameters
+    ----------
+    session : Session
+        Has the image that the generator can be fitted to.
+    """
 
     title = "Nanowires"
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
         self.preset = Combo()
         self.preset.addItems([DEFAULTS, *PRESETS])
@@ -32,7 +40,9 @@ class NanowiresPage(GeneratorPage):
         row = QFormLayout()
         row.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         row.addRow("Start from", self.preset)
+        self.fit = FitFold(session, self._config)
         self.column.addLayout(row)
+        self.column.addWidget(self.fit)
         self.column.addWidget(self.form)
         self.preset.activated.connect(lambda _: self._fill())
         self.form.valueChanged.connect(self.changed)
