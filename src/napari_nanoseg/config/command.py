@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from napari_nanoseg.config.base import Config, describe
+from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.cracks import CracksJob
@@ -94,6 +95,7 @@ COMMANDS = (
     Command(
         "generate nanowires", "Write synthetic images of nanowires and nanoparticles with true sizes.", NanowiresJob
     ),
+    Command("generate cathode", "Write phantoms of battery cathodes with cracks and their true damage.", CathodeJob),
     Command("fit nanowires", "Fit the nanowire generator to real images.", FitNanowiresJob, ("images",)),
     Command("train stardist", "Train a StarDist network on a dataset.", TrainJob, ("dataset",)),
     Command(
