@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from napari_nanoseg.config.base import Config, describe
+from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.cracks import CracksJob
@@ -22,7 +23,7 @@ from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.jobs import AnyJob, read_yaml
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.measure import MeasureJob
-from napari_nanoseg.config.nanowires import NanowiresJob
+from napari_nanoseg.config.nanowires import FitNanowiresJob, NanowiresJob
 from napari_nanoseg.config.options import Option, kinds_of, option_at, options_of, value_at, values_of, with_kinds
 from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.config.segment import SegmentJob
@@ -93,6 +94,8 @@ COMMANDS = (
     Command(
         "generate nanowires", "Write synthetic images of nanowires and nanoparticles with true sizes.", NanowiresJob
     ),
+    Command("generate cathode", "Write phantoms of battery cathodes with cracks and their true damage.", CathodeJob),
+    Command("fit nanowires", "Fit the nanowire generator to real images.", FitNanowiresJob, ("images",)),
     Command("train stardist", "Train a StarDist network on a dataset.", TrainJob, ("dataset",)),
     Command(
         "train maskrcnn",

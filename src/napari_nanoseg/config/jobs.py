@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import yaml
 
+from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.cracks import CracksJob
@@ -15,7 +16,7 @@ from napari_nanoseg.config.density import DensityJob
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.measure import MeasureJob
-from napari_nanoseg.config.nanowires import NanowiresJob
+from napari_nanoseg.config.nanowires import FitNanowiresJob, NanowiresJob
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainJob
@@ -24,6 +25,8 @@ from napari_nanoseg.errors import NanosegError
 AnyJob = (
     GenerateJob
     | NanowiresJob
+    | CathodeJob
+    | FitNanowiresJob
     | TrainJob
     | SweepJob
     | SegmentJob
@@ -37,7 +40,7 @@ AnyJob = (
 )
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["job"].default: kind for kind in get_args(AnyJob)}
 """Job classes by the value of their field `job`."""
-GENERATING = {kind.model_fields["job"].default for kind in (GenerateJob, NanowiresJob)}
+GENERATING = {kind.model_fields["job"].default for kind in (GenerateJob, NanowiresJob, CathodeJob)}
 """Jobs that write datasets of synthetic images."""
 
 
