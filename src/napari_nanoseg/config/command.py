@@ -131,7 +131,12 @@ COMMANDS = (
     Command("measure", "Measure the particles of label images into a table.", MeasureJob, ("labels",)),
     Command("evaluate", "Compare predictions with the truth.", EvaluateJob, ("truth", "prediction")),
     Command("density", "Turn transmission images, such as STXM's, into optical density.", DensityJob, ("images",)),
-    Command("cracks", "Find the cracks in a volume with a U-Net or a threshold.", CracksJob, ("volume",)),
+    Command(
+        "cracks",
+        "Find the cracks in a volume and say how damaged it is.",
+        CracksJob,
+        ("volume",),
+    ),
     Command("check", "Check a dataset for what would spoil a training.", CheckJob, ("dataset",)),
     Command("convert", "Convert a model between formats.", ConvertJob, ("model",)),
     Command("demo", "Do the whole work on the sample micrograph.", DemoJob),
