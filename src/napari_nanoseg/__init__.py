@@ -26,6 +26,7 @@ _PUBLIC = {
     "SegmentConfig": "config.segment",
     "StarDistConfig": "config.stardist",
     "TrainConfig": "config.train",
+    "UNetConfig": "config.unet",
     "Volume": "samples",
     "agreement": "evaluation.agreement",
     "evaluate": "evaluation.matching",
