@@ -11,6 +11,7 @@ from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.unet.network import UNet
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Notice, Progress, Waiting, drain
+from napari_nanoseg.io.model_summary import summary
 from napari_nanoseg.samples import Image
 
 CPU = SegmentConfig(device="cpu")
@@ -210,3 +211,12 @@ def test_an_own_folder_keeps_everything(random_model, tmp_path, pixels, normalis
     assert loaded.card == model.card
     assert all(torch.equal(before[name], values) for name, values in loaded.network.state_dict().items())
     np.testing.assert_array_equal(loaded.segment(pixels, CPU).to_labels(), wanted)
+    described = summary(tmp_path / "m")
+    assert described["Network"] == "U-Net 2D, 2 levels, 4 filters, classes crack, void"
+    assert described["Thresholds"] == "crack 0.3, void 0.4"
+
+
+def test_a_card_with_thresholds_of_other_classes_is_refused(random_model):
+    card = random_model().card.model_dump() | {"class_thresholds": (0.3, 0.4)}
+    with pytest.raises(NanosegError, match=r"one value for each class of the U-Net \(1\)"):
+        type(random_model().card).parse(card)
