@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from napari_nanoseg.config.base import Config, describe
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
+from napari_nanoseg.config.cracks import CracksJob
 from napari_nanoseg.config.demo import DemoJob
 from napari_nanoseg.config.density import DensityJob
 from napari_nanoseg.config.evaluate import EvaluateJob
@@ -27,6 +28,7 @@ from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainConfig, TrainJob
+from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 
 
@@ -100,6 +102,13 @@ COMMANDS = (
         ("dataset",),
         TrainConfig(engine=MaskRCNNConfig()),
     ),
+    Command(
+        "train unet",
+        "Train a U-Net, which gives every pixel a class (cracks, voids and so on), on a dataset.",
+        TrainJob,
+        ("dataset",),
+        TrainConfig(engine=UNetConfig()),
+    ),
     Command("sweep stardist", "Train a StarDist network with each of several values.", SweepJob, ("dataset",)),
     Command(
         "sweep maskrcnn",
@@ -108,10 +117,18 @@ COMMANDS = (
         ("dataset",),
         TrainConfig(engine=MaskRCNNConfig()),
     ),
+    Command(
+        "sweep unet",
+        "Train a U-Net with each of several values.",
+        SweepJob,
+        ("dataset",),
+        TrainConfig(engine=UNetConfig()),
+    ),
     Command("segment", "Find the particles in images with a model.", SegmentJob, ("model", "images")),
     Command("measure", "Measure the particles of label images into a table.", MeasureJob, ("labels",)),
     Command("evaluate", "Compare predictions with the truth.", EvaluateJob, ("truth", "prediction")),
     Command("density", "Turn transmission images, such as STXM's, into optical density.", DensityJob, ("images",)),
+    Command("cracks", "Find the cracks in a volume with a U-Net or a threshold.", CracksJob, ("volume",)),
     Command("check", "Check a dataset for what would spoil a training.", CheckJob, ("dataset",)),
     Command("convert", "Convert a model between formats.", ConvertJob, ("model",)),
     Command("demo", "Do the whole work on the sample micrograph.", DemoJob),

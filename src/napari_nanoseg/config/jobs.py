@@ -9,6 +9,7 @@ import yaml
 
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
+from napari_nanoseg.config.cracks import CracksJob
 from napari_nanoseg.config.demo import DemoJob
 from napari_nanoseg.config.density import DensityJob
 from napari_nanoseg.config.evaluate import EvaluateJob
@@ -29,6 +30,7 @@ AnyJob = (
     | MeasureJob
     | EvaluateJob
     | DensityJob
+    | CracksJob
     | ConvertJob
     | CheckJob
     | DemoJob

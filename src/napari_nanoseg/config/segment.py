@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,31 @@ from napari_nanoseg.config.baseline import BaselineWishes
 
 LEAST_PROBABILITY = 0.1
 """Docks keep what is at least so probable, for thresholds that are chosen later. Below it is mostly background."""
+
+Invert = Annotated[
+    Literal["auto", "no", "yes"] | None,
+    Field(
+        description="Invert the contrast first; auto: whichever the model is surer of; none: as the model was made for"
+    ),
+]
+"""What is done to the contrast before a network sees it."""
+Border = Annotated[
+    int | None,
+    Field(
+        ge=0, le=512,
+        description="Mirrored rim around the image at working scale; none: the model's own (networks only)",
+        json_schema_extra={"unit": "px", "advanced": True},
+    ),
+]  # fmt: skip
+"""How far a network sees beyond the image."""
+Tile = Annotated[
+    int,
+    Field(
+        ge=128, le=16384, description="Side of the tiles that are looked at one by one",
+        json_schema_extra={"unit": "px", "advanced": True},
+    ),
+]  # fmt: skip
+"""How much a model sees at once."""
 
 
 class SegmentConfig(Config):
@@ -30,22 +55,12 @@ class SegmentConfig(Config):
         le=1,
         description="Most overlap of two objects (NMS threshold); none: the model's own (networks only)",
     )
-    invert: Literal["auto", "no", "yes"] | None = Field(
-        None,
-        description="Invert the contrast first; auto: whichever the model is surer of; none: as the model was made for",
-    )
-    border: int | None = Field(
-        None, ge=0, le=512,
-        description="Mirrored rim around the image at working scale; none: the model's own (networks only)",
-        json_schema_extra={"unit": "px", "advanced": True},
-    )  # fmt: skip
+    invert: Invert = None
+    border: Border = None
     min_area: float = Field(
         0.0, ge=0, description="Smallest object kept", json_schema_extra={"unit": "px", "advanced": True}
     )
-    tile: int = Field(
-        1024, ge=128, le=16384, description="Side of the tiles that are looked at one by one",
-        json_schema_extra={"unit": "px", "advanced": True},
-    )  # fmt: skip
+    tile: Tile = 1024
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")
     baseline: BaselineWishes = Field(
         BaselineWishes(), title="Without a network", description="Parameters of models without a network"

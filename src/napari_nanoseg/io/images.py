@@ -347,6 +347,19 @@ def one_channel(data: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
     return data, axes
 
 
+def tiff_metadata(axes: str, calibration: Calibration) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What OME says of an image with these axes of tifffile's, and the resolution tags beside it."""
+    metadata: dict[str, Any] = {"axes": axes}
+    options: dict[str, Any] = {}
+    if calibration.pixel_size_nm is not None:
+        for axis, size in zip("XYZ", reversed(calibration.pixel_size_nm), strict=False):
+            metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "nm"}
+        row, column = calibration.pixel_size_nm[-2:]
+        # for programs that do not read OME
+        options = {"resolution": (1e7 / column, 1e7 / row), "resolutionunit": "CENTIMETER"}
+    return metadata, options
+
+
 def _write_tiff(path: Path, data: NDArray[Any], axes: str, calibration: Calibration) -> None:
     import tifffile
 
@@ -359,20 +372,13 @@ def _write_tiff(path: Path, data: NDArray[Any], axes: str, calibration: Calibrat
         data, axes = np.moveaxis(data, -1, -3), axes[:-3] + "CYX"
     # the same pixels give the same file, so that hashes of inputs can be compared
     identity = uuid5(NAMESPACE_OID, hashlib.sha256(np.ascontiguousarray(data).data).hexdigest())
-    metadata: dict[str, Any] = {"axes": axes.replace("YXC", "YXS"), "UUID": f"urn:uuid:{identity}"}
-    options: dict[str, Any] = {}
-    if calibration.pixel_size_nm is not None:
-        for axis, size in zip("XYZ", reversed(calibration.pixel_size_nm), strict=False):
-            metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "nm"}
-        row, column = calibration.pixel_size_nm[-2:]
-        # for programs that do not read OME
-        options = {"resolution": (1e7 / column, 1e7 / row), "resolutionunit": "CENTIMETER"}
+    metadata, options = tiff_metadata(axes.replace("YXC", "YXS"), calibration)
     with atomic_path(path) as temporary:
         tifffile.imwrite(
             temporary,
             data,
             ome=True,
-            metadata=metadata,
+            metadata=metadata | {"UUID": f"urn:uuid:{identity}"},
             photometric="rgb" if rgb else "minisblack",
             compression="zlib",
             compressionargs={"level": 1},  # half the time of the default level 6 and the same size on micrographs

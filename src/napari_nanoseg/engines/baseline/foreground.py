@@ -55,7 +55,7 @@ def foreground_steps(
         own = _own(_smooth(view, one, config.smoothing), one)
         counts += np.histogram(own, BINS, (low, high))[0]
     edges = np.linspace(low, high, BINS + 1)
-    level, contrast = _otsu(counts, (edges[1:] + edges[:-1]) / 2)
+    level, contrast = otsu(counts, (edges[1:] + edges[:-1]) / 2)
     mask = np.zeros(view.shape, bool)
     if not contrast:
         return mask
@@ -83,7 +83,7 @@ def _own(window: NDArray[Any], tile: Tile) -> NDArray[Any]:
     return window[top - tile.rows[0] : bottom - tile.rows[0], left - tile.columns[0] : right - tile.columns[0]]
 
 
-def _otsu(counts: NDArray[np.int64], greys: NDArray[np.float64]) -> tuple[float, float]:
+def otsu(counts: NDArray[np.int64], greys: NDArray[np.float64]) -> tuple[float, float]:
     """Otsu's threshold, and how far apart the mean grey values of its two classes are; 0: there is only one."""
     below = np.cumsum(counts)[:-1].astype(np.float64)
     above = counts.sum() - below

@@ -1,0 +1,99 @@
+"""Volumes of any size, written slab by slab."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Progress, drain
+from napari_nanoseg.io.atomic import atomic_path, hidden_beside, writing
+from napari_nanoseg.io.images import LARGEST_CLASSIC_TIFF_BYTES, TIFF_SUFFIXES, tiff_metadata
+from napari_nanoseg.io.volumes.pyramid import CHUNK, coarse_steps, create_zarr, full_resolution
+from napari_nanoseg.samples import Volume
+
+
+def write_volume(path: str | Path, volume: Volume, names: Mapping[int, str] | None = None) -> None:
+    """Write a volume atomically; see :func:`write_steps`."""
+    drain(write_steps(path, volume, names))
+
+
+def write_steps(
+    path: str | Path, volume: Volume, names: Mapping[int, str] | None = None
+) -> Generator[Progress, None, None]:
+    """Write a volume atomically, a few slices at a time; closing the generator leaves nothing of it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in ``.zarr`` (an image of OME-Zarr 0.5, several resolutions), or ``.tif`` or ``.tiff`` (OME metadata, zlib
+        compression, BigTIFF where it is large).
+    volume : Volume
+    names : mapping of int to str, optional
+        Names of the values of a label image (uint8); OME-Zarr keeps them.
+
+    Raises
+    ------
+    NanosegError
+        When it cannot be read or written, or there is something at a path that ends in ``.zarr``.
+    """
+    path = Path(path)
+    if path.suffix.lower() in TIFF_SUFFIXES:
+        yield from write_tiff_steps(path, volume)
+    elif path.suffix.lower() == ".zarr":
+        yield from _write_zarr_steps(path, volume, names)
+    else:
+        raise NanosegError(f"{path} ends neither in .ome.zarr nor in .tif; choose one of them for a volume.")
+
+
+def write_tiff_steps(path: Path, volume: Volume) -> Generator[Progress, None, None]:
+    """Write a stack atomically, page by page; see :func:`write_steps`."""
+    import tifffile
+
+    depth, rows, columns = volume.shape
+    dtype = np.dtype(np.uint8) if volume.data.dtype == bool else volume.data.dtype
+    metadata, options = tiff_metadata("ZYX", volume.calibration)
+    described = tifffile.OmeXml()
+    described.addimage(dtype, volume.shape, (depth, 1, 1, rows, columns, 1), **metadata)
+    description: str | None = described.tostring(declaration=True)
+    big = depth * rows * columns * dtype.itemsize > LARGEST_CLASSIC_TIFF_BYTES
+    with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, bigtiff=big) as tif:
+        for start in range(0, depth, CHUNK[0]):
+            for page in volume.read(start, min(start + CHUNK[0], depth)):
+                tif.write(
+                    page.astype(dtype, copy=False),
+                    description=description,
+                    metadata=None,
+                    photometric="minisblack",
+                    compression="zlib",
+                    compressionargs={"level": 1},
+                    contiguous=False,
+                    **options,
+                )
+                description = None
+            yield Progress(min(start + CHUNK[0], depth), depth, "slices")
+
+
+def _write_zarr_steps(path: Path, volume: Volume, names: Mapping[int, str] | None) -> Generator[Progress, None, None]:
+    if path.exists():
+        raise NanosegError(f"There is something at {path} already; choose another name.")
+    temporary = hidden_beside(path)
+    depth = volume.shape[0]
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        create_zarr(temporary, volume.shape, volume.data.dtype, volume.calibration, names)
+        target = full_resolution(temporary)
+        for start in range(0, depth, CHUNK[0]):
+            slab = volume.read(start, min(start + CHUNK[0], depth))
+            with writing(path):
+                target[start : start + len(slab)] = slab
+            yield Progress(start + len(slab), depth, "slices")
+        yield from coarse_steps(temporary)
+        with writing(path):
+            temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,75 @@
+"""Which slabs of a volume are done, and for which job: a job that was cancelled goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.atomic import write_text
+
+
+@dataclass
+class Journal:
+    """A JSON file beside a result that is written slab by slab.
+
+    Parameters
+    ----------
+    path : Path
+    job : dict
+        Plain values: all that the result depends on.
+    slabs : dict of int to list of int
+        By the first slice of every slab that is done, how many voxels have which value.
+    finished : str, optional
+        Name of the result, once it is whole.
+    """
+
+    path: Path
+    job: dict[str, Any]
+    slabs: dict[int, list[int]] = field(default_factory=dict)
+    finished: str | None = None
+
+    @classmethod
+    def open(cls, path: Path, job: Mapping[str, Any]) -> Self:
+        """Go on with the journal at a path, or begin one.
+
+        Raises
+        ------
+        NanosegError
+            When it is damaged or of another job.
+        """
+        plain: dict[str, Any] = json.loads(json.dumps(job))
+        if not path.is_file():
+            return cls(path, plain)
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            slabs = {int(first): [int(count) for count in counts] for first, counts in values["slabs"].items()}
+            before, finished = dict(values["job"]), values["finished"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise NanosegError(f"{path} is damaged; delete it and begin anew, or choose another folder.") from error
+        changed = sorted(name for name in plain.keys() | before.keys() if plain.get(name) != before.get(name))
+        if changed:
+            raise NanosegError(
+                f"{path.parent} holds the result of a job with another {', '.join(changed)}; choose another folder, or "
+                "empty this one."
+            )
+        return cls(path, plain, slabs, finished)
+
+    def add(self, first: int, counts: list[int]) -> None:
+        """Note that a slab is done.
+
+        Raises
+        ------
+        NanosegError
+            When the disk does not take the file.
+        """
+        self.slabs[first] = counts
+        self.save()
+
+    def save(self) -> None:
+        """Write the file."""
+        values = {"job": self.job, "slabs": self.slabs, "finished": self.finished}
+        write_text(self.path, json.dumps(values, indent=1))
