@@ -35,7 +35,7 @@ CPU = torch.device("cpu")
 NETWORKS = {"2d": UNetConfig(), "3d": UNetConfig(dimensions="3d")}
 SHAPES = {"2d": (1, 2000, 2000), "3d": (160, 160, 160)}
 QUICK = {"2d": (1, 1000, 1000), "3d": (112, 112, 112)}
-PLANE, DEPTHS, QUICK_DEPTHS = 512, (16, 64, 256), (8, 32)
+PLANE, DEPTHS, QUICK_DEPTHS = 512, (16, 48, 144), (16, 32)
 SLAB = 16
 MEMORY_NETWORKS = {"2d": UNetConfig(), "3d": UNetConfig(dimensions="3d", filters=4)}
 
@@ -52,7 +52,7 @@ def main() -> None:
         return
     figures: dict[str, float] = {}
     for name in NETWORKS:
-        figures |= throughput(name, (QUICK if options.quick else SHAPES)[name], 1 if options.quick else 3)
+        figures |= throughput(name, (QUICK if options.quick else SHAPES)[name], 1 if options.quick else 2)
     for name in MEMORY_NETWORKS:
         for depth in QUICK_DEPTHS if options.quick else DEPTHS:
             command = [sys.executable, __file__, "--peak", name, str(depth)]

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import psutil
 import pytest
@@ -244,10 +245,11 @@ def test_weights_of_detectron2_without_their_config_or_of_something_else(image, 
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["cdnet", "cdnet/u-net.json"])
-def test_models_of_other_engines(shared_data, image, tmp_path, name):
-    model = shared_data / "reference_models" / name
-    assert "is not a model" in sentence("segment", model, image, "--out", tmp_path / "out")
+def test_data_in_a_file_like_a_models(image, tmp_path):
+    with h5py.File(tmp_path / "scan.hdf5", "w") as file:
+        file["pixels"] = np.zeros((4, 5))
+    assert "is not a model" in sentence("segment", tmp_path, image, "--out", tmp_path / "out")
+    assert "not CDNet's" in sentence("segment", tmp_path / "scan.hdf5", image, "--out", tmp_path / "out")
 
 
 # --- memory and disk -------------------------------------------------------------------------------------------------

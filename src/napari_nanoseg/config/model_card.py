@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.base import Config
@@ -55,6 +55,13 @@ class ModelCard(Config):
     weights_sha256: tuple[str, ...] = Field(
         default=(), description="Hashes the weights file may have; the last field, to tell when the card is cut off"
     )
+
+    @model_validator(mode="after")
+    def _one_for_each_class(self) -> Self:
+        classes = self.network.classes if isinstance(self.network, UNetConfig) else ()
+        if self.class_thresholds and len(self.class_thresholds) != len(classes):
+            raise ValueError(f"class_thresholds needs one value for each class of the U-Net ({len(classes)})")
+        return self
 
     @property
     def needs_weights(self) -> bool:

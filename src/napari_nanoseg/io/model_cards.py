@@ -147,6 +147,8 @@ def is_model(path: Path) -> bool:
 
 def model_name(path: Path) -> str:
     """Name of the model at a path: that of its folder, or of its file without the suffix."""
+    if path.name == CDNET_CONFIG:
+        return path.parent.name
     return (
         path.stem
         if path.suffix.lower() in (".zip", *WEIGHTS_SUFFIXES, *KERAS_WEIGHTS) and not path.is_dir()

@@ -69,13 +69,20 @@ def _card(card: ModelCard) -> dict[str, str]:
         return {"Network": network_in_words(card.network)} | {
             name.replace("_", " ").capitalize(): str(value) for name, value in parameters.items()
         }
-    working = f"{card.working_diameter:g} px" if card.working_diameter else "none: images are not rescaled"
+    lines = {"Network": network_in_words(card.network)}
+    if isinstance(card.network, UNetConfig):
+        least = card.class_thresholds or (card.thresholds["prob"],) * len(card.network.classes)
+        named = zip(card.network.classes, least, strict=True)
+        lines["Thresholds"] = ", ".join(f"{name} {value:.3g}" for name, value in named)
+    else:
+        working = f"{card.working_diameter:g} px" if card.working_diameter else "none: images are not rescaled"
+        lines |= {
+            "Thresholds": _both(card.thresholds),
+            "Working diameter": working,
+            "Training diameter": _training_diameter(card),
+        }
     size = card.training_pixel_size_nm
-    return {
-        "Network": network_in_words(card.network),
-        "Thresholds": _both(card.thresholds),
-        "Working diameter": working,
-        "Training diameter": _training_diameter(card),
+    return lines | {
         "Training pixel size": UNKNOWN if size is None else f"{size:.4g} nm",
         **_provenance(card.provenance),
     }

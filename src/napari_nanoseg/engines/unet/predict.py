@@ -208,7 +208,8 @@ class Sweep:
             return block[np.ix_(slices - z0, rows - y0)]
         # whole slices are kept while they are needed: a compressed one is unpacked as a whole for any part of it
         self._slices = {
-            at: self._slices[at] if at in self._slices else self.volume.read(at, at + 1)[0] for at in slices.tolist()
+            at: self._slices[at] if at in self._slices else self.volume.read(at, at + 1)[0]
+            for at in set(slices.tolist())
         }
         return np.stack([self._slices[at][rows] for at in slices.tolist()])
 

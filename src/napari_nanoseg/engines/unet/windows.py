@@ -82,7 +82,7 @@ def _trapezoid(number: int, starts: Sequence[int], length: int) -> NDArray[np.fl
     weight = np.ones(length)
     from_start = np.arange(length) + 0.5
     if number:
-        weight = np.minimum(weight, from_start / (starts[number - 1] + length - starts[number]))
+        weight = np.minimum(weight, from_start / max(1, starts[number - 1] + length - starts[number]))
     if number + 1 < len(starts):
-        weight = np.minimum(weight, from_start[::-1] / (starts[number] + length - starts[number + 1]))
+        weight = np.minimum(weight, from_start[::-1] / max(1, starts[number] + length - starts[number + 1]))
     return weight
