@@ -1,7 +1,7 @@
 """Make the pictures of docs/nanowires.md and docs/cracks.md: ``python tools/make_preset_pictures.py``.
 
-One for every preset of nanowires: left image 0 of the preset as it is written, right with the outlines of its masks. One
-of cathodes: slices of phantoms above their classes.
+One for every preset of nanowires: left image 0 of the preset as it is written, right with the outlines of its masks.
+One of cathodes: slices of phantoms above their classes.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def cathodes() -> Image.Image:
 
 
 def main() -> None:
-    """Write docs/images/nanowires_NAME.jpg and docs/images/cathode_phantom.png."""
+    """Write docs/images/nanowires_NAME.jpg and docs/images/cathode_phantom.jpg."""
     folder = Path(__file__).parents[1] / "docs" / "images"
-    cathodes().save(folder / "cathode_phantom.png")
+    cathodes().save(folder / "cathode_phantom.jpg", quality=QUALITY)
     for name in PRESETS:
         sample = next(generate(nanowire_preset(name, dtype="uint8", height=400, width=400, seed=1)))
         grey = np.asarray(sample.image.data, np.uint8)
