@@ -524,6 +524,8 @@ def test_of_a_unet_nothing_is_asked_about_particles(dock: Train) -> None:
     assert not any(dock.form.editor(name).isVisible() for name in hidden)
     assert not dock.form.editor("synthetic.height").isVisible()
     assert dock.form.editor("steps").isVisible()
+    dock.form.editor("engine.classes").line.setText("crack,  void ,")
+    assert dock._config().engine.classes == ("crack", "void")
     box = dock.form.kinds.boxes["engine"]
     box.setCurrentIndex(box.findText("StarDist"))
     box.activated.emit(box.currentIndex())

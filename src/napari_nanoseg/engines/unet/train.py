@@ -107,7 +107,6 @@ def train_unet(
     thresholds = card.class_thresholds or (card.thresholds["prob"],) * len(network_config.classes)
 
     def judge() -> Generator[Event, None, tuple[dict[str, float], Counts]]:
-        anchor.settle()
         network.eval()
         parts: dict[str, list[float]] = {}
         counts = Counts(len(network_config.classes))
@@ -125,6 +124,7 @@ def train_unet(
         return {"loss": loss, **means, "f1": counts.mean_f1(thresholds)}, counts
 
     def validate() -> Generator[Event, None, dict[str, float]]:
+        anchor.settle()
         return (yield from judge())[0]
 
     def preview() -> str:
