@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.unet.network import UNet
@@ -160,6 +161,14 @@ def test_nothing_to_see(passing_model, events_of):
 def test_images_smaller_than_what_the_network_needs(random_model, shape):
     image = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
     assert random_model(levels=4).segment(image, CPU).shape == shape
+
+
+@pytest.mark.parametrize(("size", "told"), [(50.0, False), (70.0, False), (20.0, True), (100.0, True), (None, False)])
+def test_pixels_of_another_size_than_in_the_training_are_told(passing_model, pixels, size, told):
+    model = passing_model(card={"training_pixel_size_nm": 50.0})
+    calibration = Calibration() if size is None else Calibration.of(size)
+    events = list(model.detect_steps(Image(pixels, calibration=calibration), CPU))
+    assert any(isinstance(event, Notice) and "50 nm" in event.message for event in events) == told
 
 
 def test_a_particle_diameter_means_nothing(passing_model, pixels):

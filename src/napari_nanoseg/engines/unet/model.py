@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.unet import UNetConfig
@@ -37,6 +38,9 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Progress, Stage
 from napari_nanoseg.io.model_cards import CDNET_THRESHOLDS
 from napari_nanoseg.samples import Image, Volume
+
+UNLIKE = 1.5
+"""How many times larger or smaller than in the training pixels may be: trainings vary the scale less."""
 
 
 class UNetModel(NetworkModel):
@@ -110,6 +114,7 @@ class UNetModel(NetworkModel):
         needed = self._memory(image, config.tile, device)
         yield Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}")
         need_memory(image.source, needed, device)
+        yield from self.size_notices(image.calibration, image.source)
         least = self.least(config)
         config, _ = self.with_thresholds(config)
         if image.axes[0] == "Z":
@@ -142,6 +147,15 @@ class UNetModel(NetworkModel):
         """Windows of a volume of this shape, by default with the sides that the config asks for."""
         rim = self.card.border if config.border is None else config.border
         return grid_of(self.network, shape, side or config.tile, device, rim=rim)
+
+    def size_notices(self, calibration: Calibration, source: str) -> Iterator[Notice]:
+        """Say that pixels are much smaller or larger than in the training, as images are not rescaled."""
+        trained, sizes = self.card.training_pixel_size_nm, calibration.pixel_size_nm
+        if trained is not None and sizes is not None and not 1 / UNLIKE < sizes[-1] / trained < UNLIKE:
+            yield Notice(
+                f"{source}: a pixel is {sizes[-1]:.3g} nm wide, in the training it was {trained:.3g} nm; the network "
+                "may see little in images at another scale."
+            )
 
     def need_slices(self, slices: int, source: str) -> None:
         """Refuse a single slice where the network sees several.

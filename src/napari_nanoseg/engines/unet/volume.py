@@ -35,6 +35,7 @@ def seen_steps(
     """
     config = config or SegmentConfig()
     model.need_slices(volume.shape[0], volume.source)
+    yield from model.size_notices(volume.calibration, volume.source)
     return (yield from model.seen_steps(volume, config, choose_device(config.device)[0]))
 
 
