@@ -36,6 +36,7 @@ _PUBLIC = {
     "cracks": "jobs.cracks",
     "evaluate": "evaluation.matching",
     "evaluate_pixels": "evaluation.tolerant",
+    "fit_nanowires": "jobs.fit_nanowires",
     "generate": "generators.stream",
     "load_model": "engines.library",
     "measure": "measurement.particles",
