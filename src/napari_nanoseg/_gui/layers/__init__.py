@@ -22,6 +22,7 @@ from napari_nanoseg._gui.layers.making import (
     outlines_layer,
     outlines_of_overlapping,
     update_labels,
+    volume_layer,
 )
 from napari_nanoseg._gui.layers.reading import (
     class_values_of,
@@ -71,4 +72,5 @@ __all__ = [
     "source_of",
     "unchanged",
     "update_labels",
+    "volume_layer",
 ]
