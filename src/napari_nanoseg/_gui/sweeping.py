@@ -14,7 +14,7 @@ from napari_nanoseg._gui.training import alone, check_dataset, env_of, model_fol
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.evaluation.figures import FIGURES
+from napari_nanoseg.evaluation.figures import FIGURES, PIXELS
 from napari_nanoseg.events import Event, JobResult, Stage
 from napari_nanoseg.io.model_cards import JOB
 from napari_nanoseg.io.model_library import import_model
@@ -83,7 +83,7 @@ def sweep_steps(job: SweepJob, model: Path, threads: int) -> Generator[Event, No
     """Check the data, train and judge in processes of their own, and take the best into the library."""
     with alone(job.out):
         if not job.resume:
-            yield from check_dataset(job.dataset)
+            yield from check_dataset(job.dataset, job.config)
         yield Stage("start", "Starting the sweep.")
         with closing(run_in_child(job, env=env_of(threads), gently=True)) as steps:
             result = yield from steps
@@ -98,7 +98,7 @@ def table_of(job: SweepJob, labels: Mapping[str, str]) -> DataFrame | None:
         return None
     table = read_table(path)
     titles = {name: labels.get(name, name).rpartition(": ")[2] for name in job.vary}
-    titles |= {name: FIGURES[name].title for name in sweep.FIGURES}
+    titles |= {name: (FIGURES | PIXELS)[name].title for name in sweep.figures_of(job.config)}
     titles |= {"validation_loss": "Validation loss", "training_s": "Seconds", "problem": "Problem"}
     shown = [name for name in titles if name in table and not (name == "problem" and table[name].isna().all())]
     return table[shown].rename(columns=titles)

@@ -29,6 +29,7 @@ from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainConfig, TrainJob
+from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 
 
@@ -104,6 +105,13 @@ COMMANDS = (
         ("dataset",),
         TrainConfig(engine=MaskRCNNConfig()),
     ),
+    Command(
+        "train unet",
+        "Train a U-Net, which gives every pixel a class (cracks, voids and so on), on a dataset.",
+        TrainJob,
+        ("dataset",),
+        TrainConfig(engine=UNetConfig()),
+    ),
     Command("sweep stardist", "Train a StarDist network with each of several values.", SweepJob, ("dataset",)),
     Command(
         "sweep maskrcnn",
@@ -112,11 +120,23 @@ COMMANDS = (
         ("dataset",),
         TrainConfig(engine=MaskRCNNConfig()),
     ),
+    Command(
+        "sweep unet",
+        "Train a U-Net with each of several values.",
+        SweepJob,
+        ("dataset",),
+        TrainConfig(engine=UNetConfig()),
+    ),
     Command("segment", "Find the particles in images with a model.", SegmentJob, ("model", "images")),
     Command("measure", "Measure the particles of label images into a table.", MeasureJob, ("labels",)),
     Command("evaluate", "Compare predictions with the truth.", EvaluateJob, ("truth", "prediction")),
     Command("density", "Turn transmission images, such as STXM's, into optical density.", DensityJob, ("images",)),
-    Command("cracks", "Find the cracks in a volume with a U-Net or a threshold.", CracksJob, ("volume",)),
+    Command(
+        "cracks",
+        "Find the cracks in a volume and say how damaged it is.",
+        CracksJob,
+        ("volume",),
+    ),
     Command("check", "Check a dataset for what would spoil a training.", CheckJob, ("dataset",)),
     Command("convert", "Convert a model between formats.", ConvertJob, ("model",)),
     Command("demo", "Do the whole work on the sample micrograph.", DemoJob),

@@ -45,19 +45,19 @@ def discs(depth, side, *, seed=0):
     for plane in volume:
         for row in range(6, side, 12):
             for column in range(6, side, 12):
-                # parts of 60 x 60 px are packed to another degree
-                filled = 0.35 + 0.6 * (np.sin(1.7 * (row // 60) + 2.9 * (column // 60)) > 0)
+                # parts of 100 x 100 px are packed to another degree
+                filled = 0.35 + 0.6 * (np.sin(1.7 * (row // 100) + 2.9 * (column // 100)) > 0)
                 if rng.random() < filled:
                     near = np.s_[row - 6 : row + 6, column - 6 : column + 6]
                     plane[near][(rows[near] - row) ** 2 + (columns[near] - column) ** 2 < 34] = 2
     return volume, rng
 
 
-def cracked(depth=40, side=360):
+def cracked(depth=40, side=450):
     """Discs whose cracked share depends on depth and on the packing around: the slope turns at 0.6 of the depth."""
     volume, rng = discs(depth, side)
-    profile = 0.16 + 0.08 * np.cos(np.linspace(0, math.pi, depth))
-    slopes = np.linspace(0.18, -0.12, depth)
+    profile = 0.2 + 0.08 * np.cos(np.linspace(0, math.pi, depth))
+    slopes = np.linspace(0.3, -0.2, depth)
     for plane, share, slope in zip(volume, profile, slopes, strict=True):
         packing = uniform_filter((plane > 0).astype(float), 50, mode="nearest")
         middle = packing[plane > 0].mean()
@@ -309,7 +309,7 @@ def test_masks_of_0_and_255():
         (TWO, {"classes": np.full((4, 20, 20), 3, np.uint8)}, "name them all"),
         ({}, {"classes": np.full((4, 20, 20), 0.5)}, "probabilities"),
         ({}, {"classes": np.ones((20, 20), bool)}, "not a volume"),
-        ({}, {"calibration": Calibration((70.0, 70.0))}, "Z, Y and X"),
+        ({}, {"calibration": Calibration((70.0, 70.0))}, "Z, Y, X"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -22,8 +22,10 @@ from napari_nanoseg._gui.layers.making import (
     outlines_layer,
     outlines_of_overlapping,
     update_labels,
+    volume_layer,
 )
 from napari_nanoseg._gui.layers.reading import (
+    class_values_of,
     file_of,
     file_stem,
     image_of,
@@ -46,6 +48,7 @@ __all__ = [
     "Outline",
     "add_table",
     "calibration_of",
+    "class_values_of",
     "density_layer",
     "drawing_layer",
     "error_layers",
@@ -70,4 +73,5 @@ __all__ = [
     "source_of",
     "unchanged",
     "update_labels",
+    "volume_layer",
 ]

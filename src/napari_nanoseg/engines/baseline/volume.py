@@ -101,9 +101,9 @@ def level_steps(volume: Volume, config: CrackThreshold) -> Generator[Event, None
             )
             counts += np.bincount(bins, minlength=BINS)
         yield Progress(number + 1, volume.shape[0], "slices")
-    if np.count_nonzero(counts) < 2:
-        raise NanosegError(f"{volume.source} has the same value {low:g} everywhere; choose a volume with content.")
     greys = low + np.arange(BINS) / scale
+    if np.count_nonzero(counts) < 2:
+        raise _flat(volume, greys[counts.argmax()])
     if config.method == "otsu":
         return otsu(counts, greys)[0]
     return float(greys[np.searchsorted(np.cumsum(counts), config.percentile / 100 * counts.sum())])
@@ -122,8 +122,12 @@ def _range_steps(volume: Volume) -> Generator[Event, None, tuple[float, float]]:
         low, high = min(low, float(plane.min())), max(high, float(plane.max()))
         yield Waiting()
     if low == high:
-        raise NanosegError(f"{volume.source} has the same value {low:g} everywhere; choose a volume with content.")
+        raise _flat(volume, low)
     return low, high
+
+
+def _flat(volume: Volume, value: float) -> NanosegError:
+    return NanosegError(f"{volume.source} has the same value {value:g} everywhere; choose a volume with content.")
 
 
 def _pieces(plane: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -132,11 +136,11 @@ def _pieces(plane: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def _closed(mask: NDArray[np.bool_], radius: int) -> Generator[Waiting, None, NDArray[np.bool_]]:
-    """Closing with a square of side 2 `radius` + 1; the mask ends beyond the image as it does at its rim."""
-    pixels = mask.view(np.uint8)
+    """Closing with a square of side 2 `radius` + 1; beyond the image, the mask goes on as at its rim."""
+    pixels = np.pad(mask.view(np.uint8), radius, mode="edge")
     for extreme in (maximum_filter1d, minimum_filter1d):
         for axis in (0, 1):
             pixels = extreme(pixels, 2 * radius + 1, axis, mode="nearest")
             yield Waiting()
-    closed: NDArray[np.bool_] = pixels.view(bool)
+    closed: NDArray[np.bool_] = pixels[radius:-radius, radius:-radius].view(bool)
     return closed

@@ -60,6 +60,15 @@ class Windows:
         """Windows side by side, which have no pixel in common; the last of each axis may be smaller."""
         return cls(*(_spans(np.arange(0, n, side), side, n) for n, side in zip(shape, window, strict=True)))
 
+    @classmethod
+    def stepped(cls, shape: tuple[int, int], window: tuple[int, int], overlap: float) -> Windows:
+        """Whole windows that share a part of their side with the next; one that is cut where the slice is smaller."""
+        spans = []
+        for size, side in zip(shape, window, strict=True):
+            step = max(1, round(side * (1 - overlap)))
+            spans.append(_spans(np.arange(0, max(size - side, 0) + 1, step), side, size))
+        return cls(*spans)
+
     @property
     def shape(self) -> tuple[int, int]:
         """Number of windows along rows and columns."""
@@ -68,7 +77,7 @@ class Windows:
     @property
     def areas(self) -> Counts:
         """Pixels in every window, (R, C)."""
-        return np.multiply.outer(self.rows[1] - self.rows[0], self.columns[1] - self.columns[0])
+        return np.asarray(np.multiply.outer(self.rows[1] - self.rows[0], self.columns[1] - self.columns[0]))
 
     def counts(self, mask: NDArray[np.bool_]) -> Counts:
         """Pixels of a mask (Y, X) in every window, (R, C): exact, and as fast for large windows as for small ones."""
@@ -90,4 +99,4 @@ def _spans(starts: Counts, side: int, size: int) -> tuple[Counts, Counts]:
 
 def ratio(part: Counts, whole: Counts) -> NDArray[np.float64]:
     """`part` / `whole`; NaN where there is no whole."""
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0))
