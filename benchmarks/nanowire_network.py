@@ -1,12 +1,14 @@
 """From generated nanowires alone to a Mask R-CNN: how well it finds others, and the rods of real micrographs.
 
-Run ``python benchmarks/nanowire_network.py [--preset NAME] [--steps N] [--out FOLDER] [--json]``. 250 generated images
-for training, 10 for validation, 40 others for the test, all of one preset; the light backbone and the defaults of
-``nanoseg train maskrcnn``. Published for networks trained on 250 to 1000 images of a commercial generator (npj Comput.
-Mater. 2022): box AP 94.0, mask AP 90.5 on synthetic test images; those images are not public, so this is an
-orientation. ``--rods`` also tests on real rods (``../shared/data/emps``, shape = rod), their size told;
-``--overlays FILE.png`` shows what is found in the six unlabelled SEM images of ``../shared/data/nanowires_sem``, at a
-diameter of 28 px (wires of 100 x 6 px). ``--model FOLDER`` takes a network that was trained before.
+Run ``python benchmarks/nanowire_network.py [--preset NAME | --config FILE] [--steps N] [--out FOLDER] [--json]``. 250
+generated images for training, 10 for validation, 40 others for the test, all of one preset or of one config (such as
+``nanoseg fit nanowires`` writes); the light backbone and the defaults of ``nanoseg train maskrcnn``. Published for
+networks trained on 250 to 1000 images of a commercial generator (npj Comput. Mater. 2022): box AP 94.0, mask AP 90.5 on
+synthetic test images; those images are not public, so this is an orientation. ``--rods`` also tests on real rods
+(``../shared/data/emps``, shape = rod), their size told; ``--overlays FILE.png`` shows what is found in the six
+unlabelled SEM images of ``../shared/data/nanowires_sem`` above their data bars, with ``--diameter`` px, else as in
+training. ``--agreement FILE.png`` draws the distributions of sizes, shapes and directions of true and found
+wires; their distances are among the figures. ``--model FOLDER`` takes a network that was trained before.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,23 +27,29 @@ from PIL import Image as Picture
 from scipy.ndimage import binary_erosion
 
 from napari_nanoseg import evaluate, load_model, read_image, read_labels
+from napari_nanoseg.config.jobs import read_yaml
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.nanowire_presets import PRESETS
 from napari_nanoseg.config.nanowires import NanowiresJob
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.engines.base import Model
+from napari_nanoseg.evaluation.agreement import Agreements, agreement, pool_agreement
+from napari_nanoseg.evaluation.agreement_figure import agreement_figure
 from napari_nanoseg.evaluation.matching import Evaluation, pool
 from napari_nanoseg.events import Epoch, Job, Notice, drain
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import open_dataset
+from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.jobs.nanowires import nanowires_job
 from napari_nanoseg.samples import Image
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 EMPS, SEM = DATA / "emps", DATA / "nanowires_sem"
-SEM_DIAMETER = 28.0
+DATA_BAR_FROM = 880
+"""Row of the SEM images where their data bar begins."""
+DISTRIBUTIONS = "area", "aspect_ratio", "orientation_deg"
 COLOURS = (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167)
 """Of Okabe and Ito."""
 COUNTS = {"training": 250, "validation": 10, "test": 40}
@@ -52,9 +61,12 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--preset", choices=list(PRESETS), default="V2O5 ptychography")
+    parser.add_argument("--config", type=Path, help="config of the generator, in place of a preset")
     parser.add_argument("--steps", type=int, help="training steps; none: as a training from scratch has them")
     parser.add_argument("--rods", action="store_true", help="also the real rods")
     parser.add_argument("--overlays", type=Path, metavar="FILE", help="picture of what is found in real SEM images")
+    parser.add_argument("--diameter", type=float, help="diameter of the wires in the SEM images, px")
+    parser.add_argument("--agreement", type=Path, metavar="FILE", help="picture of true and found distributions")
     parser.add_argument("--model", type=Path, help="a trained model; then nothing is trained")
     parser.add_argument("--quick", action="store_true", help="a tenth of the images and 10 steps: only that it runs")
     parser.add_argument("--out", type=Path, help="keep datasets and model in this folder")
@@ -64,9 +76,9 @@ def main() -> None:
         folder = options.out or Path(temporary)
         for seed, (name, count) in enumerate(COUNTS.items()):
             count = max(2, count // 10) if options.quick else count
-            wires = NanowiresJob.parse(
-                {"preset": options.preset, "config": {"seed": seed}, "out": folder / name, "count": count}
-            )
+            given = read_yaml(options.config) | {"seed": seed} if options.config else {"seed": seed}
+            preset = None if options.config else options.preset
+            wires = NanowiresJob.parse({"preset": preset, "config": given, "out": folder / name, "count": count})
             drain(nanowires_job(wires))
         figures = {}
         if options.model is None:
@@ -79,12 +91,17 @@ def main() -> None:
             figures["training_minutes"] = (time.monotonic() - began) / 60
         model = load_model(options.model or folder / "model")
         if options.overlays is not None and SEM.is_dir():
-            draw_overlays(model, options.overlays)
+            draw_overlays(model, options.overlays, options.diameter)
         test = open_dataset(folder / "test")
-        samples = (test[index] for index in range(len(test)))
-        figures |= judged(model, ((sample.image, sample.instances) for sample in samples), told=False)
+        found, together = judged(model, ((sample.image, sample.instances) for sample in test), told=False)
+        figures |= found
+        for name in DISTRIBUTIONS:
+            told = together[name].figures()
+            figures |= {f"{name}_{what}": number(told[what]) for what in ("ks", "wasserstein", "bias", "spread")}
+        if options.agreement is not None:
+            write_figure(agreement_figure(together), options.agreement)
         if options.rods and EMPS.is_dir():
-            rods = judged(model, real_rods(), told=True)
+            rods, _ = judged(model, real_rods(), told=True)
             figures |= {f"real_rods_{name}": value for name, value in rods.items()}
     for name, value in figures.items():
         print(f"{name:24} {value:.3f}")
@@ -92,8 +109,11 @@ def main() -> None:
         print(json.dumps(figures))
 
 
-def judged(model: Model, pairs: Iterator[tuple[Image, Instances]], *, told: bool) -> dict[str, float]:
-    """Average precision of all that is found, the other figures at the model's own threshold."""
+def judged(
+    model: Model, pairs: Iterator[tuple[Image, Instances]], *, told: bool
+) -> tuple[dict[str, float], Agreements]:
+    """Average precision of all that is found, the other figures and the agreement at the model's own threshold."""
+    agreements: list[Agreements] = []
     usual: list[Evaluation] = []
     all_scores: list[Evaluation] = []
     for image, truth in pairs:
@@ -101,10 +121,17 @@ def judged(model: Model, pairs: Iterator[tuple[Image, Instances]], *, told: bool
         for kept, probability in ((usual, None), (all_scores, ALL_SCORES)):
             found = model.segment(image, SegmentConfig(diameter=diameter, probability=probability))
             kept.append(evaluate(truth, found))
+            if probability is None:
+                agreements.append(agreement(truth, found, calibration=image.calibration))
     precision: Mapping[str, float | None] = pool(all_scores).figures()
     figures = {name: precision[name] for name in ("box_ap", "ap", "box_ap50", "ap50", "ap75")}
     figures |= {name: pool(usual).figures()[name] for name in ("precision", "recall", "f1", "foreground_accuracy")}
-    return {name: float("nan") if value is None else float(value) for name, value in figures.items()}
+    return {name: number(value) for name, value in figures.items()}, pool_agreement(agreements)
+
+
+def number(value: float | str | None) -> float:
+    """A figure; NaN where there is none."""
+    return float("nan") if value is None else float(value)
 
 
 def real_rods() -> Iterator[tuple[Image, Instances]]:
@@ -116,15 +143,16 @@ def real_rods() -> Iterator[tuple[Image, Instances]]:
         yield read_image(EMPS / "images" / f"{name}.png"), Instances.from_labels(labels)
 
 
-def draw_overlays(model: Model, path: Path) -> None:
+def draw_overlays(model: Model, path: Path, diameter: float | None) -> None:
     """Two rows of three images at half their size, with the outline of every wire that is found."""
     rows = []
     names = sorted(SEM.glob("*.tif"))
     for start in range(0, len(names), 3):
         row = []
         for name in names[start : start + 3]:
-            image = read_image(name)
-            found = model.segment(image, SegmentConfig(diameter=SEM_DIAMETER))
+            whole = read_image(name)
+            image = replace(whole, data=whole.data[:DATA_BAR_FROM])
+            found = model.segment(image, SegmentConfig(diameter=diameter))
             grey = image.data.astype(np.float32)
             low, high = np.percentile(grey, (0.5, 99.8))
             picture = np.repeat(

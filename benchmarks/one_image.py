@@ -1,10 +1,10 @@
 """The published worst case on real images: train from one annotated micrograph, segment others of the same paper.
 
-Run ``python benchmarks/one_image.py [--steps N] [--group NAME] [--out FOLDER] [--json]``. Groups and images are those
-of ``../shared/data/emps/one_image_groups.csv``; the network never sees a target image. The particle diameter on the
-targets is not told: it is taken to be that of the source, as for micrographs of one series. UTILE-Gen reports an F1 of
-73, 92 and 77 % for three such classes of its own images (one real image and 50 synthetic ones); those images are not
-public, so the figures stand beside ours only as an orientation.
+Run ``python benchmarks/one_image.py [--steps N] [--group NAME] [--seed N] [--out FOLDER] [--json]``. Groups and images
+are those of ``../shared/data/emps/one_image_groups.csv``; the network never sees a target image. The particle diameter
+on the targets is not told: it is taken to be that of the source, as for micrographs of one series. UTILE-Gen reports an
+F1 of 73, 92 and 77 % for three such classes of its own images (one real image and 50 synthetic ones); those images are
+not public, so the figures stand beside ours only as an orientation.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--start", choices=STARTS, default="starter", help="what the trainings start from")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--group", action="append", help="only this group; may be repeated")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the training")
     parser.add_argument("--out", type=Path, help="keep models and overlays in this folder")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     options = parser.parse_args()
@@ -60,7 +61,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         out = options.out or Path(temporary)
         for name in chosen:
-            rows[name] = run_group(*groups[name], start, steps, out / name)
+            rows[name] = run_group(*groups[name], start, steps, options.seed, out / name)
             print(name, json.dumps({key: round(value, 3) for key, value in rows[name].items()}), flush=True)
     mean = float(np.mean([row["f1"] for row in rows.values()]))
     print(f"mean F1 {mean:.3f}, from {options.start}; {PUBLISHED}")
@@ -80,7 +81,9 @@ def read_groups() -> dict[str, tuple[str, list[str]]]:
     return groups
 
 
-def run_group(source: str, targets: list[str], start: Path | None, steps: int | None, out: Path) -> dict[str, float]:
+def run_group(
+    source: str, targets: list[str], start: Path | None, steps: int | None, seed: int, out: Path
+) -> dict[str, float]:
     """Train from one image and compare the predictions on the others with their truth."""
     dataset = out / "dataset"
     for kind in ("images", "masks"):
@@ -88,7 +91,7 @@ def run_group(source: str, targets: list[str], start: Path | None, steps: int | 
         shutil.copy(EMPS / kind / f"{source}.png", dataset / kind)
     shutil.rmtree(out / "model", ignore_errors=True)
     began = time.perf_counter()
-    config = TrainConfig(steps=steps)
+    config = TrainConfig(steps=steps, seed=seed)
     follow(run_in_child(TrainJob(config=config, dataset=dataset, out=out / "model", start_from=start)))
     training_s = time.perf_counter() - began
     model, before = load_model(out / "model"), None if start is None else load_model(STARTER)

@@ -224,7 +224,7 @@ class Bench:
 
     def generate(self) -> None:
         """First preview, and a dataset."""
-        from napari_nanoseg._gui.previews import PreviewMaker, Question
+        from napari_nanoseg._gui.preview_making import PreviewMaker, Question
         from napari_nanoseg.config.generate import GenerateJob
         from napari_nanoseg.io.datasets import write_sample
         from napari_nanoseg.jobs.run import run
@@ -237,7 +237,7 @@ class Bench:
         )
         (page,) = pages
         assert page.preview.picture.preview is not None, page.preview.picture.text
-        source, config = page.annotation.sample(), page.form.value()
+        source, config = page.cutpaste.annotation.sample(), page.cutpaste.form.value()
         self.directly("Generate: first preview", lambda: drain(PreviewMaker().steps(Question(source, config, 0))))
         page.amount.setValue(page.amount.value().model_copy(update={"count": 20}))
         page.out.choose(self.folder / "written")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_nanoseg import Instances, open_dataset, read_image, read_labels
+from napari_nanoseg import Instances, Sample, measure, open_dataset, read_image, read_labels
 from napari_nanoseg.io.sample_data import sample_data
 
 ROOT = Path(__file__).parents[1]
@@ -70,3 +70,37 @@ def test_the_script_makes_the_same_files_again(tmp_path: Path) -> None:
     made, shipped = (read_image(folder / "particles.tif").data.astype(int) for folder in (tmp_path, sample_data()))
     # floats may round differently on another processor
     assert np.mean(made != shipped) < 1e-3
+
+
+@pytest.fixture(scope="module")
+def network() -> Sample:
+    [sample] = open_dataset(sample_data() / "network")
+    return sample
+
+
+def test_the_network_has_crossing_wires_and_their_true_sizes(network: Sample) -> None:
+    import pandas as pd
+
+    true = pd.read_csv(sample_data() / "network" / "truth" / "network.csv").set_index("id")
+    assert network.image.calibration.nm_per_pixel == pytest.approx(10)
+    assert true.index.tolist() == network.instances.ids.tolist()
+    assert true["class"].value_counts().to_dict() == {"wire": 40, "sphere": 3}
+    assert network.instances.overlaps.sum() > 25
+    table = measure(network.instances, network.image.calibration).set_index("label")
+    straight = (true["class"] == "wire") & ~true["bent"] & ~network.instances.touches_border
+    turned = (table["orientation_deg"] - true["orientation_deg"] + 90) % 180 - 90
+    assert straight.sum() > 15
+    assert abs(turned[straight]).max() < 1.5
+    seen = true["length_nm"] * np.cos(np.radians(true["tilt_deg"]))
+    assert abs(table["feret_max_nm"] / seen - 1)[straight].max() < 0.15
+
+
+def test_the_script_makes_the_same_network_again(tmp_path: Path, network: Sample) -> None:
+    script = ROOT / "tools" / "make_sample_network.py"
+    subprocess.run([sys.executable, str(script), "--out", str(tmp_path)], check=True)
+    [made] = open_dataset(tmp_path)
+    # floats may round differently on another processor
+    assert np.mean(made.image.data != network.image.data) < 1e-3
+    np.testing.assert_allclose(made.instances.areas, network.instances.areas, atol=2)
+    np.testing.assert_array_equal(made.instances.classes, network.instances.classes)
+    assert sum(path.stat().st_size for path in (sample_data() / "network").rglob("*")) < 300_000

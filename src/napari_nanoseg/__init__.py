@@ -32,6 +32,7 @@ _PUBLIC = {
     "agreement": "evaluation.agreement",
     "cracks": "jobs.cracks",
     "evaluate": "evaluation.matching",
+    "fit_nanowires": "jobs.fit_nanowires",
     "generate": "generators.stream",
     "load_model": "engines.library",
     "measure": "measurement.particles",

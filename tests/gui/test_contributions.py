@@ -52,6 +52,18 @@ def test_sample_data_opens_with_its_scale(plugins: PluginManager, key: str, part
         assert viewer.layers[1].data.max() == particles
 
 
+def test_the_sample_network_opens_with_its_overlaps(plugins: PluginManager) -> None:
+    viewer = ViewerModel()
+    _, samples = next(iter(plugins.iter_sample_data()))
+    sample = next(each for each in samples if each.key == "network")
+    for data, options, kind in sample.open(_registry=plugins.commands):
+        getattr(viewer, f"add_{kind}")(data, **options)
+    image, labels, outlines = viewer.layers
+    assert image.data.shape == labels.data.shape == (512, 512)
+    assert all(layer.scale.tolist() == [10, 10] for layer in viewer.layers)
+    assert 25 < len(outlines.data) < labels.data.max() == 43
+
+
 def test_a_micrograph_keeps_its_pixel_size() -> None:
     reader = contributions.image_reader(str(sample_data() / "particles.tif"))
     assert reader is not None

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import QLineEdit, QPushButton
 
 from napari_nanoseg._gui.generate import Generate
 from napari_nanoseg._gui.layers import sample_layers
-from napari_nanoseg._gui.previews import Preview
+from napari_nanoseg._gui.preview_making import Preview
 from napari_nanoseg.config.command import command
 from napari_nanoseg.config.generate import CutPasteConfig, GenerateJob
 from napari_nanoseg.config.jobs import parse_job, read_yaml
@@ -46,7 +46,7 @@ def make_dock(qtbot: QtBot, viewer: ViewerModel, tmp_path: Path, monkeypatch: py
     def make(config: CutPasteConfig = SMALL, count: int = 3) -> Generate:
         dock = Generate(viewer)
         qtbot.addWidget(dock)
-        dock.form.setValue(config)
+        dock.cutpaste.form.setValue(config)
         line = dock.amount.editor("count").findChild(QLineEdit)
         assert line is not None
         line.setText(str(count))
@@ -68,7 +68,7 @@ def _open(viewer: ViewerModel, sample: Sample) -> None:
 
 def _seen(qtbot: QtBot, dock: Generate) -> Preview:
     """The preview, when it is the one for what the dock holds."""
-    qtbot.waitUntil(lambda: not dock.preview.busy and not dock.annotation._settled.isActive(), timeout=SECONDS)
+    qtbot.waitUntil(lambda: not dock.preview.busy and not dock.cutpaste.annotation._settled.isActive(), timeout=SECONDS)
     preview = dock.preview.picture.preview
     assert preview is not None, dock.preview.picture.text
     return preview
@@ -133,19 +133,19 @@ def test_that_the_preview_follows_the_form_and_only_the_last_change_is_shown(
     shown: list[tuple[int, ...]] = []
     dock.preview.changed.connect(lambda: shown.append(_shape(dock)))
     for height in (100, 110, 120, 130):
-        dock.form.setValue(SMALL.model_copy(update={"height": height}))
+        dock.cutpaste.form.setValue(SMALL.model_copy(update={"height": height}))
     _seen(qtbot, dock)
     assert shown == [(130, 128)]
-    dock.form.setValue(SMALL.model_copy(update={"height": 140}))
+    dock.cutpaste.form.setValue(SMALL.model_copy(update={"height": 140}))
     qtbot.waitUntil(lambda: dock.preview._previews._latest.busy, timeout=SECONDS)
-    dock.form.setValue(SMALL.model_copy(update={"height": 150}))  # the one for 140 is dropped
+    dock.cutpaste.form.setValue(SMALL.model_copy(update={"height": 150}))  # the one for 140 is dropped
     _seen(qtbot, dock)
     assert shown == [(130, 128), (150, 128)]
 
 
 def _shape(dock: Generate) -> tuple[int, ...]:
     preview = dock.preview.picture.preview
-    return () if preview is None else preview.grey.shape
+    return () if preview is None else preview.pictures[0].grey.shape
 
 
 def test_that_an_edited_annotation_is_seen(qtbot: QtBot, make_dock: Dock, viewer: ViewerModel, discs: Sample) -> None:
@@ -155,7 +155,7 @@ def test_that_an_edited_annotation_is_seen(qtbot: QtBot, make_dock: Dock, viewer
     labels = viewer.layers["discs: annotated"]
     assert isinstance(labels, Labels)
     labels.data = np.where(labels.data > 5, 0, labels.data)
-    qtbot.waitUntil(lambda: dock.annotation._settled.isActive() or dock.preview.busy, timeout=SECONDS)
+    qtbot.waitUntil(lambda: dock.cutpaste.annotation._settled.isActive() or dock.preview.busy, timeout=SECONDS)
     assert _seen(qtbot, dock) is not before
 
 
@@ -182,7 +182,7 @@ def test_that_problems_stand_in_the_place_of_the_picture(
     _open(viewer, discs)
     dock = make_dock()
     _seen(qtbot, dock)
-    line = dock.form.editor("seed").findChild(QLineEdit)
+    line = dock.cutpaste.form.editor("seed").findChild(QLineEdit)
     assert line is not None
     line.setText("x")
     assert _told(qtbot, dock) == "'Seed' is 'x': it must be a whole number."
@@ -190,7 +190,7 @@ def test_that_problems_stand_in_the_place_of_the_picture(
     line.setText("3")
     _seen(qtbot, dock)
     assert dock.panel.start_button.isEnabled()
-    dock.form.setValue(SMALL.model_copy(update={"scale": (9.0, 9.0)}))
+    dock.cutpaste.form.setValue(SMALL.model_copy(update={"scale": (9.0, 9.0)}))
     qtbot.waitUntil(lambda: dock.preview.picture.preview is None and not dock.preview.busy, timeout=SECONDS)
     assert "make the images larger" in dock.preview.picture.text
 
@@ -249,12 +249,12 @@ def test_that_the_command_does_what_the_dock_does(
 def test_a_dataset_folder_as_the_source(qtbot: QtBot, make_dock: Dock, discs: Sample, tmp_path: Path) -> None:
     write_sample(tmp_path / "annotated", discs)
     dock = make_dock()
-    dock.kind.setCurrentIndex(1)
+    dock.cutpaste.source.setCurrentIndex(1)
     assert not dock._hint.isVisible()
     assert _told(qtbot, dock) == "Choose the folder of a dataset, or the annotation in the layers."
-    dock.folder.choose(tmp_path)
+    dock.cutpaste.folder.choose(tmp_path)
     qtbot.waitUntil(lambda: "has no folder 'images'" in dock.preview.picture.text, timeout=SECONDS)
-    dock.folder.choose(tmp_path / "annotated")
+    dock.cutpaste.folder.choose(tmp_path / "annotated")
     _seen(qtbot, dock)
     assert dock.out.path == tmp_path / "annotated-synthetic"
     dock.out.choose(tmp_path / "annotated")
@@ -337,7 +337,7 @@ def test_that_a_hidden_dock_computes_nothing_and_a_shown_one_catches_up(
     dock = make_dock()
     dock.hide()
     _open(viewer, discs)
-    with qtbot.waitSignal(dock.annotation.changed):
+    with qtbot.waitSignal(dock.cutpaste.annotation.changed):
         pass
     assert not dock.preview.busy
     dock.show()

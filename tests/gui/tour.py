@@ -108,7 +108,7 @@ class Tour:
         robot = self.robot
         robot.wait(lambda: "Image 0: " in robot.sentences(page), 20, "the preview")
         before = robot.sentences(page)
-        robot.type_into(editor(page.form, "seed"), "7")
+        robot.type_into(editor(page.cutpaste.form, "seed"), "7")
         robot.wait(lambda: robot.sentences(page) != before, 10, "the preview of another seed")
         robot.type_into(editor(page.amount, "count"), str(count))
         robot.type_into(page.out.findChild(QLineEdit), str(self.results / "synthetic"))

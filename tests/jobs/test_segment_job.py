@@ -256,6 +256,14 @@ def test_a_model_is_asked_for_by_its_name_and_recorded_with_its_path(disc_model,
     assert not (tmp_path / "unknown").exists()
 
 
+def test_a_network_says_that_it_has_no_use_for_parameters_of_a_watershed(disc_model, images, tmp_path):
+    job = job_of(disc_model, images[:1], tmp_path)
+    assert not [event for event in loop(segment_job(job))[0] if isinstance(event, Notice)]
+    told = job.model_copy(update={"config": SegmentConfig.parse({"baseline": {"smoothing": 3.0}}, "options")})
+    (notice,) = [event for event in loop(segment_job(told))[0] if isinstance(event, Notice)]
+    assert "are not used" in notice.message
+
+
 @pytest.mark.parametrize("model", ["starter", "watershed"])
 def test_an_image_of_one_value_does_not_end_a_batch(model, images, tmp_path):
     flat = tmp_path / "flat.tif"

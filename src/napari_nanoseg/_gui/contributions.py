@@ -56,6 +56,11 @@ def sample_truth() -> list[LayerData]:
     return [image_layer(image, "particles"), labels_layer(truth, image.calibration, "ground truth")]
 
 
+def sample_network() -> list[LayerData]:
+    """Return the network of nanowires with the whole mask of every wire."""
+    return _dataset_layers(sample_data() / "network")
+
+
 def _dataset_layers(folder: Path) -> list[LayerData]:
     dataset = open_dataset(folder)
     if len(dataset) > MOST_IMAGES:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
 
+from napari_nanoseg._gui.preview_making import Preview, Question
 from napari_nanoseg._gui.preview_picture import PreviewPicture
-from napari_nanoseg._gui.previews import Preview, Previews, Question
+from napari_nanoseg._gui.previews import Previews
 from napari_nanoseg._gui.words import WordLabel
-from napari_nanoseg.config.generate import CutPasteConfig
-from napari_nanoseg.samples import Sample
 
 
 class PreviewPanel(QWidget):
-    """Shows image 0, 1, 2, ... that a config makes from a source: exactly those that would be written."""
+    """Shows image 0, 1, 2, ... that a generator makes: exactly those that would be written."""
 
     wanted = Signal(object)
     """The :class:`Preview` that the user wants to have as layers."""
@@ -67,9 +66,9 @@ class PreviewPanel(QWidget):
         """Whether another picture is on its way."""
         return self._previews.busy
 
-    def follow(self, source: Sample | Path, config: CutPasteConfig) -> None:
-        """Make the picture of a config, soon."""
-        self._ask(Question(source, config, self.index))
+    def follow(self, question: Question) -> None:
+        """Make a picture, soon; of the image whose number is shown."""
+        self._ask(replace(question, index=self.index))
 
     def refuse(self, text: str) -> None:
         """Show a sentence: there is nothing to make a picture of."""
@@ -80,7 +79,7 @@ class PreviewPanel(QWidget):
     def _turn(self, by: int) -> None:
         self.index = max(0, self.index + by)
         if self._asked is not None:
-            self._ask(Question(self._asked.source, self._asked.config, self.index))
+            self._ask(replace(self._asked, index=self.index))
         self._refresh()
 
     def _ask(self, question: Question) -> None:

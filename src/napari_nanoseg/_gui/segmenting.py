@@ -213,7 +213,7 @@ def _record_of(result: Segmentation, edited: bool, particles: int) -> dict[str, 
 
 def job_of(request: Request, file: Path) -> SegmentJob:
     """The job that gives the same labels of a file; of a sample image, into the folder where the command is typed."""
-    folder = Path.cwd() if file.parent == sample_data() else file.parent
+    folder = Path.cwd() if sample_data() in file.parents else file.parent
     return SegmentJob(config=request.config, model=request.model, images=(file,), out=folder / LABELS_FOLDER)
 
 

@@ -27,6 +27,7 @@ from napari_nanoseg._gui.training import (
     has_model,
     is_taken,
     model_folder,
+    overlap_advice,
     resumable,
     steps_done,
     steps_wanted,
@@ -386,7 +387,7 @@ class Train(Step):
         usual = type(config.engine)()
         own = {name: getattr(config.engine, name) for name in usual.FREE}
         if start in (None, COCO) or config.engine == usual.model_copy(update=own):
-            return None
+            return None if self.on_layers else overlap_advice(config, self.dataset.path)
         return f"The settings of the network are not used: the training keeps the network of '{start.name}'."
 
 

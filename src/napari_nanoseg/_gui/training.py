@@ -11,11 +11,12 @@ from shutil import rmtree
 
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.jobs import read_job
-from napari_nanoseg.config.train import TrainJob
+from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import need_writable, writing
-from napari_nanoseg.io.datasets import write_sample
+from napari_nanoseg.io.datasets import COCO_NAME, write_sample
 from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, HISTORY, JOB
 from napari_nanoseg.io.model_library import check_name
 from napari_nanoseg.jobs.child_process import run_in_child
@@ -43,6 +44,16 @@ class Plan:
     job: TrainJob
     sample: Sample | None = None
     threads: int = 0
+
+
+def overlap_advice(config: TrainConfig, dataset: Path | None) -> str | None:
+    """Say which network to choose where the masks of a dataset may overlap and the chosen one cannot tell it."""
+    if dataset is None or not isinstance(config.engine, StarDistConfig) or not (dataset / COCO_NAME).is_file():
+        return None
+    return (
+        f"The masks of this dataset may overlap ({COCO_NAME}); if particles cross, choose Mask R-CNN under 'Network': "
+        "StarDist learns only their upper parts."
+    )
 
 
 def write_annotation(plan: Plan) -> Generator[Event, None, Plan]:

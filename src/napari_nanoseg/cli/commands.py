@@ -17,6 +17,7 @@ from napari_nanoseg.events import Job
 
 _GROUPS = {
     "generate": "Make synthetic training images.",
+    "fit": "Fit a generator of synthetic images to real ones.",
     "train": "Train a network.",
     "sweep": "Train networks with each of several values and pick the best.",
 }

@@ -22,7 +22,7 @@ from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.jobs import AnyJob, read_yaml
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.measure import MeasureJob
-from napari_nanoseg.config.nanowires import NanowiresJob
+from napari_nanoseg.config.nanowires import FitNanowiresJob, NanowiresJob
 from napari_nanoseg.config.options import Option, kinds_of, option_at, options_of, value_at, values_of, with_kinds
 from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.config.segment import SegmentJob
@@ -93,6 +93,7 @@ COMMANDS = (
     Command(
         "generate nanowires", "Write synthetic images of nanowires and nanoparticles with true sizes.", NanowiresJob
     ),
+    Command("fit nanowires", "Fit the nanowire generator to real images.", FitNanowiresJob, ("images",)),
     Command("train stardist", "Train a StarDist network on a dataset.", TrainJob, ("dataset",)),
     Command(
         "train maskrcnn",

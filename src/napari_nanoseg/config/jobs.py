@@ -15,7 +15,7 @@ from napari_nanoseg.config.density import DensityJob
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.measure import MeasureJob
-from napari_nanoseg.config.nanowires import NanowiresJob
+from napari_nanoseg.config.nanowires import FitNanowiresJob, NanowiresJob
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainJob
@@ -24,6 +24,7 @@ from napari_nanoseg.errors import NanosegError
 AnyJob = (
     GenerateJob
     | NanowiresJob
+    | FitNanowiresJob
     | TrainJob
     | SweepJob
     | SegmentJob

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,6 +25,9 @@ Section = Literal["rectangle", "hexagon", "ellipse", "circle", "lath"]
 Count = Annotated[int, Field(ge=0, le=2000)]
 Length = Annotated[float, Field(gt=0, le=1e7)]
 Absorption = Annotated[float, Field(ge=0, le=1000)]
+
+GREY_LOOKS = ("sem", "tem")
+"""Looks whose pixels run from black to white; those of the others are physical."""
 
 WIRES, FORMS, OTHERS = "Size of wires", "Form of wires", "Other objects"
 ARRANGEMENT, ABSORPTION, OUTPUT = "Arrangement", "Absorption", "Image and masks"
@@ -219,6 +223,11 @@ class NanowireConfig(Ranges):
         "darkest to the brightest pixel, for SEM and TEM from black to white", title="Pixel type",
         json_schema_extra=extra(OUTPUT),
     )  # fmt: skip
+    tone: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        (), max_length=1024, description="Tone curve of finished pixels: grey values from 0 (black) to 1 (white) that "
+        "evenly spaced ones from 0 to 1 become, as a fit to real images finds them; empty: pixels stay as they are",
+        title="Tone curve", json_schema_extra=extra(OUTPUT, advanced=True),
+    )  # fmt: skip
     rays: int = Field(
         2, ge=1, le=8, description="Rays per pixel along rows and along columns", title="Rays per pixel side",
         json_schema_extra=extra(OUTPUT, advanced=True),
@@ -229,6 +238,16 @@ class NanowireConfig(Ranges):
     stxm: StxmConfig = Field(StxmConfig(), title="STXM", json_schema_extra={"prefix": "stxm"})
     sem: SemConfig = Field(SemConfig(), title="SEM", json_schema_extra={"prefix": "sem"})
     tem: TemConfig = Field(TemConfig(), title="TEM", json_schema_extra={"prefix": "tem"})
+
+    @model_validator(mode="after")
+    def _tone_fits(self) -> Self:
+        if len(self.tone) == 1:
+            raise ValueError("a tone curve needs at least two grey values; give more or none")
+        if any(first > second for first, second in pairwise(self.tone)):
+            raise ValueError("a tone curve must not fall; sort its grey values")
+        if self.tone and self.dtype == "float32" and self.look not in GREY_LOOKS:
+            raise ValueError(f"the pixels of {self.look} as float32 are no grey values; leave the tone curve out")
+        return self
 
 
 def nanowire_preset(name: str, **changes: Any) -> NanowireConfig:
@@ -249,18 +268,14 @@ def nanowire_preset(name: str, **changes: Any) -> NanowireConfig:
     return NanowiresJob.parse({"preset": name, "config": changes, "out": "."}, "nanowire preset").config
 
 
-class NanowiresJob(Config):
-    """Write synthetic images of nanowires with their masks and true sizes as a data set."""
+class StartsFromPreset(Config):
+    """A job with the config of the nanowire generator, which a preset may fill."""
 
-    job: Literal["nanowires"] = Field("nanowires", description="The job")
     preset: Preset | None = Field(
         None, description="Known material and instrument to start from; what is given replaces its values; "
         "none: the general defaults",
     )  # fmt: skip
     config: NanowireConfig = Field(default_factory=NanowireConfig, description="Parameters of the generator")
-    out: Path = Field(description="Folder of the new data set")
-    count: int = Field(100, ge=1, title="Images", description="Number of images")
-    workers: int = Field(0, ge=0, le=1024, description="Number of parallel workers; 0 takes all cores")
 
     @model_validator(mode="before")
     @classmethod
@@ -274,6 +289,29 @@ class NanowiresJob(Config):
         if not isinstance(given, dict):
             return values
         return values | {"preset": None, "config": _over(PRESETS[values["preset"]], given)}
+
+
+class NanowiresJob(StartsFromPreset):
+    """Write synthetic images of nanowires with their masks and true sizes as a data set."""
+
+    job: Literal["nanowires"] = Field("nanowires", description="The job")
+    out: Path = Field(description="Folder of the new data set")
+    count: int = Field(100, ge=1, title="Images", description="Number of images")
+    workers: int = Field(0, ge=0, le=1024, description="Number of parallel workers; 0 takes all cores")
+
+
+class FitNanowiresJob(StartsFromPreset):
+    """Fit the nanowire generator to real images: write a config whose images look like them."""
+
+    job: Literal["fit_nanowires"] = Field("fit_nanowires", description="The job")
+    images: tuple[Path, ...] = Field(
+        min_length=1, description="Micrographs to be matched (files or folders); nothing has to be outlined in them"
+    )
+    annotated: Path | None = Field(
+        None, description="Folder with images/ and masks/ in which some wires are outlined, for their sizes; none: the "
+        "sizes stay those of the config",
+    )  # fmt: skip
+    out: Path = Field(description="Config to write (.yaml), for 'nanoseg generate nanowires --config'")
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

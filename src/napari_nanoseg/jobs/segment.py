@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.baseline import BaselineWishes
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
@@ -42,6 +43,8 @@ def segment_job(job: SegmentJob) -> Job:
         read_coco(job.coco)  # refuses another kind of file before the work, not after it
     yield Stage("load", f"Loading the model {job.model}.")
     model = load_model(job.model)
+    if model.card.needs_weights and job.config.baseline != BaselineWishes():
+        yield Notice(f"{job.model.name} is a network; the parameters of models without one are not used.")
     device, _ = model.runs_on(job.config.device)
     labels: dict[str, str] = {}
     done: dict[str, Instances] = {}

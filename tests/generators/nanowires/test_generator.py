@@ -45,6 +45,12 @@ def test_every_look_shows_the_same_objects(look: str) -> None:
     assert abs(difference) > 2 * np.std(sample.image.data[~inside])
 
 
+def test_a_generator_seen_by_another_instrument_is_that_of_its_config() -> None:
+    seen = Nanowires(NanowireConfig.parse(SMALL | EVERYTHING)).seen_by("sem")
+    assert seen.config.look == "sem"
+    assert same(seen.sample(2), one(2, look="sem", **EVERYTHING))
+
+
 def test_optical_density_is_absorption_times_path_length() -> None:
     sample = one(
         wires=(0, 0), cubes=(3, 3), particle_size_nm=200, particle_size_sd=0, deposition="settled", depth=400,

@@ -2,7 +2,7 @@
 
 What a layer cannot be taken for is refused in one sentence that names it. `space` knows what the axes of a layer are
 and how large its pixels, `reading` takes layers apart, `regions` draws where an annotation is known, `making` makes
-layers.
+layers, `samples` those of annotated images.
 """
 
 from napari_nanoseg._gui.layers.making import (
@@ -21,7 +21,6 @@ from napari_nanoseg._gui.layers.making import (
     outline_vertices,
     outlines_layer,
     outlines_of_overlapping,
-    sample_layers,
     update_labels,
 )
 from napari_nanoseg._gui.layers.reading import (
@@ -37,6 +36,7 @@ from napari_nanoseg._gui.layers.reading import (
     source_of,
     unchanged,
 )
+from napari_nanoseg._gui.layers.samples import sample_layers
 from napari_nanoseg._gui.layers.space import calibration_of
 
 __all__ = [

@@ -20,7 +20,7 @@ from napari_nanoseg._gui.layers.space import DROPPED, axes_of, on, space_of
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.evaluation.error_map import COLOURS, TITLES, error_map
 from napari_nanoseg.instances import Instances
-from napari_nanoseg.samples import Image, Sample
+from napari_nanoseg.samples import Image
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -229,19 +229,6 @@ def add_table(layer: Labels, labels: Instances, table: DataFrame) -> None:
     """Give a layer made by :func:`labels_layer` the measurements of its particles, if it is still of these."""
     if layer.metadata.get(METADATA, {}).get("instances") is labels:
         layer.features = _features(table)
-
-
-def sample_layers(sample: Sample) -> list[LayerData]:
-    """Layers of an annotated image: the image, its particles and, hidden, the region where this can be trusted."""
-    calibration = sample.image.calibration
-    layers = [
-        image_layer(sample.image, sample.name),
-        labels_layer(sample.instances, calibration, f"{sample.name}: annotated", role="particles", colour=ANNOTATED),
-    ]
-    if sample.known is not None:
-        known = sample.known.astype(np.uint8)
-        layers.append(labels_layer(known, calibration, f"{sample.name}: {KNOWN_REGION}", visible=False))
-    return layers
 
 
 def error_layers(

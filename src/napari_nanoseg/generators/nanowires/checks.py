@@ -77,7 +77,7 @@ def _check_density(config: NanowireConfig) -> list[str]:
     elif config.deposition == "settled":
         where = f"a depth of {config.depth} px when they may not go through each other"
     else:
-        where = f"{config.layers} layers when they may not go through each other"
+        where = f"{config.layers} layer{'s' if config.layers > 1 else ''} when they may not go through each other"
     if fit < ENOUGH * scene.wanted:
         raise NanosegError(f"Only {fit} of {scene.wanted} objects fit into {where}; take fewer or make more room.")
     return [f"About {fit} of {scene.wanted} objects fit into {where}."] if fit < scene.wanted else []

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from copy import copy
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.calibration import Calibration
-from napari_nanoseg.config.nanowires import NanowireConfig
+from napari_nanoseg.config.nanowires import Look, NanowireConfig
 from napari_nanoseg.generators.nanowires.checks import check
 from napari_nanoseg.generators.nanowires.forms import AGGLOMERATE, CLASSES, CUBE, ROD, SPHERE
 from napari_nanoseg.generators.nanowires.looks import LOOKS
-from napari_nanoseg.generators.nanowires.looks.view import View
+from napari_nanoseg.generators.nanowires.looks.view import View, stored
 from napari_nanoseg.generators.nanowires.scene import Scene, draw_scene
 from napari_nanoseg.generators.nanowires.trace import trace
 from napari_nanoseg.generators.nanowires.truth import truth_of
@@ -58,9 +61,15 @@ class Nanowires:
         others = any(most for _, most in (config.rods, config.spheres, config.cubes, config.agglomerates))
         return config.masks == "whole" or others or config.branched_fraction > 0
 
+    def seen_by(self, look: Look) -> Nanowires:
+        """Make the generator of the same objects with another instrument; nothing is tried again."""
+        other = copy(self)
+        other.config = self.config.model_copy(update={"look": look, "tone": ()})  # tones belong to one instrument
+        return other
+
     def scene(self, index: int) -> Scene:
         """Draw the objects of image `index`."""
-        return draw_scene(self.config, np.random.default_rng([self.config.seed, index, SCENE]))
+        return scene_of(self.config, index)
 
     def sample(self, index: int) -> Sample:
         """Make image `index` (0 or more).
@@ -72,21 +81,12 @@ class Nanowires:
             :func:`napari_nanoseg.generators.nanowires.truth.truth_of`).
         """
         config, scene = self.config, self.scene(index)
-        rng = np.random.default_rng([config.seed, index, LOOK])
-        weights = _absorptions(config, scene, rng)
-        look = LOOKS[config.look]
-        total, tops, owners, facing, boxes, corners, flat, hits, seen = trace(
-            scene.solids, scene.starts, config.height, config.width, config.rays, look.weights(weights, config, rng),
-            config.masks == "visible", look.surface,
-        )  # fmt: skip
+        pixels, (boxes, corners, flat, hits, seen) = rendered(config, index, scene)
         visible = seen / np.maximum(hits, 1)
-        view = View(total * config.pixel_size_nm / 1000, tops, owners, facing, scene)
-        pixels = look.render(view, config, rng)
         keep, instances = self._instances(boxes, corners, flat, visible, scene)
         truth = truth_of(scene, keep, visible[keep], config.pixel_size_nm)
         name = self.name(index)
-        image = Image(look.stored(pixels, config.dtype), "YX", self.calibration, name)
-        return Sample(image, instances, None, name, truth)
+        return Sample(Image(pixels, "YX", self.calibration, name), instances, None, name, truth)
 
     def _instances(
         self,
@@ -117,6 +117,33 @@ class Nanowires:
             np.array([scene.objects[number].form.kind for number in keep], np.int32),
             np.arange(1, len(kept) + 1, dtype=np.int32),
         )
+
+
+def scene_of(config: NanowireConfig, index: int) -> Scene:
+    """Draw the objects of image `index`."""
+    return draw_scene(config, np.random.default_rng([config.seed, index, SCENE]))
+
+
+def rendered(config: NanowireConfig, index: int, scene: Scene) -> tuple[NDArray[Any], tuple[NDArray[Any], ...]]:
+    """See the objects of image `index`.
+
+    Returns
+    -------
+    pixels : array, shape (height, width)
+        Of the config's type.
+    objects : tuple of arrays
+        Boxes, corners, masks, rays and visible rays of the objects (see
+        :func:`napari_nanoseg.generators.nanowires.trace.trace`).
+    """
+    look = LOOKS[config.look]
+    rng = np.random.default_rng([config.seed, index, LOOK])
+    weights = _absorptions(config, scene, rng)
+    total, tops, owners, facing, *objects = trace(
+        scene.solids, scene.starts, config.height, config.width, config.rays, look.weights(weights, config, rng),
+        config.masks == "visible", look.surface,
+    )  # fmt: skip
+    view = View(total * config.pixel_size_nm / 1000, tops, owners, facing, scene)
+    return stored(look.render(view, config, rng), config), tuple(objects)
 
 
 def _absorptions(config: NanowireConfig, scene: Scene, rng: np.random.Generator) -> NDArray[np.float64]:

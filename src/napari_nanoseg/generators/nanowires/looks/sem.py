@@ -79,4 +79,4 @@ def _streaks(excess: NDArray[np.float32], covered: NDArray[np.float32], strength
     return np.asarray(4 * strength * trail * (1 - covered), np.float32)
 
 
-SEM = Instrument(_render, _thickness, surface=True, grey=True)
+SEM = Instrument(_render, _thickness, surface=True)

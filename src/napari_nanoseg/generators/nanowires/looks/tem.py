@@ -48,4 +48,4 @@ def _offsets(view: View, config: NanowireConfig, rng: np.random.Generator) -> ND
     return np.asarray(offsets[view.owners[:: config.rays, :: config.rays]])
 
 
-TEM = Instrument(_render, _diffracting, grey=True)
+TEM = Instrument(_render, _diffracting)

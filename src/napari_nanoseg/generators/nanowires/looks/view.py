@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.config.nanowires import NanowireConfig
+from napari_nanoseg.config.nanowires import GREY_LOOKS, NanowireConfig
 from napari_nanoseg.generators.nanowires.scene import Scene
 
 
@@ -42,19 +42,23 @@ class Instrument:
     """A look: `render` makes float32 pixels of a view.
 
     ``weights`` makes of the objects' absorptions (1/µm) the weights of their path lengths; ``surface`` asks for the
-    normals of the upper surface; pixels of ``grey`` looks run from 0 (black) to 1 (white), of others they are physical.
+    normals of the upper surface.
     """
 
     render: Callable[[View, NanowireConfig, np.random.Generator], NDArray[np.float32]]
     weights: Callable[[Weights, NanowireConfig, np.random.Generator], Weights] = absorptions
     surface: bool = False
-    grey: bool = False
 
-    def stored(self, pixels: NDArray[np.float32], dtype: str) -> NDArray[Any]:
-        """Pixels of the given type (see ``NanowireConfig.dtype``)."""
-        if dtype == "float32":
-            return pixels
-        low, high = (0.0, 1.0) if self.grey else (float(pixels.min()), float(pixels.max()))
-        white = float(np.iinfo(dtype).max)
-        scaled = np.clip((pixels - low) * np.float32(white / max(high - low, 1e-12)), 0, white)
-        return np.asarray(scaled + np.float32(0.5), dtype)
+
+def stored(pixels: NDArray[np.float32], config: NanowireConfig) -> NDArray[Any]:
+    """Rendered pixels with the config's tone curve and type (see ``NanowireConfig.tone`` and ``dtype``)."""
+    whole = config.dtype != "float32"
+    if whole and config.look not in GREY_LOOKS:
+        low, high = float(pixels.min()), float(pixels.max())
+        pixels = (pixels - np.float32(low)) * np.float32(1 / max(high - low, 1e-12))
+    if config.tone:
+        pixels = np.interp(pixels, np.linspace(0, 1, len(config.tone)), config.tone).astype(np.float32)
+    if not whole:
+        return pixels
+    white = np.float32(np.iinfo(config.dtype).max)
+    return np.asarray(np.clip(pixels, 0, 1) * white + np.float32(0.5), config.dtype)

@@ -1,0 +1,90 @@
+"""What the Generate dock asks of a kind of generator: its source and form, and the job that they make."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_nanoseg._gui.forms import ConfigForm
+from napari_nanoseg._gui.preview_making import Question
+from napari_nanoseg.config.generate import GenerateJob
+from napari_nanoseg.config.nanowires import NanowiresJob
+from napari_nanoseg.samples import Sample
+
+AnyGenerateJob = GenerateJob | NanowiresJob
+
+
+@dataclass(frozen=True)
+class Order:
+    """A dataset that the user asked for.
+
+    Parameters
+    ----------
+    job : AnyGenerateJob
+    sample : Sample, optional
+        An annotation from the layers, to be written as the job's source first.
+    advice : str
+        What to know about the dataset, in a sentence.
+    """
+
+    job: AnyGenerateJob
+    sample: Sample | None = None
+    advice: str = ""
+
+
+class GeneratorPage(QWidget):
+    """A kind of generator: widgets, and what they mean."""
+
+    title: ClassVar[str]
+    """What the kind is called."""
+    form: ConfigForm
+
+    changed = Signal()
+    """Other images would be made, or there is another reason why none can be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(0, 0, 0, 0)
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Catch up: nothing is computed while the page is hidden."""
+        super().showEvent(event)
+        self.changed.emit()
+
+    @property
+    def missing(self) -> str | None:
+        """What to do before the page can be used at all, in one sentence; None: nothing is missing."""
+        return None
+
+    @property
+    def problem(self) -> str | None:
+        """Why no image can be made, in one sentence; None when nothing is wrong."""
+        return self.form.problem()
+
+    @abstractmethod
+    def question(self) -> Question | None:
+        """What the preview is to show, when there is no problem; None while there is no source."""
+
+    @abstractmethod
+    def suggestion(self) -> Path | None:
+        """Where a new dataset would go, whether something is there or not."""
+
+    @abstractmethod
+    def order(self, out: Path, count: int) -> Order:
+        """The job that writes `count` images to `out`.
+
+        Raises
+        ------
+        NanosegError
+            When the folder cannot be that of a new dataset.
+        """
+
+    def ordered(self, order: Order) -> None:
+        """Hear that an order is being done."""

@@ -1,0 +1,190 @@
+"""One synthetic image as a generator would write it, and what a preview shows of it; nothing here touches widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QPointF
+from qtpy.QtGui import QPainterPath, QPolygonF
+
+from napari_nanoseg._gui.pauses import shapes_drawable
+from napari_nanoseg.config.generate import CutPasteConfig
+from napari_nanoseg.config.nanowires import Look, NanowireConfig
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Waiting
+from napari_nanoseg.samples import Sample
+
+if TYPE_CHECKING:
+    from napari_nanoseg.generators.nanowires.generator import Nanowires
+    from napari_nanoseg.generators.preparation import Preparation
+
+LARGEST = 4096 * 4096
+"""Pixels, of nanowires rays; a background of more would keep the next question waiting for many seconds."""
+COMPARED: tuple[Look, ...] = ("od", "sem")
+"""Looks in which the objects of every nanowire preview are seen, side by side."""
+TITLES: dict[Look, str] = {
+    look: look.upper() if len(look) <= len("stxm") else look.capitalize() for look in get_args(Look)
+}
+"""What pictures in these looks are called."""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Which image to make.
+
+    Parameters
+    ----------
+    source : Sample, Path or None
+        An annotated image, or the folder of a dataset; nanowires have none.
+    config : CutPasteConfig or NanowireConfig
+    index : int
+        Number of the image.
+    """
+
+    source: Sample | Path | None
+    config: CutPasteConfig | NanowireConfig
+    index: int
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Grey values for the screen.
+
+    Parameters
+    ----------
+    grey : uint8 array, shape (Y, X)
+    title : str
+        What tells it from the other pictures of the same objects; empty where there is only one.
+    """
+
+    grey: NDArray[np.uint8]
+    title: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """A synthetic image, ready to be painted.
+
+    Parameters
+    ----------
+    sample : Sample
+        The image as it would be written.
+    pictures : tuple of Picture
+        One or more of the same objects, all of the same shape.
+    outlines : QPainterPath
+        Of all particles; x and y in pixels of the image.
+    notices : tuple of str
+        What the user should know about the source.
+    """
+
+    sample: Sample
+    pictures: tuple[Picture, ...]
+    outlines: QPainterPath
+    notices: tuple[str, ...]
+
+
+class PreviewMaker:
+    """Makes one preview after the other, in whatever thread; remembers what it made of the source."""
+
+    def __init__(self) -> None:
+        self._source: Sample | Path | None = None
+        self._prepared: Preparation | None = None
+        self._wires: Nanowires | None = None
+
+    def steps(self, question: Question) -> Generator[Waiting, None, Preview]:
+        """Make a preview; yields where it may be left.
+
+        Raises
+        ------
+        NanosegError
+            When the source or the config cannot be used, or the image is too large for a preview.
+        """
+        config = question.config
+        rays = config.rays**2 if isinstance(config, NanowireConfig) else 1
+        if config.height * config.width * rays > LARGEST:
+            raise NanosegError(
+                f"There is no preview of {config.height} × {config.width} px"
+                f"{f' with {rays} rays each' if rays > 1 else ''}; it would take too long, but such images can be "
+                "written."
+            )
+        if isinstance(config, NanowireConfig):
+            return (yield from self._of_wires(config, question.index))
+        assert question.source is not None, "only nanowires need no source"
+        return (yield from self._of_particles(config, question.source, question.index))
+
+    def _of_particles(
+        self, config: CutPasteConfig, source: Sample | Path, index: int
+    ) -> Generator[Waiting, None, Preview]:
+        from napari_nanoseg.generators.cutpaste import CutPaste
+        from napari_nanoseg.generators.preparation import Preparation
+
+        if self._prepared is None or self._source is not source:
+            self._prepared = None
+            self._prepared = Preparation(_read(source))
+            self._source = source
+        yield Waiting()
+        generator = CutPaste(config, self._prepared)
+        yield Waiting()
+        sample = generator.sample(index)
+        yield Waiting()
+        return Preview(sample, (Picture(_grey(sample.image.data)),), _outlines(sample), tuple(generator.notices))
+
+    def _of_wires(self, config: NanowireConfig, index: int) -> Generator[Waiting, None, Preview]:
+        from napari_nanoseg.generators.nanowires.generator import Nanowires
+        from napari_nanoseg.generators.nanowires.looks.view import stored
+
+        if self._wires is None or self._wires.config != config:
+            self._wires = None
+            self._wires = Nanowires(config)
+        generator = self._wires
+        yield Waiting()
+        sample = generator.sample(index)
+        pictures = []
+        for look in COMPARED if config.look in COMPARED else (config.look, *COMPARED):
+            yield Waiting()
+            seen = sample if look == config.look else generator.seen_by(look).sample(index)
+            pixels = seen.image.data
+            if pixels.dtype.kind == "f":
+                shown = config.model_copy(update={"look": look, "dtype": "uint8", "tone": ()})  # toned already
+                pixels = stored(pixels, shown)
+            pictures.append(Picture(_grey(pixels), TITLES[look]))
+        yield Waiting()
+        if sample.instances.overlapping:
+            shapes_drawable()
+        yield Waiting()
+        return Preview(sample, tuple(pictures), _outlines(sample), tuple(generator.notices))
+
+
+def _read(source: Sample | Path) -> Sequence[Sample]:
+    """What the job reads: an annotation of the layers takes the way through files, so that the images are the same."""
+    from napari_nanoseg.io.datasets import open_dataset, write_sample
+
+    if isinstance(source, Path):
+        return list(open_dataset(source))
+    if not len(source.instances):
+        raise NanosegError(f"{source.name}: no particle is outlined; outline a few particles first.")
+    with TemporaryDirectory() as folder:
+        write_sample(folder, source)
+        return list(open_dataset(folder))
+
+
+def _grey(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Eight bits for the screen."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    white = 1.0 if pixels.dtype.kind == "f" else float(np.iinfo(pixels.dtype).max)
+    return np.ascontiguousarray(np.clip(pixels * (255 / white), 0, 255), np.uint8)
+
+
+def _outlines(sample: Sample) -> QPainterPath:
+    path = QPainterPath()
+    for polygon in sample.instances.to_polygons():
+        path.addPolygon(QPolygonF([QPointF(x, y) for y, x in (polygon + 0.5).tolist()]))
+        path.closeSubpath()
+    return path

@@ -1,0 +1,1 @@
+"""Fitting the generator's appearance to real images."""
