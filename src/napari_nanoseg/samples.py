@@ -236,3 +236,38 @@ class Sample:
             raise NanosegError(f"{self.name}: the known region has the shape {self.known.shape} but the image {shape}.")
         if self.truth is not None and any(len(column) != len(self.instances) for column in self.truth.values()):
             raise NanosegError(f"{self.name}: the table of true values needs a row for each of the instances.")
+
+
+UNLABELLED = -1
+"""In a map of classes: nobody has said what this pixel is."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassSample:
+    """An image whose pixels have classes: what a network that gives every pixel a class learns from.
+
+    Parameters
+    ----------
+    image : Image
+        Axes ``YX`` or ``ZYX``, each optionally with ``C``.
+    classes : int8 array, shape (Y, X) or (Z, Y, X)
+        0 is background, class `i` is `i` + 1, and `UNLABELLED` where nothing is known.
+    name : str
+        File stem.
+
+    Raises
+    ------
+    NanosegError
+        When image and classes differ in shape.
+    """
+
+    image: Image
+    classes: NDArray[np.int8]
+    name: str = "sample"
+
+    def __post_init__(self) -> None:
+        shape = self.image.data.shape[: len(self.image.axes.removesuffix("C"))]
+        if self.classes.shape != shape:
+            raise NanosegError(
+                f"{self.name}: the mask has the shape {self.classes.shape} but the image {shape}; label the image."
+            )

@@ -65,6 +65,16 @@ class Numbers(Text):
             return text
 
 
+class Texts(Text):
+    """Any number of texts, separated by commas; `suggestions` drop down."""
+
+    def _show(self, value: Any) -> None:
+        super()._show(UNSET if value is UNSET else ", ".join(value))
+
+    def _read(self) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.line.text().split(",") if part.strip())
+
+
 class Paths(Editor):
     """Any number of paths, one on each line."""
 

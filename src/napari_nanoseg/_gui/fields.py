@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from napari_nanoseg._gui.compound_editors import Maybe, Numbers, Paths, Row, Several
+from napari_nanoseg._gui.compound_editors import Maybe, Numbers, Paths, Row, Several, Texts
 from napari_nanoseg._gui.editors import UNSET, Choice, Editor, Flag, Number, OnePath, Text
 from napari_nanoseg._gui.labels import extra_of
 from napari_nanoseg._gui.numbers import Limits
@@ -143,6 +143,8 @@ def _tuple(kinds: tuple[Any, ...], field: FieldInfo) -> Editor:
         return Paths()
     if kind in (int, float):
         return Numbers(kind)
+    if kind is str:
+        return Texts(extra_of(field).get("suggestions", ()))
     raise TypeError(f"no editor for a list of {kind}")
 
 

@@ -61,6 +61,7 @@ class ConfigForm(QWidget):
         """Where the form of a nested config lies."""
         self.kinds = KindBoxes(self._kind, self._hide)
         self.kinds.chosen.connect(self._choose)
+        self._labels: dict[str, WordLabel] = {}
         self._reasons: dict[str, WordLabel] = {}
         self._folds: list[tuple[Fold, frozenset[str]]] = []
         self._nones: dict[str, str] = {}
@@ -203,7 +204,7 @@ class ConfigForm(QWidget):
         grid.addWidget(label, row, 0)
         grid.addWidget(editor, row, 1)
         grid.addWidget(reason, row + 1, 0, 1, 2)
-        self._editors[name], self._reasons[name] = editor, reason
+        self._labels[name], self._editors[name], self._reasons[name] = label, editor, reason
 
     def _nest(self, grid: QGridLayout, name: str) -> None:
         holder = QVBoxLayout()
@@ -273,6 +274,8 @@ class ConfigForm(QWidget):
                     self._kept[other] = value
                     if other in self._editors:
                         self._editors[other].put(value)
+                    elif other in self._nested:
+                        self._show_nested(other)
         self._changed()
 
     def _values(self) -> dict[str, Any]:
@@ -297,7 +300,13 @@ class ConfigForm(QWidget):
         return [] if self._error is None else self._error.errors()
 
     def _mark(self) -> None:
-        """Mark the fields that are refused, with the reason, and the sections that hold them."""
+        """Mark the fields that are refused, with the reason, and the sections that hold them; hide unused ones."""
+        unused = frozenset[str]() if self._valid is None else self._valid.unused
+        for name, editor in self._editors.items():
+            for widget in (self._labels[name], editor):
+                widget.setVisible(name not in unused)
+        for fold, names in self._folds:
+            fold.setVisible(not names <= unused)
         wrong: dict[str, ErrorDetails] = {}
         for error in self._errors():
             for name in [str(error["loc"][0])] if error["loc"] else _QUOTED.findall(error["msg"]):

@@ -14,7 +14,7 @@ from napari_nanoseg._gui.training import alone, check_dataset, env_of, model_fol
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.evaluation.figures import FIGURES
+from napari_nanoseg.evaluation.figures import FIGURES, PIXELS
 from napari_nanoseg.events import Event, JobResult, Stage
 from napari_nanoseg.io.model_cards import JOB
 from napari_nanoseg.io.model_library import import_model
@@ -98,7 +98,7 @@ def table_of(job: SweepJob, labels: Mapping[str, str]) -> DataFrame | None:
         return None
     table = read_table(path)
     titles = {name: labels.get(name, name).rpartition(": ")[2] for name in job.vary}
-    titles |= {name: FIGURES[name].title for name in sweep.FIGURES}
+    titles |= {name: (FIGURES | PIXELS)[name].title for name in sweep.figures_of(job.config)}
     titles |= {"validation_loss": "Validation loss", "training_s": "Seconds", "problem": "Problem"}
     shown = [name for name in titles if name in table and not (name == "problem" and table[name].isna().all())]
     return table[shown].rename(columns=titles)

@@ -96,6 +96,11 @@ class Config(BaseModel):
         except ValidationError as error:
             raise NanosegError(f"{where}: {describe(error)}") from error
 
+    @property
+    def unused(self) -> frozenset[str]:
+        """Fields that mean nothing beside the values of the others: they are not asked for."""
+        return frozenset()
+
     def with_kind(self, field: str, inner: Config) -> Self:
         """The same with another config in one of its fields; kinds of jobs change with it what depends on it."""
         return self.model_copy(update={field: inner})

@@ -28,6 +28,7 @@ from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainConfig, TrainJob
+from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 
 
@@ -102,6 +103,13 @@ COMMANDS = (
         ("dataset",),
         TrainConfig(engine=MaskRCNNConfig()),
     ),
+    Command(
+        "train unet",
+        "Train a U-Net, which gives every pixel a class (cracks, voids and so on), on a dataset.",
+        TrainJob,
+        ("dataset",),
+        TrainConfig(engine=UNetConfig()),
+    ),
     Command("sweep stardist", "Train a StarDist network with each of several values.", SweepJob, ("dataset",)),
     Command(
         "sweep maskrcnn",
@@ -109,6 +117,13 @@ COMMANDS = (
         SweepJob,
         ("dataset",),
         TrainConfig(engine=MaskRCNNConfig()),
+    ),
+    Command(
+        "sweep unet",
+        "Train a U-Net with each of several values.",
+        SweepJob,
+        ("dataset",),
+        TrainConfig(engine=UNetConfig()),
     ),
     Command("segment", "Find the particles in images with a model.", SegmentJob, ("model", "images")),
     Command("measure", "Measure the particles of label images into a table.", MeasureJob, ("labels",)),

@@ -225,7 +225,10 @@ def _walk(
     model: type[Config], path: tuple[str, ...], defaults: Any, prefix: str, arguments: Sequence[str]
 ) -> Iterator[Option]:
     """Find the options of a model; `defaults` is an instance of it, if it has one."""
+    unused = defaults.unused if isinstance(defaults, Config) else frozenset()
     for name, field in model.model_fields.items():
+        if name in unused:
+            continue
         here = (*path, name)
         extra = _extra(field)
         default = _default(name, field, defaults)
@@ -236,9 +239,10 @@ def _walk(
             yield from _walk(_kind(nested, default), here, default, inner, arguments)
         elif not _is_constant(kinds):
             panel = " ".join([*prefix.split("-")[:-1], *(["advanced"] if extra.get("advanced") else [])])
-            typed = extra.get("option", f"--{prefix}{name.replace('_', '-')}")
+            typed = f"--{prefix}{name.replace('_', '-')}"
             if any(_is_repeated(kind) for kind in kinds):
                 typed = typed.removesuffix("s")  # given once for each value
+            typed = extra.get("option", typed)
             positional = not path and name in arguments
             if positional:
                 typed = typed.removeprefix("--").upper()

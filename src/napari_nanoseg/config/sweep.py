@@ -153,6 +153,8 @@ def _is_kept(name: str, config: TrainConfig) -> bool:
 def _leaves(config: Config, before: str, way: tuple[FieldInfo, ...]) -> Iterator[tuple[str, tuple[FieldInfo, ...]]]:
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
+        if name in config.unused:
+            continue
         if isinstance(value, Config):
             yield from _leaves(value, f"{before}{name}.", (*way, field))
             continue

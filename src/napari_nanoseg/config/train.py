@@ -13,14 +13,16 @@ from napari_nanoseg.config.generate import APPEARANCE, SIZE, CutPasteConfig, Fra
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.paths import AUTO
 from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.config.unet import UNetConfig
 
 Enlargement = Annotated[float, Field(ge=0.1, le=10)]
 
 
-Network = StarDistConfig | MaskRCNNConfig
-NETWORKS: dict[str, type[StarDistConfig] | type[MaskRCNNConfig]] = {
+Network = StarDistConfig | MaskRCNNConfig | UNetConfig
+NETWORKS: dict[str, type[StarDistConfig] | type[MaskRCNNConfig] | type[UNetConfig]] = {
     "stardist": StarDistConfig,
     "maskrcnn": MaskRCNNConfig,
+    "unet": UNetConfig,
 }
 """Kinds of networks that can be trained, by the name of their engine."""
 
@@ -38,7 +40,10 @@ def _of_its_kind(values: Any) -> Any:
 EngineConfig = Annotated[
     Network,
     BeforeValidator(_of_its_kind),
-    Field(description="StarDist for particles that lie apart or touch, Mask R-CNN for those that overlap"),
+    Field(
+        description="StarDist for particles that lie apart or touch, Mask R-CNN for those that overlap, U-Net for "
+        "cracks and all else that is no particles"
+    ),
 ]
 
 
@@ -67,28 +72,43 @@ class SyntheticPatchConfig(CutPasteConfig):
 FROM_SCRATCH: dict[str, dict[str, Any]] = {
     "stardist": {"steps": 1500, "learning_rate": 3e-3, "scale": (0.75, 1.35)},
     "maskrcnn": {"steps": 1500, "learning_rate": 1e-3, "scale": (0.75, 1.35)},
+    "unet": {"steps": 1500, "learning_rate": 2e-3, "scale": (0.75, 1.35)},
 }
 FINE_TUNING: dict[str, dict[str, Any]] = {
     "stardist": {"steps": 300, "learning_rate": 5e-4, "scale": (0.5, 1.8)},
     "maskrcnn": {"steps": 500, "learning_rate": 1e-4, "scale": (0.5, 1.8)},
+    "unet": {"steps": 500, "learning_rate": 3e-4, "scale": (0.75, 1.35)},
 }
 """With the changes of patches of a training from scratch, the starter got worse on other images of the same paper."""
 SGD_RATE, SGD_IMAGES = 0.02, 16
 """Learning rate of Detectron2's SGD for batches of so many images; it grows with the batch. Fine-tuning: a tenth."""
 SYNTHETIC_PER_REAL, FINE_TUNING_SYNTHETIC_PER_REAL = 5, 1  # 5 as published (UTILE-Gen)
-COMMON: dict[str, Any] = {"batch_size": 4, "patch_size": 128, "warm_up": 50, "optimizer": "adam"}
+COMMON: dict[str, Any] = {
+    "batch_size": 4, "patch_size": 128, "warm_up": 50, "optimizer": "adam", "working_diameter": 32.0,
+    "synthetic_per_real": None,
+}  # fmt: skip
 """What a training of a StarDist has; those of other networks differ in it."""
 OBJECTS_APART: dict[str, Any] = {"batch_size": 2, "patch_size": 256, "warm_up": 1000}
 """Of a Mask R-CNN: patches in which whole wires lie, and Detectron2's warm-up."""
+CLASSES: dict[str, Any] = {"batch_size": 4, "patch_size": 128, "working_diameter": None, "synthetic_per_real": 0}
+"""Of a U-Net: classes have no size that images could be brought to, and no outlines to cut and paste."""
+PIECES: dict[str, Any] = {"batch_size": 2, "patch_size": 64}
+"""Of a U-Net in three dimensions, whose patches are cubes."""
+OF_PARTICLES = frozenset({"synthetic", "synthetic_per_real", "diameter", "working_diameter"})
+"""Fields that mean something for particles only."""
 
 
 def _open(what: str, name: str) -> str:
     """Description of a field whose value depends on the network and on whether the training starts from a model."""
 
+    def text(value: Any) -> str:
+        return " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
     def words(values: dict[str, dict[str, Any]]) -> str:
-        own, other = (values[kind][name] for kind in ("stardist", "maskrcnn"))
-        text = " to ".join(map(str, own)) if isinstance(own, tuple) else str(own)
-        return text if own == other else f"{text} (Mask R-CNN {other})"
+        own, *others = (text(values[kind][name]) for kind in NETWORKS)
+        titles = [NETWORKS[kind].model_fields["engine"].title for kind in NETWORKS][1:]
+        other = ", ".join(f"{title} {value}" for title, value in zip(titles, others, strict=True) if value != own)
+        return f"{own} ({other})" if other else own
 
     return f"{what}; none: {words(FROM_SCRATCH)}, or {words(FINE_TUNING)} when it starts from a model"
 
@@ -97,8 +117,10 @@ def usual_for(network: Network) -> dict[str, Any]:
     """Values of the fields of a training whose defaults depend on the network."""
     if isinstance(network, StarDistConfig):
         return COMMON
+    if isinstance(network, UNetConfig):
+        return COMMON | CLASSES | (PIECES if network.axes == 3 else {})
     published = network.backbone in ("resnet50", "resnet101")
-    return OBJECTS_APART | {"optimizer": "sgd" if published else "adam"}
+    return COMMON | OBJECTS_APART | {"optimizer": "sgd" if published else "adam"}
 
 
 class TrainConfig(Config):
@@ -110,7 +132,7 @@ class TrainConfig(Config):
         title="Synthetic patches", json_schema_extra={"prefix": "synthetic"},
     )  # fmt: skip
     synthetic_per_real: int | None = Field(
-        None,
+        COMMON["synthetic_per_real"],
         ge=0,
         le=1000,
         title="Synthetic per real patch",
@@ -131,7 +153,8 @@ class TrainConfig(Config):
         json_schema_extra={"unit": "px", "start": 30.0},
     )  # fmt: skip
     working_diameter: float | None = Field(
-        32.0, ge=8, le=200, description="Images are rescaled so that particles have this diameter; none: not rescaled",
+        COMMON["working_diameter"], ge=8, le=200,
+        description="Images are rescaled so that particles have this diameter; none: not rescaled",
         json_schema_extra={"unit": "px", "advanced": True},
     )  # fmt: skip
     learning_rate: float | None = Field(
@@ -244,13 +267,31 @@ class TrainConfig(Config):
         other = isinstance(network, Network) and usual_for(network) != COMMON
         return usual_for(network) | values if other else values
 
+    @model_validator(mode="after")
+    def _means_something(self) -> Self:
+        usual = type(self).model_construct(None, **usual_for(self.engine))
+        wrong = next((name for name in sorted(self.unused) if getattr(self, name) != getattr(usual, name)), None)
+        if wrong is not None:
+            raise ValueError(
+                f"'{wrong}' is about particles, but a U-Net gives every pixel of real images, at their own scale, a "
+                "class; leave it out"
+            )
+        return self
+
+    @property
+    def unused(self) -> frozenset[str]:
+        """Fields that mean nothing for the network."""
+        return OF_PARTICLES if isinstance(self.engine, UNetConfig) else frozenset()
+
     def with_kind(self, field: str, inner: Config) -> Self:
         """The same for another network: what is as usual for the old one becomes as usual for the new one."""
         changed: dict[str, Any] = {}
         if isinstance(inner, Network):
             before, after = usual_for(self.engine), usual_for(inner)
             changed = {name: value for name, value in after.items() if getattr(self, name) == before[name]}
-        return self.model_copy(update=changed | {field: inner})
+        made = self.model_copy(update=changed | {field: inner})
+        usual = type(self).model_construct(None, **usual_for(made.engine))
+        return made.model_copy(update={name: getattr(usual, name) for name in made.unused})
 
     def filled(self, *, fine_tuning: bool) -> FilledTrainConfig:
         """Give what was left open the value that suits a training from scratch or one that starts from a model."""

@@ -44,6 +44,11 @@ def make_optimizer(network: nn.Module, config: FilledTrainConfig) -> torch.optim
     return torch.optim.Adam(trained, lr=config.learning_rate, eps=EPSILON)
 
 
+def channels_last(image: Tensor) -> Tensor:
+    """Images or volumes as networks take them fastest."""
+    return image.contiguous(memory_format=torch.channels_last_3d if image.ndim == 5 else torch.channels_last)
+
+
 @dataclass
 class Trainable:
     """What an engine hands to :func:`fit`.
@@ -249,7 +254,7 @@ def _step(
     half = config.mixed_precision and device.type == "cuda"
     try:
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            losses = task.losses(task.network, image.contiguous(memory_format=torch.channels_last), targets)
+            losses = task.losses(task.network, channels_last(image), targets)
         optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -44,6 +44,20 @@ FIGURES = {
 }
 """By name, in the order of :meth:`napari_nanoseg.evaluation.matching.Evaluation.figures`."""
 
+PIXELS = {
+    "tolerance": Figure("Tolerance", "how far (px) a pixel may lie from one of the other kind and still be right"),
+    "true_pixels": Figure("True pixels", "pixels of the class in the truth"),
+    "predicted_pixels": Figure("Predicted pixels", "pixels of the class in the prediction"),
+    "found_pixels": Figure("Found pixels", "true pixels with a predicted one within the tolerance"),
+    "right_pixels": Figure("Right pixels", "predicted pixels with a true one within the tolerance"),
+    "both_pixels": Figure("Common pixels", "pixels of the class in both"),
+    "precision": Figure("Precision", "right / predicted pixels"),
+    "recall": Figure("Recall", "found / true pixels"),
+    "f1": Figure("F1", "harmonic mean of precision and recall; without tolerance Dice's coefficient"),
+    "iou": Figure("IoU", "common pixels / pixels in at least one of truth and prediction, without any tolerance"),
+}
+"""By name, in the order of :meth:`napari_nanoseg.evaluation.tolerant.PixelEvaluation.figures`."""
+
 AGREEMENT = {
     "unit": Figure("Unit", "unit of all that follows but the statistic and its p-value"),
     "n_truth": Figure("True particles", "true particles that count, found or missed"),

@@ -84,6 +84,20 @@ def open_dataset(folder: str | Path) -> Dataset:
     NanosegError
         When there is no image, an image has no annotation, a name occurs twice, or no image has a particle.
     """
+    dataset = find_dataset(folder)
+    if not any(len(sample.instances) for sample in dataset):
+        raise NanosegError(f"No image in {dataset.folder} has a particle; outline at least one.")
+    return dataset
+
+
+def find_dataset(folder: str | Path) -> Dataset:
+    """Find the files of a dataset without reading its images; see :func:`open_dataset`.
+
+    Raises
+    ------
+    NanosegError
+        When there is no image, an image has no annotation, or a name occurs twice.
+    """
     folder = Path(folder)
     images = by_stem(need_images(folder))
     coco = read_coco(folder / COCO_NAME) if (folder / COCO_NAME).is_file() else {}
@@ -95,10 +109,7 @@ def open_dataset(folder: str | Path) -> Dataset:
             f"{images[missing[0]]} has no annotation{more}; put {folder / 'masks' / missing[0]}.tif there or "
             "remove the image."
         )
-    dataset = Dataset(folder, tuple(images), tuple(images.values()), masks, coco)
-    if not any(len(sample.instances) for sample in dataset):
-        raise NanosegError(f"No image in {folder} has a particle; outline at least one.")
-    return dataset
+    return Dataset(folder, tuple(images), tuple(images.values()), masks, coco)
 
 
 def need_images(folder: Path) -> list[Path]:

@@ -119,5 +119,6 @@ def _goes_on(start: Path, config: TrainConfig) -> bool:
     if start == COCO or is_coco_file(start):
         return False
     if is_detectron2(start):
-        return read_config(detectron2_files(start)[1]).n_classes == config.engine.n_classes
+        classes = config.engine.n_classes if isinstance(config.engine, MaskRCNNConfig) else None
+        return read_config(detectron2_files(start)[1]).n_classes == classes
     return True

@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,15 @@ from napari_nanoseg.config.options import text_of
 from napari_nanoseg.config.paths import AUTO, COCO, absolute
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.sweep import SweepJob, Trial
-from napari_nanoseg.config.train import TrainJob
+from napari_nanoseg.config.train import TrainConfig, TrainJob
+from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.matching import Evaluation, evaluate, pool
+from napari_nanoseg.evaluation.tolerant import PixelEvaluation, evaluate_pixels, pool_pixels
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import atomic_folder, hidden_beside, need_writable, write_text
+from napari_nanoseg.io.class_maps import ClassMaps, open_class_maps
 from napari_nanoseg.io.datasets import Dataset, open_dataset
 from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, JOB, RUN
 from napari_nanoseg.io.run_record import run_record, write_run_record
@@ -31,7 +35,7 @@ from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.jobs.failures import explain
 from napari_nanoseg.jobs.start import automatic_start, reachable, settled
 from napari_nanoseg.jobs.train import held_out, need_images
-from napari_nanoseg.samples import Sample
+from napari_nanoseg.samples import ClassSample, Sample
 
 if TYPE_CHECKING:
     from napari_nanoseg.engines.base import Model
@@ -40,7 +44,9 @@ TABLE, BEST = "sweep.csv", "best"
 JUDGED = "judged.yaml"
 """In the folder of a training: its figures on the validation images."""
 FIGURES = ("f1", "precision", "recall", "panoptic_quality", "mean_matched_iou")
-"""Of every model on the validation images: the first decides, the fourth where that is equal."""
+PIXEL_FIGURES = ("f1", "precision", "recall", "iou")
+"""Of every model on the validation images: the first decides, the fourth where that is equal. Those of particles, and
+those of pixels of classes, 2 px beside each other at most."""
 TRAINING_FIGURES = ("validation_loss", "steps", "training_s")
 MAY_DIFFER = ("device", "workers", "mixed_precision")
 """What may be another when a sweep goes on."""
@@ -80,12 +86,13 @@ def sweep_job(job: SweepJob) -> Job:
     judged = [row for row in rows if row["problem"] is None]
     if not judged:
         raise NanosegError(f"All {len(rows)} trainings failed, the first with: {rows[0]['problem']}")
-    best = max(judged, key=lambda row: (row["f1"], row["panoptic_quality"]))
+    names = figures_of(job.config)
+    best = max(judged, key=lambda row: (row[names[0]], row[names[3]]))
     yield Stage("finish", f"The best is {best['folder']}.")
     if best["f1"] == 0:
-        yield Notice("No model finds any particle of the validation images yet; train longer, or check the data.")
+        yield Notice("No model finds anything right in the validation images yet; train longer, or check the data.")
     _copy_folder(job.out / best["folder"], job.out / BEST)
-    figures = {"best": best["folder"], **{name: best[name] for name in FIGURES}, "trainings": len(rows)}
+    figures = {"best": best["folder"], **{name: best[name] for name in names}, "trainings": len(rows)}
     figures |= {"failed": len(rows) - len(judged), "validation_images": len(numbers), "table": rows}
     start = trials[0].job.start_from
     inputs = [path for path in (job.dataset, job.validation, start) if path is not None and path != COCO]
@@ -95,14 +102,21 @@ def sweep_job(job: SweepJob) -> Job:
     return JobResult(figures, {name: str(path) for name, path in files.items()})
 
 
-def _validation(job: SweepJob) -> tuple[Dataset, Sequence[int]]:
+def figures_of(config: TrainConfig) -> tuple[str, ...]:
+    """Names of the figures that models of such a training are judged by."""
+    return PIXEL_FIGURES if isinstance(config.engine, UNetConfig) else FIGURES
+
+
+def _validation(job: SweepJob) -> tuple[Dataset | ClassMaps, Sequence[int]]:
     """The dataset and the numbers of its images that all models are judged on; sees that there are enough others."""
-    dataset = open_dataset(job.dataset)
+    network = job.config.engine
+    opened = partial(open_class_maps, network=network) if isinstance(network, UNetConfig) else open_dataset
+    dataset = opened(job.dataset)
     chosen: Sequence[int] = sorted(held_out(len(dataset), job.config))
     there = len(dataset) - len(chosen)
     data = dataset
     if job.validation is not None:
-        data, there = open_dataset(job.validation), len(dataset)
+        data, there = opened(job.validation), len(dataset)
         chosen = range(len(data))
     if not chosen:
         reason = f"{job.dataset} has one image" if len(dataset) == 1 else "the validation_fraction is 0"
@@ -162,10 +176,10 @@ def _words(trial: Trial) -> str:
 
 
 def _row(
-    trial: Trial, data: Dataset, numbers: Sequence[int], lead: str, said: set[str]
+    trial: Trial, data: Dataset | ClassMaps, numbers: Sequence[int], lead: str, said: set[str]
 ) -> Generator[Event, None, dict[str, Any]]:
     """Train and judge, as far as that is not done; what is wrong with it becomes a part of the row."""
-    row: dict[str, Any] = dict(trial.values) | dict.fromkeys((*FIGURES, *TRAINING_FIGURES))
+    row: dict[str, Any] = dict(trial.values) | dict.fromkeys((*figures_of(trial.job.config), *TRAINING_FIGURES))
     row |= {"folder": trial.name, "problem": None}
     folder = trial.job.out
     try:
@@ -176,9 +190,10 @@ def _row(
         if not (folder / JUDGED).is_file():
             yield Stage("judge", f"{lead}: judging it on {len(numbers)} validation images.")
             found = yield from _judged(folder, data, numbers, trial.job.config.device)
-            write_run_record(folder / JUDGED, {"figures": found.figures()})
+            write_run_record(folder / JUDGED, {"figures": found})
         judged = _figures(folder / JUDGED)
-        row |= {name: judged[name] for name in FIGURES} | {name: trained.get(name) for name in TRAINING_FIGURES}
+        row |= {name: judged[name] for name in figures_of(trial.job.config)}
+        row |= {name: trained.get(name) for name in TRAINING_FIGURES}
     except Exception as error:
         problem = explain(error)
         if problem is None:
@@ -210,18 +225,35 @@ def _led(steps: Job, lead: str, said: set[str]) -> Generator[Event, None, None]:
             yield event
 
 
-def _judged(folder: Path, data: Dataset, numbers: Sequence[int], device: str) -> Generator[Event, None, Evaluation]:
-    """Segment the validation images as a user would, and compare all particles with the truth."""
+def _judged(
+    folder: Path, data: Dataset | ClassMaps, numbers: Sequence[int], device: str
+) -> Generator[Event, None, dict[str, Any]]:
+    """Segment the validation images as a user would, and compare all particles, or pixels, with the truth."""
     from napari_nanoseg.engines.library import load_model
 
     model: Model = load_model(folder)
-    evaluations = []
+    evaluations: list[Any] = []
     for done, number in enumerate(numbers, 1):
         sample = data[number]
         found = yield from model.segment_steps(sample.image, SegmentConfig(device=device))
-        evaluations.append(_evaluated(sample, found))
+        compared = _evaluated(sample, found) if isinstance(sample, Sample) else _of_classes(sample, found)
+        evaluations.append(compared)
         yield Progress(done, len(numbers), "images")
-    return pool(evaluations)
+    return pool(evaluations).figures() if isinstance(data, Dataset) else _mean_of_classes(evaluations)
+
+
+def _of_classes(sample: ClassSample, found: Instances) -> dict[int, PixelEvaluation]:
+    """Compare each class that is in truth or prediction with the truth, where that is known."""
+    values, known = found.to_labels(), sample.classes >= 0
+    there = {*np.unique(sample.classes[known]).tolist(), *found.ids.tolist()} - {0}
+    return {kind: evaluate_pixels(sample.classes == kind, values == kind, known=known) for kind in sorted(there)}
+
+
+def _mean_of_classes(images: Sequence[dict[int, PixelEvaluation]]) -> dict[str, float]:
+    """Figures of all images, the mean of the classes."""
+    kinds = {kind for image in images for kind in image}
+    together = [pool_pixels(image[kind] for image in images if kind in image) for kind in kinds]
+    return {name: float(np.mean([getattr(one, name) for one in together] or [0.0])) for name in PIXEL_FIGURES}
 
 
 def _evaluated(sample: Sample, found: Instances) -> Evaluation:

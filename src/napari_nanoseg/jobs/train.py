@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,15 +14,21 @@ from napari_nanoseg.config.jobs import GENERATING, read_yaml
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.paths import AUTO, COCO, absolute
 from napari_nanoseg.config.train import FINE_TUNING_SYNTHETIC_PER_REAL, SYNTHETIC_PER_REAL, TrainConfig, TrainJob
+from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import need_writable, write_text
-from napari_nanoseg.io.datasets import open_dataset
+from napari_nanoseg.io.class_maps import ClassMaps, open_class_maps
+from napari_nanoseg.io.datasets import find_dataset, open_dataset
 from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, HISTORY, JOB, PREVIEW
 from napari_nanoseg.io.processes import training_in
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.jobs.start import load_start, reachable, settled, starting_model
-from napari_nanoseg.samples import Sample
+
+if TYPE_CHECKING:
+    from napari_nanoseg.engines.base import NetworkModel
+
+    Steps = Generator[Event, None, tuple[NetworkModel, dict[str, float]]]
 
 T = TypeVar("T")
 
@@ -61,8 +67,6 @@ def train_job(job: TrainJob) -> Job:
     The job is written into the model folder at the start: with ``resume: true``, it goes on.
     """
     from napari_nanoseg.engines.device import choose_device
-    from napari_nanoseg.engines.maskrcnn.train import train_maskrcnn
-    from napari_nanoseg.engines.stardist.train import train_stardist
 
     started = datetime.now(UTC)
     start = yield from reachable(job, starting_model(job))
@@ -76,11 +80,28 @@ def train_job(job: TrainJob) -> Job:
         yield Notice(f"There is no checkpoint in {job.out} yet; the training begins at the first step.")
     if not job.resume and ((job.out / CARD).exists() or (job.out / CHECKPOINT).exists()):
         raise NanosegError(f"{job.out} already holds a model; resume its training or choose another folder.")
-    dataset = open_dataset(job.dataset)
-    samples = [dataset[index] for index in range(len(dataset))]
+    prepared = _classes if isinstance(config.engine, UNetConfig) else _particles
+    steps = yield from prepared(job, start, device, resume=resume)
+    with ExitStack() as announced:  # until all is written
+        model, figures = yield from _remembered(job, steps, announced, resume=resume)
+        inputs = [path for path in (job.dataset, job.validation, start) if path is not None and path != COCO]
+        record = run_record(job, inputs, seed=config.seed, device=str(device), figures=figures, started=started)
+        model.card = model.card.model_copy(update={"provenance": record})
+        model.save(job.out)
+        write_run_record(job.out / "run.yaml", record)
+    files = {"model": job.out, "history": job.out / HISTORY, "preview": job.out / PREVIEW, "run": job.out / "run.yaml"}
+    return JobResult(figures, {name: str(path) for name, path in files.items()})
+
+
+def _particles(job: TrainJob, start: Path | None, device: Any, *, resume: bool) -> Generator[Event, None, Steps]:
+    """Read what a network for particles is trained with; returns its training."""
+    from napari_nanoseg.engines.maskrcnn.train import train_maskrcnn
+    from napari_nanoseg.engines.stardist.train import train_stardist
+
+    config = job.config
+    samples = list(open_dataset(job.dataset))
     if job.validation is not None:
-        held_out = open_dataset(job.validation)
-        validation = [held_out[index] for index in range(len(held_out))]
+        validation = list(open_dataset(job.validation))
     else:
         samples, validation = split(samples, config)
     samples = fewer(samples, config)
@@ -96,20 +117,29 @@ def train_job(job: TrainJob) -> Job:
     )
     common = config, samples, validation, synthetic_per_real, job.out, device
     start_from: Any = begin  # of the engine of the config
-    steps: Any
     if isinstance(config.engine, MaskRCNNConfig):
-        steps = train_maskrcnn(*common, start_from=start_from, weights=weights, resume=resume)
+        return train_maskrcnn(*common, start_from=start_from, weights=weights, resume=resume)
+    return train_stardist(*common, start_from=start_from, resume=resume)
+
+
+def _classes(job: TrainJob, start: Path | None, device: Any, *, resume: bool) -> Generator[Event, None, Steps]:
+    """Read what a network for classes of pixels is trained with; returns its training."""
+    from napari_nanoseg.engines.unet.train import network_to_train, train_unet
+
+    config = job.config
+    assert isinstance(config.engine, UNetConfig)
+    begin, _ = yield from load_start(start, config)
+    start_from: Any = begin  # of the engine of the config
+    network = network_to_train(config.engine, start_from)
+    samples = list(open_class_maps(job.dataset, network))
+    if job.validation is not None:
+        validation = list(ClassMaps(find_dataset(job.validation), network))
     else:
-        steps = train_stardist(*common, start_from=start_from, resume=resume)
-    with ExitStack() as announced:  # until all is written
-        model, figures = yield from _remembered(job, steps, announced, resume=resume)
-        inputs = [path for path in (job.dataset, job.validation, start) if path is not None and path != COCO]
-        record = run_record(job, inputs, seed=config.seed, device=str(device), figures=figures, started=started)
-        model.card = model.card.model_copy(update={"provenance": record})
-        model.save(job.out)
-        write_run_record(job.out / "run.yaml", record)
-    files = {"model": job.out, "history": job.out / HISTORY, "preview": job.out / PREVIEW, "run": job.out / "run.yaml"}
-    return JobResult(figures, {name: str(path) for name, path in files.items()})
+        samples, validation = split(samples, config)
+    samples = fewer(samples, config)
+    need_writable(job.out)
+    yield Notice(f"Images for training: {len(samples)}; for validation: {len(validation)}.")
+    return train_unet(config, samples, validation, job.out, device, start_from=start_from, resume=resume)
 
 
 def _remembered(
@@ -147,7 +177,7 @@ def is_generated(folder: Path) -> bool:
     return isinstance(config, dict) and config.get("job") in GENERATING
 
 
-def split(samples: list[Sample], config: TrainConfig) -> tuple[list[Sample], list[Sample]]:
+def split(samples: list[T], config: TrainConfig) -> tuple[list[T], list[T]]:
     """Hold out whole images for validation: no image serves both; with one image none is held out."""
     chosen = held_out(len(samples), config)
     return (
@@ -165,7 +195,7 @@ def held_out(images: int, config: TrainConfig) -> frozenset[int]:
     return frozenset(np.random.default_rng(seed).permutation(images)[:count].tolist())
 
 
-def fewer(samples: list[Sample], config: TrainConfig) -> list[Sample]:
+def fewer(samples: list[T], config: TrainConfig) -> list[T]:
     """As many training images as are asked for, in their order; a smaller number is part of a larger one.
 
     Raises
