@@ -38,7 +38,7 @@ from napari_nanoseg.jobs.slabs import slabs_of
 
 NM = Calibration((80.0, 20.0, 20.0))
 DEPTH = 28
-EIGHT = CracksConfig(slab=8)
+EIGHT = CracksConfig(slab=8, analyse=False)
 
 
 def cracked() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -103,7 +103,9 @@ def test_the_command_prints_figures_and_writes_the_same(volume: Path, whole: NDA
 def test_a_job_that_was_cancelled_goes_on(
     volume: Path, whole: NDArray[np.uint8], tmp_path: Path, slabs: int, output: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = CracksJob(config=CracksConfig(slab=8, output=output), volume=volume, model=Path("threshold"), out=tmp_path)
+    job = CracksJob(
+        config=CracksConfig(slab=8, analyse=False, output=output), volume=volume, model=Path("threshold"), out=tmp_path
+    )
     with closing(run(job)) as steps:
         predicting = False
         for event in steps:
@@ -133,12 +135,12 @@ def test_a_job_that_was_cancelled_goes_on(
 def test_slabs_and_threads_change_nothing(
     volume: Path, whole: NDArray[np.uint8], tmp_path: Path, config: dict[str, Any]
 ) -> None:
-    drain(cracks(CracksConfig(**{"slab": 8, **config}), volume, "threshold", tmp_path))
+    drain(cracks(CracksConfig(**{"slab": 8, "analyse": False, **config}), volume, "threshold", tmp_path))
     np.testing.assert_array_equal(classes_in(tmp_path), whole)
 
 
 def test_threads_can_be_cancelled_and_go_on(volume: Path, whole: NDArray[np.uint8], tmp_path: Path) -> None:
-    steps = cracks(CracksConfig(slab=8, workers=2), volume, "threshold", tmp_path)
+    steps = cracks(CracksConfig(slab=8, analyse=False, workers=2), volume, "threshold", tmp_path)
     with closing(steps):
         next(event for event in steps if isinstance(event, Progress) and event.total == DEPTH and event.done in (8, 4))
     drain(cracks(EIGHT, volume, "threshold", tmp_path))
@@ -149,7 +151,7 @@ def test_a_bad_slab_in_a_thread_is_told_and_the_others_are_kept(tmp_path: Path) 
     grey = cracked()[0].astype(np.float32)
     grey[20, 3, 3] = np.nan
     np.save(tmp_path / "scan.npy", grey)
-    config = CracksConfig(slab=8, workers=2, threshold=CrackThreshold(method="value", value=115))
+    config = CracksConfig(slab=8, analyse=False, workers=2, threshold=CrackThreshold(method="value", value=115))
     with pytest.raises(NanosegError, match="slices 20 to 20 have voxels that are NaN"):
         drain(cracks(config, tmp_path / "scan.npy", "threshold", tmp_path / "out"))
     assert json.loads((tmp_path / "out" / "journal.json").read_text())["slabs"].keys() >= {"0"}
@@ -165,14 +167,14 @@ def cluster() -> Generator[str, None, None]:
 
 
 def test_a_cluster_gives_the_same(volume: Path, whole: NDArray[np.uint8], tmp_path: Path, cluster: str) -> None:
-    drain(cracks(CracksConfig(slab=8, cluster=cluster, workers=2), volume, "threshold", tmp_path))
+    drain(cracks(CracksConfig(slab=8, analyse=False, cluster=cluster, workers=2), volume, "threshold", tmp_path))
     np.testing.assert_array_equal(classes_in(tmp_path), whole)
 
 
 def test_a_cluster_that_was_cancelled_goes_on_here(
     volume: Path, whole: NDArray[np.uint8], tmp_path: Path, cluster: str
 ) -> None:
-    steps = cracks(CracksConfig(slab=8, cluster=cluster), volume, "threshold", tmp_path)
+    steps = cracks(CracksConfig(slab=8, analyse=False, cluster=cluster), volume, "threshold", tmp_path)
     with closing(steps):
         next(event for event in steps if isinstance(event, Progress) and event.total == DEPTH and event.done in (8, 4))
     drain(cracks(EIGHT, volume, "threshold", tmp_path))
@@ -181,7 +183,7 @@ def test_a_cluster_that_was_cancelled_goes_on_here(
 
 def test_what_fails_on_a_cluster_is_the_same_sentence(tmp_path: Path, cluster: str) -> None:
     np.save(tmp_path / "scan.npy", np.full((8, 9, 9), np.nan))
-    config = CracksConfig(cluster=cluster, threshold=CrackThreshold(method="value", value=1))
+    config = CracksConfig(analyse=False, cluster=cluster, threshold=CrackThreshold(method="value", value=1))
     with pytest.raises(NanosegError, match="NaN or infinite"):
         drain(cracks(config, tmp_path / "scan.npy", "threshold", tmp_path / "out"))
 
@@ -190,7 +192,7 @@ def test_a_cluster_that_is_not_there_is_told(volume: Path, tmp_path: Path, monke
     monkeypatch.setattr("napari_nanoseg.jobs.cluster.TIMEOUT_S", 0.3)
     for address in ("tcp://127.0.0.1:9", "nonsense://x"):
         with pytest.raises(NanosegError, match="No dask scheduler answers"):
-            drain(cracks(CracksConfig(cluster=address), volume, "threshold", tmp_path))
+            drain(cracks(CracksConfig(analyse=False, cluster=address), volume, "threshold", tmp_path))
 
 
 def test_a_full_disk_keeps_what_is_finished(
@@ -219,7 +221,7 @@ def test_the_folder_of_another_job_is_refused(volume: Path, tmp_path: Path) -> N
     out = tmp_path / "out"
     drain(cracks(EIGHT, volume, "threshold", out))
     before = (out / "journal.json").read_bytes()
-    other = CracksConfig(slab=8, threshold=CrackThreshold(closing=3))
+    other = CracksConfig(slab=8, analyse=False, threshold=CrackThreshold(closing=3))
     with pytest.raises(NanosegError, match="a job with another threshold; choose another folder"):
         drain(cracks(other, volume, "threshold", out))
     copy = tmp_path / "copy.tif"
@@ -298,5 +300,5 @@ def test_slabs_end_where_the_predictor_likes_it() -> None:
 def test_what_the_config_says_of_the_file_is_used(tmp_path: Path, whole: NDArray[np.uint8]) -> None:
     cracked()[0].tofile(tmp_path / "scan.raw")
     told = VolumeConfig(shape=(DEPTH, 90, 100), dtype="uint8", voxel_size_nm=(80, 20, 20))
-    drain(cracks(CracksConfig(slab=8, input=told), tmp_path / "scan.raw", "threshold", tmp_path / "out"))
+    drain(cracks(CracksConfig(slab=8, analyse=False, input=told), tmp_path / "scan.raw", "threshold", tmp_path / "out"))
     np.testing.assert_array_equal(classes_in(tmp_path / "out"), whole)

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from napari_nanoseg.config.base import Config, describe
+from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.cracks import CracksJob
@@ -94,6 +95,7 @@ COMMANDS = (
     Command(
         "generate nanowires", "Write synthetic images of nanowires and nanoparticles with true sizes.", NanowiresJob
     ),
+    Command("generate cathode", "Write phantoms of battery cathodes with cracks and their true damage.", CathodeJob),
     Command("fit nanowires", "Fit the nanowire generator to real images.", FitNanowiresJob, ("images",)),
     Command("train stardist", "Train a StarDist network on a dataset.", TrainJob, ("dataset",)),
     Command(
@@ -129,7 +131,12 @@ COMMANDS = (
     Command("measure", "Measure the particles of label images into a table.", MeasureJob, ("labels",)),
     Command("evaluate", "Compare predictions with the truth.", EvaluateJob, ("truth", "prediction")),
     Command("density", "Turn transmission images, such as STXM's, into optical density.", DensityJob, ("images",)),
-    Command("cracks", "Find the cracks in a volume with a U-Net or a threshold.", CracksJob, ("volume",)),
+    Command(
+        "cracks",
+        "Find the cracks in a volume and say how damaged it is.",
+        CracksJob,
+        ("volume",),
+    ),
     Command("check", "Check a dataset for what would spoil a training.", CheckJob, ("dataset",)),
     Command("convert", "Convert a model between formats.", ConvertJob, ("model",)),
     Command("demo", "Do the whole work on the sample micrograph.", DemoJob),

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from napari_nanoseg.config.base import ADVANCED, Config, Device
+from napari_nanoseg.config.damage import DamageConfig
 from napari_nanoseg.config.segment import Border, Invert, SegmentConfig, Tile
 from napari_nanoseg.config.volume import VolumeConfig
 
@@ -54,7 +55,7 @@ class CrackThreshold(Config):
 
 
 class CracksConfig(Config):
-    """How the cracks of a volume are found, slab by slab."""
+    """How the cracks of a volume are found, slab by slab, and what is told about them."""
 
     input: VolumeConfig = Field(VolumeConfig(), title="File", description="What the file does not tell about itself")
     threshold: CrackThreshold = Field(
@@ -94,6 +95,13 @@ class CracksConfig(Config):
         json_schema_extra=ADVANCED,
     )
 
+    analyse: bool = Field(
+        True, description="Write maps, tables and pictures of damage and packing beside the class map"
+    )
+    damage: DamageConfig = Field(
+        DamageConfig(), title="Damage", description="What damage and packing are; the classes are those of the model"
+    )
+
     @property
     def network(self) -> SegmentConfig:
         """What of this is for a network."""
@@ -102,12 +110,26 @@ class CracksConfig(Config):
 
 
 class CracksJob(Config):
-    """Find the cracks of a volume: what `nanoseg cracks` does."""
+    """Find the cracks of a volume and say how damaged it is: what `nanoseg cracks` does."""
 
     job: Literal["cracks"] = "cracks"
     config: CracksConfig = CracksConfig()
     volume: Path = Field(description="TIFF stack, folder of slices, HDF5 file, OME-Zarr folder, NPY file or raw voxels")
-    model: Path = Field(
-        description="Model folder or file, or the name of a model of the library; 'threshold' needs no network"
+    model: Path | None = Field(
+        None,
+        description="Model folder or file, or the name of a model of the library; 'threshold' needs no network; none: "
+        "there is a class map",
     )
-    out: Path = Field(description="Folder for the class map; of a job that was cancelled: it goes on")
+    classes: Path | None = Field(
+        None, description="Class map or mask of cracks that is there already, to be analysed; none: a model makes it"
+    )
+    particle_mask: Path | None = Field(
+        None, description="Mask of the particles, in any form of a volume; none: as the class map and grey values tell"
+    )
+    labels: Path | None = Field(
+        None, description="Label volume of the particles, cracks included; none: connected pieces are particles"
+    )
+    baseline: bool = Field(
+        False, description="Do the same with the model 'threshold' too, into the folder 'baseline', to compare"
+    )
+    out: Path = Field(description="Folder for class map, maps and tables; of a job that was cancelled: it goes on")

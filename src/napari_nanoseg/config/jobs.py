@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import yaml
 
+from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.cracks import CracksJob
@@ -24,6 +25,7 @@ from napari_nanoseg.errors import NanosegError
 AnyJob = (
     GenerateJob
     | NanowiresJob
+    | CathodeJob
     | FitNanowiresJob
     | TrainJob
     | SweepJob
@@ -38,7 +40,7 @@ AnyJob = (
 )
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["job"].default: kind for kind in get_args(AnyJob)}
 """Job classes by the value of their field `job`."""
-GENERATING = {kind.model_fields["job"].default for kind in (GenerateJob, NanowiresJob)}
+GENERATING = {kind.model_fields["job"].default for kind in (GenerateJob, NanowiresJob, CathodeJob)}
 """Jobs that write datasets of synthetic images."""
 
 

@@ -19,6 +19,7 @@ from napari_nanoseg.config.looks import (
     TemConfig,
 )
 from napari_nanoseg.config.nanowire_presets import PRESETS, Preset
+from napari_nanoseg.config.presets import filled
 
 Look = Literal["od", "transmission", "ptychography", "stxm", "sem", "tem"]
 Section = Literal["rectangle", "hexagon", "ellipse", "circle", "lath"]
@@ -281,14 +282,7 @@ class StartsFromPreset(Config):
     @classmethod
     def _filled(cls, values: Any) -> Any:
         """Put the preset's values into the config, so that the job says everything without it."""
-        if not isinstance(values, dict) or values.get("preset") not in PRESETS:
-            return values
-        given = values.get("config") or {}
-        if isinstance(given, NanowireConfig):
-            given = given.model_dump(exclude_unset=True)
-        if not isinstance(given, dict):
-            return values
-        return values | {"preset": None, "config": _over(PRESETS[values["preset"]], given)}
+        return filled(values, PRESETS)
 
 
 class NanowiresJob(StartsFromPreset):
@@ -312,11 +306,3 @@ class FitNanowiresJob(StartsFromPreset):
         "sizes stay those of the config",
     )  # fmt: skip
     out: Path = Field(description="Config to write (.yaml), for 'nanoseg generate nanowires --config'")
-
-
-def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Nested values, those of `above` first."""
-    return below | {
-        name: _over(below[name], value) if isinstance(value, dict) and isinstance(below.get(name), dict) else value
-        for name, value in above.items()
-    }

@@ -1,32 +1,41 @@
-"""``generate``: synthetic samples one after the other, for scripts and training loops."""
+"""``generate``: synthetic samples or phantoms one after the other, for scripts and training loops."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import overload
 
+from napari_nanoseg.config.cathode import CathodeConfig
 from napari_nanoseg.config.generate import CutPasteConfig
 from napari_nanoseg.config.nanowires import NanowireConfig
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.generators.cathode.phantom import Phantom
 from napari_nanoseg.samples import Sample
 
 
+@overload
+def generate(config: CathodeConfig, sources: None = None) -> Iterator[Phantom]: ...
+@overload
 def generate(
     config: CutPasteConfig | NanowireConfig, sources: Iterable[Sample] | str | Path | None = None
-) -> Iterator[Sample]:
-    """Make synthetic samples without end; nothing is written.
+) -> Iterator[Sample]: ...
+def generate(
+    config: CutPasteConfig | NanowireConfig | CathodeConfig, sources: Iterable[Sample] | str | Path | None = None
+) -> Iterator[Sample] | Iterator[Phantom]:
+    """Make synthetic samples, or phantoms of cathodes, without end; nothing is written.
 
     Parameters
     ----------
-    config : CutPasteConfig or NanowireConfig
+    config : CutPasteConfig, NanowireConfig or CathodeConfig
     sources : iterable of Sample, or path of a data set
-        The annotated micrographs that particles and backgrounds of the cut-and-paste generator come from; the nanowire
-        generator has none.
+        The annotated micrographs that particles and backgrounds of the cut-and-paste generator come from; the others
+        have none.
 
     Yields
     ------
-    Sample
+    Sample or Phantom
         Number 0, 1, 2, ... of the config's seed. Stop asking when there are enough (``itertools.islice``).
 
     Raises
@@ -34,8 +43,16 @@ def generate(
     NanosegError
         Already when called: no source, no particle that can be used, hardly any clean background in a partly
         annotated image (see :class:`napari_nanoseg.generators.cutpaste.CutPaste`), objects that cannot be drawn (see
-        :class:`napari_nanoseg.generators.nanowires.generator.Nanowires`).
+        :class:`napari_nanoseg.generators.nanowires.generator.Nanowires`), phantoms that cannot be made (see
+        :class:`napari_nanoseg.generators.cathode.generator.Cathode`).
     """
+    if isinstance(config, CathodeConfig):
+        if sources is not None:
+            raise NanosegError("The cathode generator takes no source; leave it out.")
+        from napari_nanoseg.generators.cathode.generator import Cathode
+
+        phantoms = Cathode(config)
+        return (phantoms.phantom(index) for index in count())
     if isinstance(config, NanowireConfig):
         if sources is not None:
             raise NanosegError("The nanowire generator takes no source; leave it out.")

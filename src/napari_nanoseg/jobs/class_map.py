@@ -32,7 +32,7 @@ NAMES = {"ome-zarr": "classes.ome.zarr", "tiff": "classes.tif"}
 PART = "classes.ome.zarr.part"
 """The class map until it is whole, whatever its form will be."""
 JOURNAL = "journal.json"
-SAME = {"device", "workers", "cluster", "output"}
+SAME = {"device", "workers", "cluster", "output", "analyse", "damage"}
 """Fields of the config that do not change the classes."""
 
 
@@ -59,13 +59,15 @@ class ClassMap:
     figures: dict[str, Any]
 
 
-def class_map_steps(job: CracksJob, volume: Volume) -> Generator[Event, None, ClassMap]:
+def class_map_steps(job: CracksJob, model: Path, volume: Volume) -> Generator[Event, None, ClassMap]:
     """Write the class map of a volume into the folder of the job; what is done already is not done again.
 
     Parameters
     ----------
     job : CracksJob
-        With the path of the model and absolute paths.
+        With absolute paths.
+    model : Path
+        Where the model lies.
     volume : Volume
         Of the job.
 
@@ -78,8 +80,8 @@ def class_map_steps(job: CracksJob, volume: Volume) -> Generator[Event, None, Cl
     need_writable(job.out)
     if target.exists() and not (job.out / JOURNAL).is_file():
         raise NanosegError(f"There is something at {target} already; choose another folder.")
-    journal = Journal.open(job.out / JOURNAL, _identity(job, volume))
-    predictor = yield from _predictor_steps(job, volume)
+    journal = Journal.open(job.out / JOURNAL, _identity(job, model, volume))
+    predictor = yield from _predictor_steps(job, model, volume)
     figures: dict[str, Any] = {"threshold": predictor.level} if isinstance(predictor, ThresholdPredictor) else {}
     if journal.finished == target.name and target.exists():
         yield Notice(f"{target} is there already, made by the same job.")
@@ -94,7 +96,7 @@ def class_map_steps(job: CracksJob, volume: Volume) -> Generator[Event, None, Cl
     return ClassMap(target, predictor.classes, predictor.device, {"voxels": voxels, "fraction": fraction, **figures})
 
 
-def _identity(job: CracksJob, volume: Volume) -> dict[str, Any]:
+def _identity(job: CracksJob, model: Path, volume: Volume) -> dict[str, Any]:
     """All that the classes depend on."""
     size, modified = 0, 0
     files = [job.volume] if job.volume.is_file() else [path for path in job.volume.rglob("*") if path.is_file()]
@@ -106,23 +108,23 @@ def _identity(job: CracksJob, volume: Volume) -> dict[str, Any]:
         "volume": str(job.volume),
         "size of the volume": [size, *volume.shape, str(volume.data.dtype)],
         "time of the volume": modified,
-        "model": [str(job.model), sha256(job.model)],
+        "model": [str(model), sha256(model)],
         **config,
     }
 
 
-def _predictor_steps(job: CracksJob, volume: Volume) -> Generator[Event, None, Predictor]:
+def _predictor_steps(job: CracksJob, model: Path, volume: Volume) -> Generator[Event, None, Predictor]:
     """Make of the model what gives classes, and fix what depends on the whole volume."""
-    if (job.model / CARD).is_file():
-        card = read_card(job.model)
+    if (model / CARD).is_file():
+        card = read_card(model)
         if isinstance(card.network, ThresholdConfig):
             yield Stage("threshold", f"{volume.source}: finding the threshold.")
             level = yield from level_steps(volume, job.config.threshold)
             return ThresholdPredictor(job.config.threshold, level)
     from napari_nanoseg.jobs.unet_slabs import unet_steps
 
-    yield Stage("load", f"Loading the model {job.model}.")
-    return (yield from unet_steps(job.model, volume, job.config.network))
+    yield Stage("load", f"Loading the model {model}.")
+    return (yield from unet_steps(model, volume, job.config.network))
 
 
 def _computed_steps(

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.cracks import CracksConfig, CracksJob
+from napari_nanoseg.config.damage import DamageConfig
 from napari_nanoseg.config.paths import absolute
-from napari_nanoseg.events import Job, JobResult, Notice, Stage
+from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.events import Event, Job, JobResult, Notice, Stage
 from napari_nanoseg.io.model_cards import RUN
 from napari_nanoseg.io.model_library import find_model
 from napari_nanoseg.io.run_record import hash_steps, run_record, write_run_record
 from napari_nanoseg.io.volumes import open_volume
 from napari_nanoseg.jobs.class_map import class_map_steps
+from napari_nanoseg.jobs.damage_files import write_damage
+from napari_nanoseg.jobs.damage_maps import MapFiles
+from napari_nanoseg.measurement.damage.analysis import damaging
+from napari_nanoseg.samples import Volume
+
+BASELINE = "threshold"
+"""Model of the library that needs no network."""
 
 
 def cracks(config: CracksConfig, volume: str | Path, model: str | Path, out: str | Path) -> Job:
@@ -41,31 +53,83 @@ def cracks(config: CracksConfig, volume: str | Path, model: str | Path, out: str
 
 
 def cracks_job(job: CracksJob) -> Job:
-    """Write the class map of a volume, ``classes.ome.zarr`` or ``classes.tif``, and ``run.yaml``.
+    """Write the class map of a volume, maps, tables and pictures of its damage, and ``run.yaml``.
 
-    Closing the generator keeps the slabs that are finished; the same job in the same folder goes on with the others.
+    The class map is ``classes.ome.zarr`` or ``classes.tif``, unless the job brings one. The maps are ``damage`` and
+    ``packing``, in the same form; tables and pictures are those of
+    :func:`~napari_nanoseg.jobs.damage_files.write_damage`. With a baseline, the folder ``baseline`` has the same of the
+    model ``threshold``. Closing the generator keeps the slabs of the class map that are finished; the same job in the
+    same folder goes on with the others.
 
-    The figures are ``voxels``, ``fraction`` (of each class), of the model without a network its ``threshold``, and
-    ``seconds`` and ``megavoxels_per_s`` of what was computed now.
+    The figures are, of a class map that was made, ``voxels``, ``fraction`` (of each class), of the model without a
+    network its ``threshold``, and ``seconds`` and ``megavoxels_per_s`` of what was computed now; then those of
+    :class:`~napari_nanoseg.measurement.damage.analysis.Damage`; and under ``baseline`` those of the baseline.
 
     Raises
     ------
     NanosegError
-        When the volume or the model cannot be used, the folder holds the result of another job, or the disk is full.
+        When the volume or the model cannot be used, the class map is of another size, the folder holds the result of
+        another job, or the disk is full.
     """
     started = datetime.now(UTC)
-    job = absolute(job.model_copy(update={"model": find_model(job.model)}))
+    if (job.model is None) == (job.classes is None):
+        both = "both a model and a class map" if job.model else "neither a model nor a class map"
+        raise NanosegError(f"{job.volume}: {both} are given; give one of them ('threshold' needs no network).")
+    job = absolute(job if job.model is None else job.model_copy(update={"model": find_model(job.model)}))
     yield Stage("open", f"Opening {job.volume}.")
     volume = open_volume(job.volume, job.config.input)
     if not volume.calibration.known:
         yield Notice(f"{volume.source} does not tell the size of its voxels in Z, Y and X; give it for results in nm.")
-    found = yield from class_map_steps(job, volume)
-    figures, files = dict(found.figures), {"classes": found.path}
+    figures, files, device = yield from _stages(job, volume)
+    if job.baseline:
+        change = {"model": find_model(Path(BASELINE)), "classes": None, "out": job.out / "baseline"}
+        beside, found, _ = yield from _stages(job.model_copy(update=change), volume)
+        figures["baseline"] = beside
+        files |= {f"baseline_{name}": path for name, path in found.items()}
     yield Stage("record", f"Writing {job.out / RUN}.")
     hashes = {}
-    for path in (job.volume, job.model):
-        hashes[path] = yield from hash_steps(path)
-    record = run_record(job, hashes, device=found.device, figures=figures, started=started)
+    for path in (job.volume, job.model, job.classes, job.particle_mask, job.labels):
+        if path is not None:
+            hashes[path] = yield from hash_steps(path)
+    record = run_record(job, hashes, device=device, figures=figures, started=started)
     write_run_record(job.out / RUN, record)
     files["run"] = job.out / RUN
     return JobResult(figures, {name: str(path) for name, path in files.items()})
+
+
+def _stages(job: CracksJob, volume: Volume) -> Generator[Event, None, tuple[dict[str, Any], dict[str, Path], str]]:
+    """Make the class map, where there is none, and analyse it; gives figures, files, and the device that was used."""
+    figures: dict[str, Any] = {}
+    files: dict[str, Path] = {}
+    device = "cpu"
+    config = job.config.damage
+    if job.model is not None:
+        found = yield from class_map_steps(job, job.model, volume)
+        figures, files, device = dict(found.figures), {"classes": found.path}, found.device
+        config = DamageConfig.parse(config.model_dump() | {"names": found.classes}, str(job.model))
+    if job.config.analyse:
+        told, written = yield from _analysis_steps(job, config, volume, files.get("classes") or job.classes)
+        figures, files = figures | told, files | written
+    return figures, files, device
+
+
+def _analysis_steps(
+    job: CracksJob, config: DamageConfig, volume: Volume, classes: Path | None
+) -> Generator[Event, None, tuple[dict[str, Any], dict[str, Path]]]:
+    """Analyse a class map and write all that is told about it."""
+    assert classes is not None
+    marked, labels = (None if path is None else open_volume(path) for path in (job.particle_mask, job.labels))
+    sizes = volume.calibration.pixel_size_nm
+    stride = config.stride
+    coarse = volume.calibration if sizes is None else Calibration((sizes[0], sizes[1] * stride, sizes[2] * stride))
+    maps = MapFiles(job.out, volume.shape[0], coarse, job.config.output)
+    try:
+        damage = yield from damaging(
+            open_volume(classes), marked, labels=labels, grey=volume, calibration=volume.calibration, config=config,
+            write=maps,
+        )  # fmt: skip
+        yield Stage("write", f"Writing maps, tables and pictures to {job.out}.")
+        files = yield from maps.finish()
+    finally:
+        maps.close()
+    return damage.figures, files | write_damage(damage, job.out)

@@ -25,8 +25,8 @@ def write_damage(damage: Damage, out: Path) -> dict[str, Path]:
     -------
     dict of str to Path
         ``profile.csv``, ``distribution.csv``, ``figures.json``; ``correlation.csv`` and ``particles.csv`` where there
-        are particles; ``components.csv`` and ``directions.csv`` where cracks were measured; every picture as ``.png`` and
-        ``.svg``, by name.
+        are particles; ``components.csv`` and ``directions.csv`` where cracks were measured; every picture as ``.png``
+        and ``.svg``, by name.
 
     Raises
     ------

@@ -8,7 +8,7 @@ from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.events import Job, Stage
 from napari_nanoseg.generators.cutpaste import CutPaste
 from napari_nanoseg.io.datasets import open_dataset
-from napari_nanoseg.jobs.synthesis import write_dataset
+from napari_nanoseg.jobs.synthesis import SampleWriter, write_dataset
 
 
 def generate_job(job: GenerateJob) -> Job:
@@ -22,4 +22,8 @@ def generate_job(job: GenerateJob) -> Job:
     started = datetime.now(UTC)
     yield Stage("prepare", f"Cutting particles from {job.source}.")
     sources = list(open_dataset(job.source))
-    return (yield from write_dataset(job, [job.source], lambda: CutPaste(job.config, sources), started))
+    return (
+        yield from write_dataset(
+            job, [job.source], lambda: SampleWriter(CutPaste(job.config, sources), job.out), started
+        )
+    )

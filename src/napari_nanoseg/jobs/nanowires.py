@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from napari_nanoseg.config.nanowires import NanowiresJob
 from napari_nanoseg.events import Job, Stage
 from napari_nanoseg.generators.nanowires.generator import Nanowires
-from napari_nanoseg.jobs.synthesis import write_dataset
+from napari_nanoseg.jobs.synthesis import SampleWriter, write_dataset
 
 
 def nanowires_job(job: NanowiresJob) -> Job:
@@ -19,4 +19,4 @@ def nanowires_job(job: NanowiresJob) -> Job:
         When the objects cannot be drawn (see :class:`Nanowires`), and as in :func:`write_dataset`.
     """
     yield Stage("prepare", "Trying whether the objects fit into the space.")
-    return (yield from write_dataset(job, [], lambda: Nanowires(job.config), datetime.now(UTC)))
+    return (yield from write_dataset(job, [], lambda: SampleWriter(Nanowires(job.config), job.out), datetime.now(UTC)))

@@ -6,12 +6,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
+from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.jobs import read_yaml
 from napari_nanoseg.config.nanowires import NanowiresJob
@@ -24,7 +26,7 @@ from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.samples import Sample
 
 RECORD = "run.yaml"
-AnyGenerateJob = GenerateJob | NanowiresJob
+AnyGenerateJob = GenerateJob | NanowiresJob | CathodeJob
 
 
 class Generator(Protocol):
@@ -49,9 +51,67 @@ class Generator(Protocol):
         """Make image `index`."""
 
 
-def write_dataset(
-    job: AnyGenerateJob, inputs: Sequence[Path], prepare: Callable[[], Generator], started: datetime
-) -> Job:
+class Writer(AbstractContextManager[Any], Protocol):
+    """Writes what a generator makes into the folder of a data set; may be asked by several threads in a `with`."""
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What the user should know, in sentences."""
+
+    def finished(self, count: int) -> set[int]:
+        """Which of the first `count` numbers an earlier run has written."""
+
+    def write(self, index: int) -> int:
+        """Make and write number `index`; count its particles."""
+
+
+class SampleWriter:
+    """Writes samples, an image and a mask each."""
+
+    def __init__(self, generator: Generator, out: Path) -> None:
+        self._generator, self._out = generator, out
+        # one COCO file for all, at the end
+        self._shared = DatasetWriter(out, generator.classes) if generator.in_coco else None
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """Those of the generator."""
+        return self._generator.notices
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write the COCO file."""
+        if self._shared is not None:
+            self._shared.__exit__(kind, error, trace)
+
+    def finished(self, count: int) -> set[int]:
+        """Which of the first `count` samples an earlier run has written."""
+        names = {self._generator.name(index): index for index in range(count)}
+        if self._generator.in_coco:
+            path = self._out / COCO_NAME
+            names = {name: names[name] for name in names.keys() & (read_coco(path) if path.is_file() else {}).keys()}
+        return {index for name, index in names.items() if written(self._out, name)}
+
+    def write(self, index: int) -> int:
+        """Make and write sample `index`; count its particles."""
+        sample = self._generator.sample(index)
+        if self._shared is None:
+            write_sample(self._out, sample)
+        else:
+            self._shared.add(sample)
+        return len(sample.instances)
+
+
+def written(out: Path, stem: str) -> bool:
+    """Whether an image and its mask are there."""
+    return all((out / folder / f"{stem}.tif").is_file() for folder in ("images", "masks"))
+
+
+def write_dataset(job: AnyGenerateJob, inputs: Sequence[Path], prepare: Callable[[], Writer], started: datetime) -> Job:
     """Make images 0 to count - 1 of the config's seed and write them to ``images/`` and ``masks/``.
 
     The images do not depend on the number of workers. These are threads: the work is done in compiled code that does
@@ -65,7 +125,7 @@ def write_dataset(
     inputs : sequence of Path
         What the generator's sources were read from.
     prepare : callable
-        Makes the generator; called when the folder is known to be usable.
+        Makes the generator and what writes its images; called when the folder is known to be usable.
     started : datetime
         For the run record.
 
@@ -87,9 +147,9 @@ def write_dataset(
     """
     record = run_record(job, inputs, seed=job.config.seed, device="cpu", started=started)
     _check_folder(job, record)
-    generator = prepare()
-    done = _finished(job, generator)
-    for notice in generator.notices:
+    writer = prepare()
+    done = writer.finished(job.count)
+    for notice in writer.notices:
         yield Notice(notice)
     with writing(job.out):
         job.out.mkdir(parents=True, exist_ok=True)
@@ -100,9 +160,10 @@ def write_dataset(
     yield Stage("generate", f"Writing {len(missing)} of {job.count} images to {job.out}.")
     clock = time.perf_counter()
     particles = 0
-    for made, found in enumerate(_write(generator, missing, job), 1):
-        particles += found
-        yield Progress(len(done) + made, job.count, "images")
+    with writer:
+        for made, found in enumerate(_in_threads(writer.write, missing, job.workers), 1):
+            particles += found
+            yield Progress(len(done) + made, job.count, "images")
     seconds = time.perf_counter() - clock
     figures = {
         "images": job.count,
@@ -115,22 +176,6 @@ def write_dataset(
         record = run_record(job, inputs, seed=job.config.seed, device="cpu", figures=figures, started=started)
         write_run_record(job.out / RECORD, record)
     return JobResult(figures, {"dataset": str(job.out), "run_record": str(job.out / RECORD)})
-
-
-def _write(generator: Generator, indices: Iterable[int], job: AnyGenerateJob) -> Iterator[int]:
-    """Write these images with the job's number of workers; give the number of particles of each as it is finished."""
-    # one COCO file for all, at the end
-    with DatasetWriter(job.out, generator.classes) if generator.in_coco else nullcontext() as shared:
-
-        def write(index: int) -> int:
-            sample = generator.sample(index)
-            if shared is None:
-                write_sample(job.out, sample)
-            else:
-                shared.add(sample)
-            return len(sample.instances)
-
-        yield from _in_threads(write, indices, job.workers)
 
 
 def _in_threads(work: Callable[[int], int], indices: Iterable[int], workers: int) -> Iterator[int]:
@@ -179,16 +224,3 @@ def _check_folder(job: AnyGenerateJob, record: Mapping[str, Any]) -> None:
         raise NanosegError(
             f"{job.out} holds images made with another config or another source; choose an empty folder."
         )
-
-
-def _finished(job: AnyGenerateJob, generator: Generator) -> set[int]:
-    """Indices of the images that an earlier run has left in the folder."""
-    names = {generator.name(index): index for index in range(job.count)}
-    if generator.in_coco:
-        path = job.out / COCO_NAME
-        names = {name: names[name] for name in names.keys() & (read_coco(path) if path.is_file() else {}).keys()}
-    return {
-        index
-        for name, index in names.items()
-        if all((job.out / folder / f"{name}.tif").is_file() for folder in ("images", "masks"))
-    }

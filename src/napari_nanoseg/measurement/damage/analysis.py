@@ -17,7 +17,7 @@ from napari_nanoseg.events import Event, Notice, Progress, Stage, drain
 from napari_nanoseg.measurement.damage.correlation import Correlation, Line, SignChange, sign_change
 from napari_nanoseg.measurement.damage.cracks import Cracks
 from napari_nanoseg.measurement.damage.particles import Particles
-from napari_nanoseg.measurement.damage.phases import Phases, as_volume
+from napari_nanoseg.measurement.damage.phases import Phases, Slab, as_volume
 from napari_nanoseg.measurement.damage.profile import Distribution, mean_share
 from napari_nanoseg.measurement.damage.units import Lengths
 from napari_nanoseg.measurement.damage.windows import Counts, Windows, ratio, window_size
@@ -93,13 +93,13 @@ def damage(
     config: DamageConfig | None = None,
     write: MapWriter | None = None,
 ) -> Damage:
-    """Analyse the cracks in a volume: damage and packing, profiles over depth, their correlation, every crack and particle.
+    """Analyse the cracks in a volume: damage, packing, their profiles and correlation, every crack and particle.
 
     Parameters
     ----------
     classes : Volume or array, shape (Z, Y, X)
-        Class map: 0, and 1, 2, ... for the classes of the config; with one class, every value above 0 is crack. Anything
-        that can be sliced along three axes and has a shape and a dtype of whole numbers or bool; it is read in slabs.
+        Class map: 0, and 1, 2, ... for the classes of the config; with one class, every value above 0 is crack.
+        Anything that can be sliced along three axes, of whole numbers or bool; it is read in slabs.
     particle : Volume or array, shape (Z, Y, X), optional
         Mask of the particles, above 0.
     labels : Volume or array, shape (Z, Y, X), optional
@@ -121,8 +121,8 @@ def damage(
     Raises
     ------
     NanosegError
-        When shapes differ, a class map is none, values have no name, particles or voids are asked for but not given, the
-        window is physical and the size of a voxel is not known, or a chosen slice is not there.
+        When shapes differ, a class map is none, values have no name, particles or voids are asked for but not given,
+        the window is physical and the size of a voxel is not known, or a chosen slice is not there.
 
     Notes
     -----
@@ -153,10 +153,13 @@ def damaging(
     config = config or DamageConfig()
     if calibration is None:
         calibration = classes.calibration if isinstance(classes, Volume) else Calibration()
-    given = [(classes, "class map"), (particle, "mask of the particles"), (labels, "label volume"), (grey, "grey volume")]
-    first, *others = (as_volume(data, calibration, f"the {name}") for data, name in given)
-    assert first is not None
-    phases = Phases(first, *others, config)
+    phases = Phases(
+        as_volume(classes, calibration, "the class map"),
+        None if particle is None else as_volume(particle, calibration, "the mask of the particles"),
+        None if labels is None else as_volume(labels, calibration, "the label volume"),
+        None if grey is None else as_volume(grey, calibration, "the grey volume"),
+        config,
+    )
     run = _Run(phases, config, calibration, write)
     for sentence in run.notices:
         yield Notice(sentence)
@@ -181,9 +184,7 @@ def damaging(
 class _Run:
     """One analysis under way: everything that is kept from slice to slice."""
 
-    def __init__(
-        self, phases: Phases, config: DamageConfig, calibration: Calibration, write: MapWriter | None
-    ) -> None:
+    def __init__(self, phases: Phases, config: DamageConfig, calibration: Calibration, write: MapWriter | None) -> None:
         self._phases, self._config, self._write = phases, config, write
         self._depth, *plane = phases.shape
         shape = plane[0], plane[1]
@@ -208,8 +209,8 @@ class _Run:
             return tuple(sorted({round(place) for place in np.linspace(0, self._depth - 1, 5)}))
         if max(self._config.slices) >= self._depth:
             raise NanosegError(
-                f"The distribution of slice {max(self._config.slices)} is asked for, but the volume has the slices 0 to "
-                f"{self._depth - 1}; choose among them."
+                f"The distribution of slice {max(self._config.slices)} is asked for, but the volume has the slices 0 "
+                f"to {self._depth - 1}; choose among them."
             )
         return tuple(sorted(set(self._config.slices)))
 
@@ -231,7 +232,7 @@ class _Run:
             said.append("No particles are given: there is no packing density, and no correlation with it.")
         return said
 
-    def slice(self, slab: Any, number: int) -> None:
+    def slice(self, slab: Slab, number: int) -> None:
         """Take one slice of a slab: its row of the profile, its windows, its part of the maps."""
         crack = slab.crack[number]
         particle = None if slab.particle is None else slab.particle[number]
@@ -251,8 +252,12 @@ class _Run:
             large = 2 * self._tiles.areas >= min(np.prod(self._window), self._tiles.areas.max())
             x, y = ratio(tiles.packed, tiles.area), ratio(tiles.crack, tiles.whole)
             self._correlation.add(x, y, large)
-            self._keep_points(index, x, y, large)
-        row |= {"windows": int(np.count_nonzero(tiles.whole)), "area": int(tiles.area.sum()), "crack_area": int(tiles.crack.sum())}
+            self._keep_points(index, np.stack([x[large], y[large]], axis=1))
+        row |= {
+            "windows": int(np.count_nonzero(tiles.whole)),
+            "area": int(tiles.area.sum()),
+            "crack_area": int(tiles.crack.sum()),
+        }
         if tiles.packed is not None:
             row["particle_area"] = int(tiles.packed.sum())
         self._rows.append(row)
@@ -277,14 +282,14 @@ class _Run:
         whole = area if self._config.normalise == "window" or body is None else body
         return _Shares(cracks, whole, area, packed)
 
-    def _keep_points(self, index: int, x: NDArray[np.float64], y: NDArray[np.float64], large: NDArray[np.bool_]) -> None:
-        points = np.stack([x, y], axis=-1)[large & np.isfinite(x) & np.isfinite(y)]
+    def _keep_points(self, index: int, points: NDArray[np.float64]) -> None:
+        points = points[np.isfinite(points).all(axis=1)]
         most = -(-POINTS // self._depth)
         if len(points) > most:
             points = points[np.random.default_rng(index).choice(len(points), most, replace=False)]
         self._points.append(points)
 
-    def pieces(self, slab: Any) -> None:
+    def pieces(self, slab: Slab) -> None:
         """Take a whole slab, after its slices: connected pieces, and hand out its maps."""
         if self.cracks is not None:
             measured = self.cracks.add(slab.crack, slab.start)
@@ -357,13 +362,13 @@ class _Run:
     ) -> dict[str, Any]:  # fmt: skip
         """Numbers of the whole volume."""
         crack, area = int(profile["crack_area"].sum()), int(profile["area"].sum())
-        body = self._body
+        whole = area if self._config.normalise == "window" else self._body
         figures: dict[str, Any] = {
             "slices": self._depth,
             "window_rows": self._window[0],
             "window_columns": self._window[1],
             "crack_voxels": crack,
-            "damage": _known(crack / whole if (whole := area if self._config.normalise == "window" else body) else math.nan),
+            "damage": _known(crack / whole if whole else math.nan),
         }
         if "particle_area" in profile:
             figures["packing"] = _known(float(profile["particle_area"].sum()) / area if area else math.nan)
@@ -399,7 +404,9 @@ class _Run:
         if not profile["crack_area"].any():
             self.notices.append("There is no crack in the volume: its damage is 0 everywhere.")
         if self._phases.origin is not None and not profile["particle_area"].any():
-            self.notices.append("There is no particle in the volume: its packing density is 0, and correlates with nothing.")
+            self.notices.append(
+                "There is no particle in the volume: its packing density is 0, and correlates with nothing."
+            )
         if turn is not None and not turn.significant:
             self.notices.append(
                 f"The slope of damage against packing changes its sign at {turn.depth * self._lengths.voxel[0]:.3g} "

@@ -146,9 +146,7 @@ class Correlation:
         left = moments.sum(axis=1, keepdims=True) - moments
         there = moments[:, :, 0].sum(axis=0) > 0
         both = np.concatenate((moments.sum(axis=1, keepdims=True), left[:, there]), axis=1)
-        xy, xx = (
-            gaussian_filter1d(_centred(both, *pair), sigma, axis=0, mode="constant") for pair in ((1, 2), (1, 1))
-        )
+        xy, xx = (gaussian_filter1d(_centred(both, *pair), sigma, axis=0, mode="constant") for pair in ((1, 2), (1, 1)))
         slopes = _over(xy, xx)
         n = int(there.sum())
         if n < 3:
@@ -240,4 +238,4 @@ def _centred(sums: FloatArray, first: int, second: int) -> FloatArray:
 
 def _over(part: FloatArray | float, whole: FloatArray | float) -> FloatArray:
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0))

@@ -209,4 +209,4 @@ def _turns(angles: NDArray[np.float64], line: CentreLine, most: int) -> NDArray[
     """Length of a centre line in every class of angles; pixels that lie alone have none."""
     some = line.directions.any(axis=1)
     classes = np.minimum(angles[some] // TURN, most // TURN - 1).astype(np.int64)
-    return np.bincount(classes, line.lengths[some], most // TURN)
+    return np.bincount(classes, line.lengths[some], most // TURN).astype(np.float64)

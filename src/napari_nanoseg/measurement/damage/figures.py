@@ -136,7 +136,9 @@ def _crack_figure(damage: Damage) -> Figure:
         left.set_xlabel(f"Width of cracks ({damage.lengths.shown()})", fontsize=7)
         left.set_ylabel("Share of their length", fontsize=7)
         table = damage.directions[damage.directions["angle"] == "in_plane"]
-        right.bar(table["from_deg"], table["share"], width=10, align="edge", color=BAR, edgecolor="white", linewidth=0.3)
+        right.bar(
+            table["from_deg"], table["share"], width=10, align="edge", color=BAR, edgecolor="white", linewidth=0.3
+        )
         right.set_xlim(0, 180)
         right.set_xticks(np.arange(0, 181, 45))
         right.set_xlabel("Direction in the slice (°)", fontsize=7)

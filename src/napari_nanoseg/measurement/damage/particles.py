@@ -78,7 +78,9 @@ class Particles:
             table["particle"] = ids
         depth, row, column = self._lengths.voxel
         if self._config.per_slice:
-            table = table.rename(columns={"voxels": "area"}).drop(columns=self._lengths.named("volume", 3), errors="ignore")
+            table = table.rename(columns={"voxels": "area"}).drop(
+                columns=self._lengths.named("volume", 3), errors="ignore"
+            )
             sizes = pieces.voxels * row * column
             if self._lengths.unit:
                 table.insert(2, self._lengths.named("area", 2), sizes)
@@ -87,7 +89,7 @@ class Particles:
             table["touches_border"] = inside
         else:
             diameters = np.cbrt(6 / np.pi * pieces.voxels * depth * row * column)
-        place = table.columns.get_loc("centroid_slice")
+        place = list(table.columns).index("centroid_slice")
         table.insert(place, self._lengths.named("equivalent_diameter"), diameters)
         table.insert(place + 1, "crack_voxels", pieces.marked)
         table.insert(place + 2, "crack_fraction", pieces.marked / pieces.voxels)

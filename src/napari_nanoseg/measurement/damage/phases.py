@@ -48,7 +48,7 @@ class Blocks:
         self._volume = volume
         chunks = getattr(volume.data, "chunks", None)
         thick = int(np.max(chunks[0])) if chunks else 1
-        depth, rows, columns = volume.shape
+        _, rows, columns = volume.shape
         self._step = thick if thick * rows * columns * volume.data.dtype.itemsize <= READ else 1
         self._first, self._block = 0, np.zeros((0, rows, columns), volume.data.dtype)
 
@@ -104,15 +104,15 @@ class Phases:
         void_by_grey = config.exclude_voids and VOID not in self._values
         if void_by_grey and grey is None:
             raise NanosegError(
-                f"{classes.source}: voids are to have no area, but there is neither a class '{VOID}' nor a grey volume; "
-                "give one of them."
+                f"{classes.source}: voids are to have no area, but there is neither a class '{VOID}' nor a grey "
+                "volume; give one of them."
             )
         self.needs_levels = self.origin == "otsu" or void_by_grey
         self.levels = (0.0, 0.0)
         used = {"classes": classes, "particle": particle, "labels": labels, "grey": grey if self.needs_levels else None}
         self._blocks = {name: Blocks(volume) for name, volume in used.items() if volume is not None}
         self._grey = grey
-        depth, rows, columns = self.shape
+        _, rows, columns = self.shape
         self._step = max(1, SLAB // (rows * columns))
 
     def _origin(self, marked: bool, grey: bool) -> str | None:
@@ -142,14 +142,14 @@ class Phases:
 
     def _crack(self, classes: NDArray[Any]) -> Mask:
         if len(self._values) == 1:
-            return classes > 0
+            return np.asarray(classes > 0)
         largest = int(classes.max())
         if largest > len(self._values):
             raise NanosegError(
                 f"{self._source}: the class map has the value {largest} but there are {len(self._values)} classes "
                 f"({', '.join(self._values)}); name them all."
             )
-        return classes == self._values[CRACK]
+        return np.asarray(classes == self._values[CRACK])
 
     def _slab(self, start: int, stop: int) -> Slab:
         read = {name: blocks.read(start, stop) for name, blocks in self._blocks.items()}
@@ -235,16 +235,14 @@ def _half(greys: NDArray[np.float64]) -> float:
     return float(greys[1] - greys[0]) / 2 if len(greys) > 1 else 0.0
 
 
-def as_volume(data: Sliceable | Volume | None, calibration: Calibration, name: str) -> Volume | None:
+def as_volume(data: Sliceable | Volume, calibration: Calibration, name: str) -> Volume:
     """Name an array and give it its size of voxels."""
-    if data is None or isinstance(data, Volume):
-        return data
-    return Volume(data, calibration, name)
+    return data if isinstance(data, Volume) else Volume(data, calibration, name)
 
 
 def _need_shape(name: str, volume: Volume, classes: Volume) -> None:
     if volume.shape != classes.shape:
         raise NanosegError(
-            f"{volume.source}: the {name} has the shape {volume.shape} but {classes.source} {classes.shape}; give one of "
-            "the same volume."
+            f"{volume.source}: the {name} has the shape {volume.shape} but {classes.source} {classes.shape}; give one "
+            "of the same volume."
         )

@@ -43,7 +43,7 @@ class Pieces:
         return len(self.voxels)
 
     def __getitem__(self, index: NDArray[np.bool_] | Counts) -> Self:
-        return type(self)(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+        return type(self)(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})
 
     @classmethod
     def none(cls) -> Self:
@@ -54,9 +54,10 @@ class Pieces:
     @classmethod
     def joined(cls, parts: list[Self]) -> Self:
         """All objects of several lists."""
+        parts = parts or [cls.none()]
         return cls(
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__)
-        ) if parts else cls.none()  # fmt: skip
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__}
+        )
 
     def merged(self, numbers: Counts, count: int) -> Self:
         """Join the objects that have the same number, 0 to `count` - 1."""
@@ -69,7 +70,8 @@ class Pieces:
         np.maximum.at(stops, numbers, self.stops)
         firsts = np.full(count, large)
         np.minimum.at(firsts, numbers, self.firsts)
-        return type(self)(*added, starts, stops, firsts)
+        voxels, marked, sums = added
+        return type(self)(voxels, marked, sums, starts, stops, firsts)
 
     def ordered(self) -> Self:
         """In the order of their first voxels, which is that of ``scipy.ndimage.label``."""
@@ -142,7 +144,9 @@ class Tracker:
             return
         before = len(self._open)
         pairs = np.zeros((2, 0), np.int64) if self._edge is None else _touching(self._edge, labels[0])
-        links = coo_array((np.ones(pairs.shape[1], bool), (pairs[0] - 1, pairs[1] - 1 + before)), shape=(before + count,) * 2)
+        links = coo_array(
+            (np.ones(pairs.shape[1], bool), (pairs[0] - 1, pairs[1] - 1 + before)), shape=(before + count,) * 2
+        )
         number, joined = connected_components(links, directed=False)
         pieces = Pieces.joined([self._open, here]).merged(joined, number)
         last = labels[-1]

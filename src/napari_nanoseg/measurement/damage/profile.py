@@ -33,8 +33,8 @@ def mean_share(part: Counts, whole: Counts, confidence: float) -> Mean:
     Returns
     -------
     Mean
-        R = sum of `part` / sum of `whole`, which is exact for the slice. The band is that of a ratio estimate of as many
-        independent windows as there are with something in them (W. G. Cochran, Sampling Techniques (1977), eq. 6.13):
+        R = sum of `part` / sum of `whole`, which is exact for the slice. The band is that of a ratio estimate of as
+        many independent windows as have something in them (W. G. Cochran, Sampling Techniques (1977), eq. 6.13):
         R +- t s, s^2 = n / (n - 1) * sum (part - R whole)^2 / (sum of whole)^2, t Student's quantile for n - 1 degrees
         of freedom; cut at 0 and 1. NaN for one window.
     """
@@ -85,4 +85,4 @@ class Distribution:
         if not self.count:
             return np.full(len(at), np.nan)
         smooth = gaussian_filter1d(self.counts * (self.BINS / self.count), self.bandwidth * self.BINS, mode="reflect")
-        return np.interp(at, (np.arange(self.BINS) + 0.5) / self.BINS, smooth)
+        return np.asarray(np.interp(at, (np.arange(self.BINS) + 0.5) / self.BINS, smooth))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -66,10 +65,13 @@ def centre_line(mask: NDArray[np.bool_], spacing: tuple[float, ...]) -> CentreLi
     Notes
     -----
     A plane is thinned as by T. Y. Zhang and C. Y. Suen (Commun. ACM 27, 236 (1984)), space as by T.-C. Lee, R. L.
-    Kashyap, C.-N. Chu (CVGIP 56, 462 (1994)). The direction t (in pixels) at a pixel is the principal axis of the pixels
+    Kashyap, C.-N. Chu (CVGIP 56, 462 (1994)). The direction t (in pixels) at a pixel is the principal axis of those
     within six steps along the line. A line that goes from pixel to neighbour has one pixel for each step along its main
     axis, so the length within a pixel is ||t * spacing|| / max |t|: counting the steps themselves would make a line up
     to 8 % too long.
+
+    The width is twice the distance to the nearest pixel that is no crack, corrected for where the middle lies between
+    two pixels and for the distance of the centre of that pixel from the edge: exact for a straight crack along an axis.
     """
     from scipy.ndimage import distance_transform_edt, label
     from skimage.morphology import skeletonize

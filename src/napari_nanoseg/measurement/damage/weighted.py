@@ -21,14 +21,15 @@ class Weighted:
 
     def __init__(self, step: float) -> None:
         self._step = step
-        self._weights = np.zeros(0)
+        self._weights: FloatArray = np.zeros(0)
         self._sum = 0.0
 
     def add(self, values: FloatArray, weights: FloatArray) -> None:
         """Add values, none of which is negative."""
         if not len(values):
             return
-        added = np.bincount(np.rint(np.maximum(values, 0) / self._step).astype(np.int64), weights, len(self._weights))
+        places = np.rint(np.maximum(values, 0) / self._step).astype(np.int64)
+        added: FloatArray = np.bincount(places, weights, len(self._weights)).astype(np.float64)
         added[: len(self._weights)] += self._weights
         self._weights = added
         self._sum += float(values @ weights)
@@ -46,7 +47,7 @@ class Weighted:
     def shares(self) -> tuple[FloatArray, FloatArray]:
         """Values in their order and the weight of each."""
         there = np.flatnonzero(self._weights)
-        return there * self._step, self._weights[there]
+        return np.asarray(there * self._step, np.float64), self._weights[there]
 
     def quantiles(self, shares: Sequence[float]) -> list[float]:
         """Values below which these shares of the weight lie; NaN of nothing."""

@@ -68,7 +68,7 @@ class Windows:
     @property
     def areas(self) -> Counts:
         """Pixels in every window, (R, C)."""
-        return np.multiply.outer(self.rows[1] - self.rows[0], self.columns[1] - self.columns[0])
+        return np.asarray(np.multiply.outer(self.rows[1] - self.rows[0], self.columns[1] - self.columns[0]))
 
     def counts(self, mask: NDArray[np.bool_]) -> Counts:
         """Pixels of a mask (Y, X) in every window, (R, C): exact, and as fast for large windows as for small ones."""
@@ -90,4 +90,4 @@ def _spans(starts: Counts, side: int, size: int) -> tuple[Counts, Counts]:
 
 def ratio(part: Counts, whole: Counts) -> NDArray[np.float64]:
     """`part` / `whole`; NaN where there is no whole."""
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0))

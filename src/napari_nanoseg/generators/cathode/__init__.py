@@ -1,0 +1,1 @@
+"""The cathode generator: packed, cracked secondary particles as volumes, seen by an X-ray tomograph."""

@@ -1,0 +1,60 @@
+"""A phantom: a volume, the class of every voxel, its particles, and the true damage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_nanoseg.generators.cathode.structure import CRACK
+from napari_nanoseg.instances import Instances
+from napari_nanoseg.samples import Image, Sample
+
+
+@dataclass(frozen=True, eq=False)
+class Phantom:
+    """A synthetic tomogram of a cathode with everything that is true of it.
+
+    Parameters
+    ----------
+    image : Image
+        Axes ``ZYX``; z = 0 is at the current collector, the last slice at the separator.
+    classes : uint8 array, shape (Z, Y, X)
+        1 crack, 2 void, 3 carbon/binder, 4 particle; every voxel has one.
+    particles : int32 array, shape (Z, Y, X)
+        Number of the particle, from 1, its cracks included; 0 between particles.
+    profile : mapping of str to arrays, shape (Z,)
+        ``z``; ``depth_nm``, of the slice's middle; ``asked_damage``, ``asked_slope``; what the masks have:
+        ``crack_fraction`` of the slice, ``damage``, the cracked part of the particles' area (cracks included),
+        ``packing``, the particles' part of the slice (cracks included). Then of windows inside the slice that hold
+        particle: ``mean_damage_density``, their mean crack fraction; ``slope`` and ``correlation`` of the line through
+        the damage of their particles against their packing; ``density_slope``, the same for their crack fraction.
+        NaN where no window fits.
+    truth : mapping of str to arrays, shape (N,)
+        What :func:`napari_nanoseg.generators.cathode.truth.particle_truth` tells of each particle.
+    name : str
+        File stem.
+    """
+
+    image: Image
+    classes: NDArray[np.uint8]
+    particles: NDArray[np.int32]
+    profile: Mapping[str, NDArray[Any]]
+    truth: Mapping[str, NDArray[Any]]
+    name: str
+
+    def mask(self, kind: Literal["crack", "classes"]) -> NDArray[np.uint8]:
+        """What a network is to learn: 1 for crack and 0 else, or the values of all classes; shape (Z, Y, X)."""
+        return (self.classes == CRACK).astype(np.uint8) if kind == "crack" else self.classes
+
+    def slice(self, z: int, kind: Literal["crack", "classes"] = "crack") -> Sample:
+        """One slice as a sample; the ids of its instances are the values of its mask."""
+        return Sample(self.image.plane(z), Instances.from_labels(self.mask(kind)[z]), name=slice_name(self.name, z))
+
+
+def slice_name(name: str, z: int) -> str:
+    """File stem of a slice."""
+    return f"{name}_z{z:04d}"

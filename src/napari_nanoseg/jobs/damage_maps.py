@@ -1,0 +1,93 @@
+"""Maps of damage and packing, written while they are computed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.events import Progress
+from napari_nanoseg.io.atomic import hidden_beside, writing
+from napari_nanoseg.io.volumes.ome_zarr import open_levels
+from napari_nanoseg.io.volumes.pyramid import CHUNK, coarse_steps, create_zarr, full_resolution
+from napari_nanoseg.io.volumes.writing import write_tiff_steps
+from napari_nanoseg.samples import Volume
+
+SUFFIXES = {"ome-zarr": ".ome.zarr", "tiff": ".tif"}
+
+
+class MapFiles:
+    """Takes maps slab by slab; they get their names when they are whole, and :meth:`close` removes what is not.
+
+    Files have 0 where a window has nothing to divide by, so that viewers and readers need not know NaN.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the maps.
+    depth : int
+        Slices of the volume.
+    calibration : Calibration
+        Of the maps.
+    form : {"ome-zarr", "tiff"}
+    """
+
+    def __init__(self, out: Path, depth: int, calibration: Calibration, form: Literal["ome-zarr", "tiff"]) -> None:
+        self._out, self._depth, self._calibration, self._form = out, depth, calibration, form
+        self._parts: dict[str, Path] = {}
+        self._targets: dict[str, Any] = {}
+        self._waiting: dict[str, list[NDArray[np.float32]]] = {}
+        self._first: dict[str, int] = {}
+
+    def __call__(self, name: str, start: int, block: NDArray[np.float32]) -> None:
+        """Take the slices of a map from `start` on; they are written in whole chunks."""
+        if name not in self._parts:
+            self._parts[name] = hidden_beside(self._out / f"{name}.zarr")
+            with writing(self._out):
+                self._out.mkdir(parents=True, exist_ok=True)
+            create_zarr(self._parts[name], (self._depth, *block.shape[1:]), block.dtype, self._calibration)
+            self._targets[name] = full_resolution(self._parts[name])
+            self._waiting[name], self._first[name] = [], start
+        waiting = self._waiting[name]
+        waiting.append(np.nan_to_num(block))
+        if sum(map(len, waiting)) >= CHUNK[0] or start + len(block) == self._depth:
+            self._flush(name)
+
+    def _flush(self, name: str) -> None:
+        """Write the whole chunks that are there, at the end of the volume all."""
+        slices, first = np.concatenate(self._waiting[name]), self._first[name]
+        stop = first + len(slices)
+        stop = stop if stop == self._depth else stop // CHUNK[0] * CHUNK[0]
+        with writing(self._parts[name]):
+            self._targets[name][first:stop] = slices[: stop - first]
+        self._waiting[name], self._first[name] = [slices[stop - first :]], stop
+
+    def finish(self) -> Generator[Progress, None, dict[str, Path]]:
+        """Make viewers' coarse copies, or TIFF stacks, and give the maps their names in place of earlier ones."""
+        files = {}
+        for name, part in list(self._parts.items()):
+            target = self._out / f"{name}{SUFFIXES[self._form]}"
+            if self._form == "tiff":
+                levels, _, _ = open_levels(part)
+                yield from write_tiff_steps(target, Volume(levels[0], self._calibration, str(part)))
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                yield from coarse_steps(part)
+                with writing(target):
+                    if target.exists():
+                        shutil.rmtree(target)
+                    part.rename(target)
+            del self._parts[name]
+            files[name] = target
+        return files
+
+    def close(self) -> None:
+        """Remove what is not whole."""
+        for part in self._parts.values():
+            shutil.rmtree(part, ignore_errors=True)
+        self._parts.clear()
