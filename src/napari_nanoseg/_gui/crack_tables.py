@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 ROWS = 9
+CENTROID = ("centroid_slice", "centroid_row", "centroid_column")
 WORDS = {
     name: Figure(f"{column.title} ({column.unit})" if column.unit else column.title, column.meaning)
     for name, column in COLUMNS.items()
@@ -71,11 +72,12 @@ class CrackTables(QWidget):
         self.table.set_table(self._tables.get(self.choice.currentText()), WORDS)
 
     def _tell(self) -> None:
+        from pandas import isna
+
         row = self.table.row
         if row is None:
             return
-        values = [row.get(name) for name in ("centroid_slice", "centroid_row", "centroid_column")]
-        if values[0] is not None:
-            self.place_chosen.emit(tuple(float(value) for value in values))
-        elif "slice" in row.index and row["slice"] == row["slice"]:  # the line of the volume has none
+        if CENTROID[0] in row.index:
+            self.place_chosen.emit(tuple(float(row[name]) for name in CENTROID))
+        elif "slice" in row.index and not isna(row["slice"]):  # the line of the volume has none
             self.place_chosen.emit((float(row["slice"]), None, None))

@@ -150,7 +150,7 @@ def run_cracks(request: Request) -> Generator[Event, None, Results]:
     Raises
     ------
     NanosegError
-        As :func:`~napari_nanoseg.jobs.cracks.cracks_job`, and when a layer can neither be found in a file nor be written.
+        As :func:`~napari_nanoseg.jobs.cracks.cracks_job`, and when a layer cannot be written into a file.
     """
     job = yield from find_cracks_job(request)
     if job.model is not None and shipped_name(job.model) is None:

@@ -12,7 +12,7 @@ LINE = QColor("#CC79A7")
 
 
 class MarkedFigure(FigureView):
-    """Shows a figure, and a vertical line at a value of the horizontal axes; to move the line, nothing is drawn anew."""
+    """Shows a figure, and a vertical line at a value of its horizontal axes, moved without drawing anew."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,14 +31,13 @@ class MarkedFigure(FigureView):
     def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
         """Draw the line over the picture; Qt's."""
         super().paintEvent(event)
-        lines = self._lines()
-        if lines:
-            painter = QPainter(self)
-            painter.setPen(QPen(LINE, 1.5))
-            painter.drawLines(lines)
+        painter = QPainter(self)
+        painter.setPen(QPen(LINE, 1.5))
+        for line in self.lines():
+            painter.drawLine(line)
 
-    def _lines(self) -> list[QLineF]:
-        """A line for each of the axes, in pixels of the widget."""
+    def lines(self) -> list[QLineF]:
+        """The line in each of the axes, in pixels of the widget."""
         figure, place = self.figure, self._place
         if figure is None or place is None:
             return []

@@ -17,7 +17,15 @@ from napari_nanoseg._gui.layers import KNOWN_REGION
 from napari_nanoseg._gui.session import Session
 
 Role = Literal[
-    "image", "particles", "prediction", "truth", "background", "reference", "classes", "particle_mask", "particle_labels"
+    "image",
+    "particles",
+    "prediction",
+    "truth",
+    "background",
+    "reference",
+    "classes",
+    "particle_mask",
+    "particle_labels",
 ]
 _KINDS: dict[str, tuple[type[Layer], ...]] = {
     "image": (Image,),

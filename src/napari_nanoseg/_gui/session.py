@@ -11,7 +11,6 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari.utils.events import Event
 from qtpy.QtCore import QObject, Signal
 
-
 _LAYERS = (
     "image", "particles", "region", "prediction", "truth", "background", "reference", "classes", "particle_mask",
     "particle_labels",
