@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from napari_nanoseg._gui.layers import ANNOTATED, LayerData, image_layer, labels_layer, sample_layers
+from napari.layers import Layer
+
+from napari_nanoseg._gui.layers import (
+    ANNOTATED,
+    LayerData,
+    class_map_layer,
+    image_layer,
+    labels_layer,
+    sample_layers,
+    volume_layer,
+)
 from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.unet import STANDARD_CLASSES
+from napari_nanoseg.config.volume import VolumeConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.datasets import open_dataset
@@ -59,6 +71,15 @@ def sample_truth() -> list[LayerData]:
 def sample_network() -> list[LayerData]:
     """Return the network of nanowires with the whole mask of every wire."""
     return _dataset_layers(sample_data() / "network")
+
+
+def sample_cathode() -> list[LayerData]:
+    """Return the phantom of a cracked cathode, with its true classes hidden."""
+    volume, classes = (sample_data() / "cathode" / name for name in ("cathode.tif", "classes.tif"))
+    below = volume_layer(volume, VolumeConfig())
+    layer = Layer.create(*below)
+    data, options, kind = class_map_layer(classes, STANDARD_CLASSES, layer, "cathode: true classes")
+    return [below, (data, {**options, "visible": False}, kind)]
 
 
 def _dataset_layers(folder: Path) -> list[LayerData]:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
-from napari.layers import Layer
+from napari.layers import Labels, Layer
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -41,6 +41,7 @@ from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.jobs import copy_command
 from napari_nanoseg._gui.layers import (
     class_map_layer,
+    classes_of,
     file_stem,
     given_by,
     map_layer,
@@ -53,6 +54,7 @@ from napari_nanoseg._gui.settings import settings
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.words import WordLabel
 from napari_nanoseg.config.cracks import CracksConfig, CracksJob
+from napari_nanoseg.config.damage import CRACK
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.model_cards import ModelEntry, describe_model
 from napari_nanoseg.io.model_library import shipped_name
@@ -97,6 +99,7 @@ class Cracks(Step):
         self._edits = Following(self)
         for picker in (self.image, self.classes, self.particle_mask, self.particle_labels):
             picker.picked.connect(self._follow_layers)
+        self.classes.picked.connect(self._name_classes)
         self.source.activated.connect(self._refresh)
         self.models.changed.connect(self._refresh)
         self.form.valueChanged.connect(self._refresh)
@@ -343,6 +346,14 @@ class Cracks(Step):
         """A U-Net that was trained or chosen in another dock is taken here, too."""
         if name == "model" and self.session.model is not None and for_volumes(describe_model(self.session.model)):
             self.models.choose(self.session.model)
+
+    def _name_classes(self, layer: Labels | None) -> None:
+        """Take over the names of the classes of a class map that has some."""
+        names, config = None if layer is None else classes_of(layer), self.form.value()
+        assert isinstance(config, CracksConfig)
+        if names is not None and CRACK in names:
+            damage = config.damage.model_copy(update={"names": names})
+            self.form.setValue(config.model_copy(update={"damage": damage}))
 
     def _follow_layers(self, _: object = None) -> None:
         """Follow what is changed in the chosen layers, and name a folder after the volume."""

@@ -41,6 +41,7 @@ from napari_nanoseg._gui.layers.space import calibration_of
 from napari_nanoseg._gui.layers.volumes import (
     Given,
     class_map_layer,
+    classes_of,
     given_by,
     map_contrast,
     map_layer,
@@ -56,6 +57,7 @@ __all__ = [
     "add_table",
     "calibration_of",
     "class_map_layer",
+    "classes_of",
     "density_layer",
     "drawing_layer",
     "error_layers",

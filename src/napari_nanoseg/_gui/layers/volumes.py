@@ -30,6 +30,8 @@ CLASS_COLOURS = {
 }
 """Colours of Okabe and Ito; the larger a class usually is, the more is seen through it."""
 OTHER_COLOUR = (0.8, 0.47, 0.65, 0.6)
+CLASSES = "classes"
+"""Among what is kept in a layer's metadata."""
 MOST_LOOKED_AT = 5
 """Slices from which the contrast of a map is taken."""
 
@@ -104,10 +106,21 @@ def class_map_layer(path: Path, names: Sequence[str], place: Layer, name: str) -
     levels, _ = _levels(path, VolumeConfig())
     levels, space = _placed(levels, place)
     colours = [CLASS_COLOURS.get(one, OTHER_COLOUR) for one in names]
-    kept = {METADATA: {"opened": Opened(path, VolumeConfig(), levels[0])}, "nanoseg_roles": ("classes",)}
-    options = {"name": name, "metadata": kept, "opacity": 0.9, **_many(levels)}
+    kept = {"opened": Opened(path, VolumeConfig(), levels[0]), CLASSES: tuple(names)}
+    options = {
+        "name": name,
+        "metadata": {METADATA: kept, "nanoseg_roles": ("classes",)},
+        "opacity": 0.9,
+        **_many(levels),
+    }
     options["colormap"] = CyclicLabelColormap(colors=np.array([(0.0, 0.0, 0.0, 0.0), *colours]))
     return _shown(levels), {**options, **space}, "labels"
+
+
+def classes_of(layer: Layer) -> tuple[str, ...] | None:
+    """Names of the classes of a layer made by :func:`class_map_layer`; None of any other."""
+    kept = layer.metadata.get(METADATA)
+    return kept.get(CLASSES) if isinstance(kept, dict) else None
 
 
 def map_layer(
