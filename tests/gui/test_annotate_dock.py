@@ -17,12 +17,14 @@ from napari.layers import Image, Labels, Layer, Shapes  # noqa: E402
 from napari.utils.interactions import mouse_press_callbacks, mouse_release_callbacks  # noqa: E402
 from qtpy.QtCore import Qt  # noqa: E402
 from qtpy.QtTest import QTest  # noqa: E402
-from qtpy.QtWidgets import QLabel, QPushButton  # noqa: E402
+from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton  # noqa: E402
 
 from napari_nanoseg._gui.annotate import Annotate  # noqa: E402
 from napari_nanoseg._gui.contributions import sample_annotated, sample_micrograph  # noqa: E402
 from napari_nanoseg._gui.drawing import DELETE_KEYS, NEXT_KEY, drawing_of  # noqa: E402
 from napari_nanoseg._gui.session import session_of  # noqa: E402
+from napari_nanoseg.config.unet import UNetConfig  # noqa: E402
+from napari_nanoseg.io.class_maps import open_class_maps  # noqa: E402
 from napari_nanoseg.io.datasets import open_dataset  # noqa: E402
 from napari_nanoseg.io.recovery import leftovers  # noqa: E402
 
@@ -374,3 +376,51 @@ def test_a_layer_that_is_removed_leaves_nothing_behind(
     assert not button(dock, "Save").isEnabled()
     viewer.layers.clear()
     assert "File > Open Sample" in said(dock)
+
+
+def scribble(dock: Annotate, viewer: ViewerModel, name: str) -> Labels:
+    """Choose scribbling, and paint background and a crack."""
+    box = next(one for one in dock.findChildren(QCheckBox) if one.text().startswith("Scribble"))
+    box.click()
+    click(dock, "New scribbles")
+    layer = viewer.layers[name]
+    plane = layer.data[1] if layer.data.ndim == 3 else layer.data
+    plane[2:4], plane[6:8, :20] = 1, 2
+    layer.refresh()
+    return layer
+
+
+def test_scribbles_of_classes_on_a_stack_are_saved_for_a_unet(
+    viewer: ViewerModel, make: Callable[..., Annotate], qtbot: Any, tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 30, 40), dtype=np.uint8)
+    dock = make([(pixels, {"name": "cathode"}, "image")])
+    assert "is a stack" in said(dock)
+    layer = scribble(dock, viewer, "cathode: scribbles")
+    assert layer.data.shape == pixels.shape
+    assert str(layer.mode) == "paint"
+    assert layer.selected_label == 2
+    assert "sparse labels" in said(dock)
+    assert not button(dock, "Propose").isVisible()
+    assert not button(dock, "Mark").isVisible()
+    until(qtbot, lambda: "background (1): 80 px, class 1 (2): 40 px" in said(dock))
+    assert button(dock, "Next: Train").isVisible()
+    dock._folder.choose(tmp_path / "data")
+    click(dock, "Save")
+    until(qtbot, lambda: "Saved 'cathode'" in said(dock))
+    (sample,) = open_class_maps(tmp_path / "data", UNetConfig(labels="sparse", dimensions="3d"))
+    np.testing.assert_array_equal(sample.classes, layer.data - 1)
+    np.testing.assert_array_equal(sample.image.data, pixels)
+
+
+def test_the_brush_goes_on_with_its_class(viewer: ViewerModel, make: Callable[..., Annotate]) -> None:
+    dock = make([(np.eye(60, dtype=np.uint8), {"name": "slice"}, "image")])
+    layer = scribble(dock, viewer, "slice: scribbles")
+    press(layer, 40, 40)
+    press(layer, 50, 10)
+    assert layer.selected_label == 2
+    assert layer.data[50, 10] == 2
+    box = next(one for one in dock.findChildren(QCheckBox) if one.text().startswith("Scribble"))
+    box.click()
+    assert drawing_of(session_of(viewer)).automatic
+    assert button(dock, "New annotation").isVisible()

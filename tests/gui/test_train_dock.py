@@ -32,8 +32,10 @@ from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
+from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Job, JobResult, Notice, Progress, Stage, Waiting
+from napari_nanoseg.io.class_maps import open_class_maps
 from napari_nanoseg.io.datasets import open_dataset, write_sample
 from napari_nanoseg.io.model_library import starter_folder
 from napari_nanoseg.jobs.child_process import follow_child
@@ -500,3 +502,51 @@ def test_a_mask_rcnn_starts_from_what_is_one(annotated: Train, models: Path, wri
     dock.form.setValue(TrainConfig())
     assert "discs" in offered()
     assert "weights trained on COCO" not in offered()
+
+
+def choose_unet(dock: Train, **changes: object) -> None:
+    """Choose a U-Net in the box of the form, and change some of its fields."""
+    box = dock.form.kinds.boxes["engine"]
+    box.setCurrentIndex(box.findText("U-Net"))
+    box.activated.emit(box.currentIndex())
+    config = dock._config()
+    assert isinstance(config.engine, UNetConfig)
+    dock.form.setValue(config.model_copy(update={"engine": config.engine.model_copy(update=changes)}))
+
+
+def test_of_a_unet_nothing_is_asked_about_particles(dock: Train) -> None:
+    dock.show()
+    dock.form.unfold()
+    hidden = ("diameter", "working_diameter", "synthetic_per_real")
+    assert dock.form.editor("diameter").isVisible()
+    choose_unet(dock)
+    assert dock._config() == TrainConfig(device="cpu", engine=UNetConfig())
+    assert not any(dock.form.editor(name).isVisible() for name in hidden)
+    assert not dock.form.editor("synthetic.height").isVisible()
+    assert dock.form.editor("steps").isVisible()
+    dock.form.editor("engine.classes").line.setText("crack,  void ,")
+    assert dock._config().engine.classes == ("crack", "void")
+    box = dock.form.kinds.boxes["engine"]
+    box.setCurrentIndex(box.findText("StarDist"))
+    box.activated.emit(box.currentIndex())
+    assert dock._config() == TrainConfig(device="cpu")
+    assert dock.form.editor("diameter").isVisible()
+
+
+def test_a_unet_trains_on_scribbles_in_a_stack(dock: Train, viewer: ViewerModel, child: Child, qtbot: QtBot) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 20, 30), dtype=np.uint8)
+    scribbles = np.zeros(pixels.shape, np.int32)
+    viewer.add_image(pixels, name="cathode")
+    viewer.add_labels(scribbles, name="cathode: scribbles")
+    dock.session.put("image", viewer.layers[0])
+    dock.session.put("particles", viewer.layers[1])
+    choose_unet(dock, labels="sparse", dimensions="2.5d")
+    dock._start()
+    assert "Nothing is labelled" in errors(dock)
+    scribbles[1, 2:5], scribbles[1, 9] = 1, 2
+    finish(dock, dock._start, qtbot)
+    (job,) = child.jobs
+    (sample,) = open_class_maps(job.dataset, job.config.engine)
+    np.testing.assert_array_equal(sample.classes, scribbles - 1)
+    warned = " ".join(dock.panel.messages.texts("warning"))
+    assert "Of the labels, 1 is 'background', 2 is 'crack'; what has none is ignored." in warned

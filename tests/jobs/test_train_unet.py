@@ -143,6 +143,15 @@ def test_it_goes_on_from_a_model_of_its_own_which_is_at_least_kept(trained, data
         drain(train_job(job.model_copy(update={"config": wrong, "out": tmp_path / "n"})))
 
 
+def test_a_training_that_spoils_the_model_leaves_it_as_it_was(trained, dataset, tmp_path):
+    job = TrainJob(config=tiny(learning_rate=0.5), dataset=dataset, out=tmp_path / "m", start_from=trained[0])
+    events, _ = loop(train_job(job))
+    assert "No epoch was better" in messages(events)
+    before, after = (load_model(path).network.state_dict() for path in (trained[0], tmp_path / "m"))
+    for name in before:
+        torch.testing.assert_close(after[name], before[name], rtol=0, atol=1e-6)
+
+
 @pytest.mark.skipif(not CDNET.is_dir(), reason="../shared/data/reference_models/cdnet is not beside this checkout")
 def test_it_goes_on_from_a_model_of_cdnet(dataset, tmp_path):
     job = TrainJob(config=tiny(UNetConfig(), steps=2, learning_rate=1e-6), dataset=dataset, out=tmp_path / "m")

@@ -35,6 +35,15 @@ from napari_nanoseg._gui.offers import Offers
 from napari_nanoseg._gui.pickers import PathPicker
 from napari_nanoseg._gui.propose_button import ProposeButton
 from napari_nanoseg._gui.recovery import recovery_of
+from napari_nanoseg._gui.scribbling import (
+    HINT,
+    SavedScribbles,
+    Scribbles,
+    look_steps,
+    make_scribbles,
+    save_scribbles,
+    scribbles_of,
+)
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Waiting
@@ -67,6 +76,10 @@ class Annotate(Step):
             "New annotation", "Add an empty labels layer with the pixel size of the image, and draw polygons"
         )
         self._propose = ProposeButton(self.session, self.panel, self._make)
+        self._scribble = QCheckBox("Scribble classes, not particles")
+        self._scribble.setToolTip(
+            "For a U-Net, which gives every pixel a class: strokes on cracks, voids and background in place of outlines"
+        )
         self._slice = _button("Take the slice that is shown", "Add the slice of the stack as an image of its own")
         self._automatic = QCheckBox("Next label after every outline")
         self._automatic.setToolTip(
@@ -99,8 +112,8 @@ class Annotate(Step):
 
     def _lay_out(self) -> None:
         for widget in (
-            self._offers, self._picker, self._new, self._propose, self._slice, self._automatic, self._keys,
-            self._region_hint, self._region, self._summary, self._findings, self._mend,
+            self._offers, self._picker, self._scribble, self._new, self._propose, self._slice, self._automatic,
+            self._keys, self._region_hint, self._region, self._summary, self._findings, self._mend,
         ):  # fmt: skip
             self.body.addWidget(widget)
         form = QFormLayout()
@@ -114,6 +127,7 @@ class Annotate(Step):
         self._new.clicked.connect(self._make)
         self._slice.clicked.connect(self._take_slice)
         self._automatic.toggled.connect(self._drawing.set_automatic)
+        self._scribble.toggled.connect(self._scribbling_toggled)
         self._region.clicked.connect(lambda: mark_region(self.session))
         self._mend.clicked.connect(self._mend_layer)
         self._findings.chosen.connect(lambda finding: go_to(self.session, finding))
@@ -136,14 +150,27 @@ class Annotate(Step):
         if name not in ("image", "particles", "region", "whole"):
             return
         image, particles = session.image, session.particles
-        stack = image is not None and is_stack(image)
-        self._slice.setVisible(stack)
-        self._new.setEnabled(image is not None and not stack)
-        for widget in (self._automatic, self._keys, self._region, self._region_hint, self._summary, self._findings):
-            widget.setVisible(particles is not None)
+        stack, classes = image is not None and is_stack(image), self.scribbling
+        self._slice.setVisible(stack and not classes)
+        self._propose.setVisible(not classes)
+        self._picker.ask_what_is_known(not classes)
+        self._new.setText("New scribbles" if classes else "New annotation")
+        self._new.setEnabled(image is not None and (classes or not stack))
+        self._summary.setVisible(particles is not None)
+        for widget in (self._automatic, self._keys, self._region, self._region_hint, self._findings):
+            widget.setVisible(particles is not None and not classes)
         self._edits.replace(*(() if particles is None else ((particles.events.set_data, self._redrawn),)))
-        self.hint(_what_next(image, particles, stack))
+        self.hint(HINT if classes and image is not None else _what_next(image, particles, stack))
         self._look()
+
+    @property
+    def scribbling(self) -> bool:
+        """Whether labels say what a pixel is, not whose."""
+        return self._scribble.isChecked()
+
+    def _scribbling_toggled(self, on: bool) -> None:
+        self._drawing.set_automatic(not on and self._automatic.isChecked())
+        self._chosen("image")
 
     def _redrawn(self, _: LayerEvent) -> None:
         """Of undo, napari tells nothing but that the layer is drawn again."""
@@ -151,7 +178,7 @@ class Annotate(Step):
 
     def _make(self) -> None:
         try:
-            make_annotation(self.session)
+            (make_scribbles if self.scribbling else make_annotation)(self.session)
         except NanosegError as error:
             self.panel.refuse(str(error))
 
@@ -178,10 +205,20 @@ class Annotate(Step):
         if annotation is None:
             self._looks.stop()
             self._show(_NOTHING)
+        elif self.scribbling:
+            self._looks.ask(partial(look_steps, annotation.image, annotation.particles))
         else:
             self._looks.ask(partial(_look, annotation))
 
-    def _show(self, look: _Look) -> None:
+    def _show(self, look: _Look | Scribbles) -> None:
+        if isinstance(look, Scribbles):
+            self._summary.setText(str(look))
+            self._mend.setVisible(False)
+            if look.usable:
+                self.succeed("Train")
+            else:
+                self.offer()
+            return
         self._summary.setText(look.summary)
         self._findings.show_findings(look.findings)
         self._propose.refresh()
@@ -209,10 +246,24 @@ class Annotate(Step):
         except (NanosegError, OSError) as error:
             self.panel.refuse(str(error))
             return
-        if name is not None:
+        if name is None:
+            return
+        if self.scribbling:
+            try:
+                scribbles = scribbles_of(annotation.image, annotation.particles, name)
+            except NanosegError as error:
+                self.panel.refuse(str(error))
+                return
+            self.panel.start(partial(save_scribbles, scribbles, folder), f"Saving '{name}'")
+        else:
             self.panel.start(partial(save, annotation, name, folder), f"Saving '{name}'")
 
     def _saved(self, saved: object) -> None:
+        if isinstance(saved, SavedScribbles):
+            layer = saved.scribbles.layer
+            self._recovery.saved(layer, saved.scribbles.values.reshape(layer.data.shape))
+            self.session.put("dataset", saved.folder)
+            self.panel.say(str(saved))
         if not isinstance(saved, Saved):
             return
         labels = saved.sample.instances.to_labels()

@@ -50,6 +50,7 @@ class AnnotationPicker(QWidget):
         form.addRow("Image", self._image)
         form.addRow("Particles", self._particles)
         form.addRow("Outlined", self._known)
+        self._form = form
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
         self._settled.setInterval(SETTLED_MS)
@@ -65,6 +66,10 @@ class AnnotationPicker(QWidget):
                 self._take_region(layer)
         self._list_regions()
         self._watch()
+
+    def ask_what_is_known(self, on: bool) -> None:
+        """Ask, or do not ask, whether particles without an outline are left in the image."""
+        self._form.setRowVisible(self._known, on)
 
     def sample(self) -> Sample:
         """The annotated micrograph as it is now.

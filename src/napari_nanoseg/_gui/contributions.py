@@ -1,4 +1,4 @@
-"""What the manifest (napari.yaml) offers to napari: readers and sample data."""
+"""What the manifest (napari.yaml) offers to napari: sample data, and readers, called with `path=`."""
 
 from __future__ import annotations
 
@@ -18,34 +18,44 @@ from napari_nanoseg._gui.layers import (
 )
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.unet import STANDARD_CLASSES
-from napari_nanoseg.config.volume import VolumeConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.datasets import open_dataset
-from napari_nanoseg.io.images import read_image, read_labels
+from napari_nanoseg.io.images import TIFF_SUFFIXES, read_image, read_labels
 from napari_nanoseg.io.sample_data import sample_data
 
 Paths = str | list[str]
 Reader = Callable[[Paths], list[LayerData]]
 
 MOST_IMAGES = 20
+LARGE = 2**30
+"""Bytes of a file from which on a stack is read slice by slice as it is shown."""
 
 
-def image_reader(paths: Paths) -> Reader | None:
-    """Reader of micrographs; pixel sizes in the files become the layers' scale."""
-    return _reader(lambda path: [image_layer(read_image(path), path.stem)])
+def image_reader(path: Paths) -> Reader | None:
+    """Reader of micrographs; pixel sizes in the files become the layers' scale. Large stacks stay on the disk."""
+    return _reader(lambda file: _large_stack(file) or [image_layer(read_image(file), file.stem)])
 
 
-def dataset_reader(paths: Paths) -> Reader | None:
+def volume_reader(path: Paths) -> Reader | None:
+    """Reader of volumes, of which only what is shown is read; None for what is no volume."""
+    try:
+        layers = [volume_layer(one) for one in _each(path)]
+    except NanosegError:
+        return None
+    return lambda paths: layers
+
+
+def dataset_reader(path: Paths) -> Reader | None:
     """Reader of dataset folders (`images/` and `masks/`); None for other folders."""
-    return _reader(_dataset_layers) if all((path / "images").is_dir() for path in _each(paths)) else None
+    return _reader(_dataset_layers) if all((folder / "images").is_dir() for folder in _each(path)) else None
 
 
-def coco_reader(paths: Paths) -> Reader | None:
+def coco_reader(path: Paths) -> Reader | None:
     """Reader of COCO files; None for other JSON files."""
     try:
-        for path in _each(paths):
-            read_coco(path)
+        for file in _each(path):
+            read_coco(file)
     except NanosegError:
         return None
     return _reader(_coco_layers)
@@ -76,7 +86,7 @@ def sample_network() -> list[LayerData]:
 def sample_cathode() -> list[LayerData]:
     """Return the phantom of a cracked cathode, with its true classes hidden."""
     volume, classes = (sample_data() / "cathode" / name for name in ("cathode.tif", "classes.tif"))
-    below = volume_layer(volume, VolumeConfig())
+    below = volume_layer(volume)
     layer = Layer.create(*below)
     data, options, kind = class_map_layer(classes, STANDARD_CLASSES, layer, "cathode: true classes")
     return [below, (data, {**options, "visible": False}, kind)]
@@ -90,6 +100,16 @@ def _dataset_layers(folder: Path) -> list[LayerData]:
             "open single files of its folders."
         )
     return [layer for sample in dataset for layer in sample_layers(sample)]
+
+
+def _large_stack(path: Path) -> list[LayerData] | None:
+    """The layer of a stack that is not read as a whole, or None."""
+    if path.suffix.lower() not in (*TIFF_SUFFIXES, ".npy") or not path.is_file() or path.stat().st_size < LARGE:
+        return None
+    try:
+        return [volume_layer(path)]
+    except NanosegError:
+        return None
 
 
 def _coco_layers(path: Path) -> list[LayerData]:

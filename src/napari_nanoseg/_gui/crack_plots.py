@@ -122,7 +122,7 @@ class CrackPlots(QWidget):
 
     def _draw_slice(self) -> None:
         if self._results is not None and self.name in OF_SLICE:
-            number = min(self._number, int(self._results.figures["slices"]) - 1)
+            number = min(self._number, self._results.shape[0] - 1)
             self._latest.ask(partial(picture_of_slice, self._results, OF_SLICE[self.name], number))
 
     def _drawn(self, picture: Figure) -> None:

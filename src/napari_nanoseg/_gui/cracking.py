@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
@@ -121,6 +120,8 @@ class Results:
     Parameters
     ----------
     job : CracksJob
+    shape : tuple of int
+        Slices, rows and columns.
     figures : dict
         Numbers of the whole volume.
     main : Side
@@ -130,6 +131,7 @@ class Results:
     """
 
     job: CracksJob
+    shape: tuple[int, int, int]
     figures: Mapping[str, Any]
     main: Side
     baseline: Side | None
@@ -169,7 +171,7 @@ def run_cracks(request: Request) -> Generator[Event, None, Results]:
             pictures[name] = _prepared(picture)
             yield Waiting()
     yield from drawable()
-    return Results(job, found.result.figures, main, baseline, pictures)
+    return Results(job, request.volume.volume.shape, found.result.figures, main, baseline, pictures)
 
 
 def find_cracks_job(request: Request) -> Generator[Event, None, CracksJob]:
@@ -227,7 +229,8 @@ def picture_of_slice(results: Results, name: str, number: int) -> Generator[Even
     yield Waiting()
     if name == DISTRIBUTION:
         return _prepared(distribution_figure(replace(damage, distribution=_distribution(damage, values, number))))
-    return _prepared(correlation_figure(_correlated(damage, values, _slice(maps["packing"], number), number)))
+    packing = _slice(maps["packing"], number)
+    return _prepared(correlation_figure(_correlated(damage, values, packing, number, results.shape[1:])))
 
 
 def write_picture(picture: Figure, path: Path) -> Generator[Event, None, Path]:
@@ -348,17 +351,16 @@ def _distribution(damage: Damage, values: Any, number: int) -> DataFrame:
     return DataFrame({"slice": number, depth: row[depth], "damage": grid, "probability_density": one.density(grid)})
 
 
-def _correlated(damage: Damage, values: Any, packing: Any, number: int) -> Damage:
-    """The damage with the windows and the line of one slice.
+def _correlated(damage: Damage, values: Any, packing: Any, number: int, plane: tuple[int, int]) -> Damage:
+    """The damage with the windows and the line of one slice; the maps have a window around every pixel, or some."""
+    from napari_nanoseg.measurement.damage.windows import Windows
 
-    The maps have a window around every pixel, or every so many; those side by side begin at the first row and column.
-    """
     points = np.stack([packing, values], axis=-1)
-    for axis, side in enumerate(damage.window):
-        stride = damage.config.stride
-        first, step = (side // 2) / stride, side / stride
-        places = np.round(first + step * np.arange(math.ceil(points.shape[axis] / step))).astype(int)
-        points = np.take(points, places[places < points.shape[axis]], axis)
+    windows = Windows.stepped(plane, damage.window, damage.config.overlap)
+    stride = damage.config.stride
+    for axis, (starts, _) in enumerate((windows.rows, windows.columns)):
+        places = np.round((starts + damage.window[axis] // 2 - stride // 2) / stride).astype(int)
+        points = np.take(points, np.clip(places, 0, points.shape[axis] - 1), axis)
     points = points.reshape(-1, 2)
     if damage.config.normalise == "particle":
         points = points[points[:, 0] > 0]

@@ -340,7 +340,7 @@ class Cracks(Step):
         layer = self.layer
         number = None if layer is None or layer not in self.viewer.layers else current_plane(self.viewer, layer)
         if number is not None and self.results is not None:
-            self.plots.follow(int(np.clip(number, 0, int(self.results.figures.get("slices", 1)) - 1)))
+            self.plots.follow(int(np.clip(number, 0, self.results.shape[0] - 1)))
 
     def _session_changed(self, name: str) -> None:
         """A U-Net that was trained or chosen in another dock is taken here, too."""

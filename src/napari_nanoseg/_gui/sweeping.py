@@ -83,7 +83,7 @@ def sweep_steps(job: SweepJob, model: Path, threads: int) -> Generator[Event, No
     """Check the data, train and judge in processes of their own, and take the best into the library."""
     with alone(job.out):
         if not job.resume:
-            yield from check_dataset(job.dataset)
+            yield from check_dataset(job.dataset, job.config)
         yield Stage("start", "Starting the sweep.")
         with closing(run_in_child(job, env=env_of(threads), gently=True)) as steps:
             result = yield from steps

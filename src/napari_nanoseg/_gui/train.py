@@ -14,8 +14,9 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QLayout, QLineEdit, QScrollAr
 from napari_nanoseg._gui.annotation_picker import AnnotationPicker
 from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.jobs import copy_command
-from napari_nanoseg._gui.layers import instances_of
+from napari_nanoseg._gui.layers import file_stem, instances_of
 from napari_nanoseg._gui.pickers import PathPicker, narrow
+from napari_nanoseg._gui.scribbling import Scribbles, scribbles_of
 from napari_nanoseg._gui.settings import settings
 from napari_nanoseg._gui.start_from import StartFrom, start_name
 from napari_nanoseg._gui.step import Step
@@ -40,10 +41,12 @@ from napari_nanoseg._gui.trainings_table import TrainingsTable
 from napari_nanoseg.config.paths import AUTO, COCO
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainConfig, TrainJob
+from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Event, JobResult, Progress, Stage
 from napari_nanoseg.io.model_cards import ANNOTATED
 from napari_nanoseg.jobs.start import automatic_start
+from napari_nanoseg.samples import Sample
 
 LAYERS, DATASET = "outlined particles", "dataset folder"
 LARGEST_LOOK = 2**23
@@ -133,15 +136,26 @@ class Train(Step):
             For the first thing that is missing or wrong.
         """
         chosen, config = settings(), self._config()
-        sample = self.annotation.sample() if self.on_layers else None
-        if sample is not None and not len(sample.instances):
-            raise NanosegError("No particle is outlined; outline at least five, better ten, in the Annotate step.")
+        sample = self._annotated(config) if self.on_layers else None
         if sample is None and self.dataset.path is None:
             raise NanosegError("No dataset folder is chosen; choose one, or train on the particles outlined here.")
         out = model_folder(chosen.models, self.name.text())
         dataset = out / ANNOTATED if self.dataset.path is None or sample is not None else self.dataset.path
         job = TrainJob(config=config, dataset=dataset, out=out, start_from=self.start_from.path)
         return Plan(job, sample, chosen.threads)
+
+    def _annotated(self, config: TrainConfig) -> Sample | Scribbles:
+        """The annotation in the layers, as the network takes it."""
+        image, labels = self.session.image, self.session.particles
+        if isinstance(config.engine, UNetConfig) and image is not None and labels is not None:
+            scribbles = scribbles_of(image, labels, file_stem(image.name))
+            if not scribbles.values.any():
+                raise NanosegError("Nothing is labelled; scribble classes in the Annotate step.")
+            return scribbles
+        sample = self.annotation.sample()
+        if not len(sample.instances):
+            raise NanosegError("No particle is outlined; outline at least five, better ten, in the Annotate step.")
+        return sample
 
     def _config(self) -> TrainConfig:
         """What the form holds.
@@ -375,6 +389,7 @@ class Train(Step):
     def _look_at_start(self) -> str | None:
         """Show what the training starts from and what open fields mean then; say what it does not use of the form."""
         config = self._config()
+        self.annotation.ask_what_is_known(not isinstance(config.engine, UNetConfig))
         automatic = automatic_start(config)
         self.start_from.show_automatic(automatic, config.engine)
         start = automatic if self.start_from.path == AUTO else self.start_from.path

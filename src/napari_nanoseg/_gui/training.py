@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
+from napari_nanoseg._gui.scribbling import Scribbles, save_scribbles, taken_for
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.jobs import read_job
 from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
+from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import need_writable, writing
@@ -35,14 +37,14 @@ class Plan:
     Parameters
     ----------
     job : TrainJob
-    sample : Sample, optional
+    sample : Sample or Scribbles, optional
         An annotation from the layers, to be written as the job's dataset first.
     threads : int
         Cores it may use; 0: all.
     """
 
     job: TrainJob
-    sample: Sample | None = None
+    sample: Sample | Scribbles | None = None
     threads: int = 0
 
 
@@ -65,7 +67,12 @@ def write_annotation(plan: Plan) -> Generator[Event, None, Plan]:
         with writing(folder):
             if folder.is_dir():  # of an earlier attempt: there is no model yet
                 rmtree(folder)
-        write_sample(folder, plan.sample)
+        if isinstance(plan.sample, Scribbles):
+            if isinstance(plan.job.config.engine, UNetConfig):
+                yield Notice(taken_for(plan.job.config.engine))
+            yield from save_scribbles(plan.sample, folder)
+        else:
+            write_sample(folder, plan.sample)
     return plan
 
 
@@ -74,7 +81,7 @@ def train_steps(plan: Plan) -> Job:
     with alone(plan.job.out):
         yield from write_annotation(plan)
         if not plan.job.resume:
-            yield from check_dataset(plan.job.dataset)
+            yield from check_dataset(plan.job.dataset, plan.job.config)
         yield Stage("start", "Starting the training process.")
         return (yield from run_in_child(plan.job, env=env_of(plan.threads), gently=True))
 
@@ -102,12 +109,12 @@ def env_of(threads: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(threads)} if threads else {}
 
 
-def check_dataset(dataset: Path) -> Generator[Event, None, None]:
-    """Say what may spoil the training, the worst first."""
+def check_dataset(dataset: Path, config: TrainConfig) -> Generator[Event, None, None]:
+    """Say what may spoil the training of a network for particles, the worst first."""
     from napari_nanoseg.jobs.check import check_job
     from napari_nanoseg.jobs.train import is_generated
 
-    if is_generated(dataset):
+    if isinstance(config.engine, UNetConfig) or is_generated(dataset):
         return
     checking = check_job(CheckJob(dataset=dataset))
     result = JobResult()
@@ -201,4 +208,6 @@ def summary(result: JobResult) -> str:
     text += f"; validation loss {figures['validation_loss']:.3g}"
     if "validation_accuracy" in figures:
         text += f", accuracy {figures['validation_accuracy']:.2f}"
+    if "validation_f1" in figures:
+        text += f", F1 {figures['validation_f1']:.2f}"
     return f"{text}. The model is in {result.files['model']}."

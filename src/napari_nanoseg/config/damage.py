@@ -60,6 +60,12 @@ class DamageConfig(Config):
         description="Leave voids (the class 'void', else the darkest grey class) out of the area of windows",
         json_schema_extra=VOIDS,
     )  # fmt: skip
+    overlap: float = Field(
+        0.75, ge=0, le=0.95, title="Overlap of windows",
+        description="Part of their side that neighbouring windows share where damage is correlated with packing; with "
+        "0, windows lie side by side and the slope depends much on where they happen to begin",
+        json_schema_extra={"step": 0.05, **ADVANCED},
+    )  # fmt: skip
     slices: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (), description="Slices whose distribution of damage is told; empty: five evenly spaced ones"
     )

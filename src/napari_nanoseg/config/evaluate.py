@@ -83,3 +83,10 @@ class EvaluateJob(Config):
         default=None,
         description="Folder for the table per image, figures and overlays; empty: nothing is written",
     )
+    tolerance: float | None = Field(
+        default=None,
+        ge=0,
+        description="Compare pixels of classes, such as cracks, not particles: how far a pixel may lie from a true one "
+        "and still be right; none: particles are compared",
+        json_schema_extra={"unit": "px", "start": 2.0},
+    )

@@ -90,8 +90,9 @@ COMMON: dict[str, Any] = {
 """What a training of a StarDist has; those of other networks differ in it."""
 OBJECTS_APART: dict[str, Any] = {"batch_size": 2, "patch_size": 256, "warm_up": 1000}
 """Of a Mask R-CNN: patches in which whole wires lie, and Detectron2's warm-up."""
-CLASSES: dict[str, Any] = {"batch_size": 4, "patch_size": 128, "working_diameter": None, "synthetic_per_real": 0}
-"""Of a U-Net: classes have no size that images could be brought to, and no outlines to cut and paste."""
+CLASSES: dict[str, Any] = {"batch_size": 2, "patch_size": 256, "working_diameter": None, "synthetic_per_real": 0}
+"""Of a U-Net: classes have no size that images could be brought to, and no outlines to cut and paste; what is around a
+dark line tells whether it is a crack, so patches are large."""
 PIECES: dict[str, Any] = {"batch_size": 2, "patch_size": 64}
 """Of a U-Net in three dimensions, whose patches are cubes."""
 OF_PARTICLES = frozenset({"synthetic", "synthetic_per_real", "diameter", "working_diameter"})

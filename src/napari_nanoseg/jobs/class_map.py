@@ -161,7 +161,9 @@ def _computed_steps(
     def finish(slab: Slab, found: NDArray[np.uint8]) -> None:
         with writing(part):
             target[slab[0] : slab[1]] = found
-        journal.add(slab[0], np.bincount(found.ravel(), minlength=len(predictor.classes) + 1).tolist())
+        # slice by slice, for NumPy makes 64-bit numbers of what it counts
+        counts = sum(np.bincount(plane.ravel(), minlength=len(predictor.classes) + 1) for plane in found)
+        journal.add(slab[0], np.asarray(counts).tolist())
 
     yield Stage("predict", f"{volume.source}: giving {depth} slices their classes.")
     started = perf_counter()

@@ -26,6 +26,7 @@ from napari_nanoseg.io.images import read_calibration, read_image, write_image
 from napari_nanoseg.io.label_files import LabelFile, find_images, find_labels, partners
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.tables import write_table
+from napari_nanoseg.jobs.evaluate_pixels import pixels_job
 from napari_nanoseg.samples import Image
 
 
@@ -38,6 +39,8 @@ def evaluate_job(job: EvaluateJob) -> Job:
     ``overlays/STEM.png`` (over the micrograph where there is one, else over black; ``STEM_NUMBER.png`` for the slices
     of a stack), ``pixels/STEM.tif`` (the map of :func:`~napari_nanoseg.evaluation.error_map.pixel_map`) and
     ``run.yaml``.
+
+    With a tolerance, pixels of classes are compared in place of particles; see :mod:`.evaluate_pixels`.
 
     The figures are the pooled ones of :class:`~napari_nanoseg.evaluation.matching.Evaluation`, `images`, their number,
     and `agreement`, by quantity those of :class:`~napari_nanoseg.evaluation.agreement.Agreement`, in nanometres where
@@ -54,6 +57,8 @@ def evaluate_job(job: EvaluateJob) -> Job:
     truths = find_labels(job.truth)
     predictions = partners(truths, find_labels(job.prediction))
     _need_partners(truths, predictions, job.prediction)
+    if job.tolerance is not None:
+        return (yield from pixels_job(job, job.tolerance, truths, predictions, started))
     for name in predictions.keys() - truths.keys():
         yield Notice(f"{predictions[name].path} is not compared: there is no truth called {name}.")
     images = partners(truths, _images(job))

@@ -55,7 +55,7 @@ def test_pixels_and_classes_of_a_patch_belong_together(network):
             # pixels are interpolated, classes are not
             assert middle[cracks].min() > 0.2
             assert middle[(classes == 0)].max() < 0.8
-    assert seen > len(items) / 3, "although the crack is a hundredth of the slice, and in one of twenty"
+    assert seen > len(items) / 4, "although the crack is a hundredth of the slice, and in one of twenty"
 
 
 def test_item_k_depends_on_the_seed_and_on_k_alone():
@@ -135,8 +135,8 @@ def test_pieces_are_few_and_most_show_a_class():
     classes[:200] = 1
     stack = to_stack(ClassSample(Image(np.eye(400, dtype=np.uint8)), classes), CARD)
     pieces = cut_up([stack], filled(UNetConfig()), UNetConfig(), DIVISOR)
-    assert len(pieces) == 32
-    assert sum(bool((piece.classes == 1).any()) for piece in pieces) == 24
+    assert len(pieces) == 16
+    assert sum(bool((piece.classes == 1).any()) for piece in pieces) == 12
 
 
 def test_an_image_of_one_value_is_refused_and_colours_are_grey():

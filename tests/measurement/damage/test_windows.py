@@ -41,6 +41,15 @@ def test_windows_side_by_side_have_every_pixel_once(shape, window, seed):
     assert tiled.areas.max() == min(window[0], shape[0]) * min(window[1], shape[1])
 
 
+@settings(deadline=None, max_examples=40)
+@given(shape=PAIRS, window=PAIRS, overlap=st.sampled_from([0, 0.5, 0.75]))
+def test_windows_with_an_overlap_are_whole(shape, window, overlap):
+    stepped = Windows.stepped(shape, window, overlap)
+    assert (stepped.areas == min(window[0], shape[0]) * min(window[1], shape[1])).all()
+    if not overlap:
+        assert stepped.shape == tuple(max(1, n // side) for n, side in zip(shape, window, strict=True))
+
+
 def test_physical_windows_stay_physical():
     config = DamageConfig(window_um=3.5)
     assert window_size(config, Calibration((300.0, 140.0, 70.0))) == (25, 50)

@@ -24,6 +24,7 @@ from napari_nanoseg._gui.layers.making import (
     update_labels,
 )
 from napari_nanoseg._gui.layers.reading import (
+    class_values_of,
     file_of,
     file_stem,
     image_of,
@@ -57,6 +58,7 @@ __all__ = [
     "add_table",
     "calibration_of",
     "class_map_layer",
+    "class_values_of",
     "classes_of",
     "density_layer",
     "drawing_layer",

@@ -142,6 +142,26 @@ def sample_of(image_layer: Layer, labels_layer: Layer, region: Layer | None = No
     return Sample(image, instances, known, file_stem(image_layer.name))
 
 
+def class_values_of(image_layer: Layer, labels_layer: Layer) -> tuple[Image, NDArray[np.int32]]:
+    """Image or stack of a layer and the labels that lie on it, where labels say what a pixel is.
+
+    Raises
+    ------
+    NanosegError
+        When a layer is of the wrong kind, they do not belong together, or a label is negative.
+    """
+    image, labels = image_of(image_layer), labels_of(labels_layer)
+    shape = image.data.shape[: len(image.axes.removesuffix("C"))]
+    if labels.shape != shape:
+        raise NanosegError(
+            f"The layer '{labels_layer.name}' has the shape {labels.shape}, but the image '{image_layer.name}' has "
+            f"{shape}; label the image itself."
+        )
+    if labels.size and labels.min() < 0:
+        raise NanosegError(f"The layer '{labels_layer.name}' has the label {labels.min()}; labels begin at 0.")
+    return image.loaded(), labels.astype(np.int32)
+
+
 def marked_region(region: Layer, image_layer: Layer, image: Image) -> NDArray[np.bool_]:
     """Pixels of an image that a layer marks: inside its shapes, or where its labels are not 0.
 

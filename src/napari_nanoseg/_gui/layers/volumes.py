@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ CLASS_COLOURS = {
 }
 """Colours of Okabe and Ito; the larger a class usually is, the more is seen through it."""
 OTHER_COLOUR = (0.8, 0.47, 0.65, 0.6)
-CLASSES = "classes"
+OPENED, CLASSES = "opened", "classes"
 """Among what is kept in a layer's metadata."""
 MOST_LOOKED_AT = 5
 """Slices from which the contrast of a map is taken."""
@@ -76,17 +76,27 @@ class Given:
     opened: Opened | None = None
 
 
-def volume_layer(path: Path, config: VolumeConfig) -> LayerData:
-    """Image layer of a volume in a file or folder, read slice by slice when it is shown.
+def volume_layer(path: Path, config: VolumeConfig | None = None) -> LayerData:
+    """Layer of a volume in a file or folder, of which only what is shown is read.
+
+    Returns
+    -------
+    LayerData
+        An image; of a class map of OME-Zarr, labels.
 
     Raises
     ------
     NanosegError
         As :func:`~napari_nanoseg.open_volume`.
     """
-    levels, calibration = _levels(path, config)
-    kept = {"source": str(path), METADATA: {"opened": Opened(path, config, levels[0])}}
-    options = {"name": path.name.split(".")[0] or path.name, "metadata": kept, **_many(levels)}
+    config = config or VolumeConfig()
+    levels, calibration, names = _levels(path, config)
+    name = path.name.removesuffix(".zarr").removesuffix(".ome") if path.is_dir() else path.stem
+    opened = Opened(path, config, levels[0])
+    if names is not None:
+        return _shown(levels), _class_options(name, names, opened, levels) | space_of(calibration, "zyx"), "labels"
+    kept = {"source": str(path), METADATA: {OPENED: opened}}
+    options = {"name": name, "metadata": kept, **_many(levels)}
     return _shown(levels), {**options, **space_of(calibration, "zyx")}, "image"
 
 
@@ -103,22 +113,14 @@ def class_map_layer(path: Path, names: Sequence[str], place: Layer, name: str) -
     name : str
         Of the layer.
     """
-    levels, _ = _levels(path, VolumeConfig())
+    levels, _, _ = _levels(path, VolumeConfig())
     levels, space = _placed(levels, place)
-    colours = [CLASS_COLOURS.get(one, OTHER_COLOUR) for one in names]
-    kept = {"opened": Opened(path, VolumeConfig(), levels[0]), CLASSES: tuple(names)}
-    options = {
-        "name": name,
-        "metadata": {METADATA: kept, "nanoseg_roles": ("classes",)},
-        "opacity": 0.9,
-        **_many(levels),
-    }
-    options["colormap"] = CyclicLabelColormap(colors=np.array([(0.0, 0.0, 0.0, 0.0), *colours]))
-    return _shown(levels), {**options, **space}, "labels"
+    opened = Opened(path, VolumeConfig(), levels[0])
+    return _shown(levels), _class_options(name, dict(enumerate(names, 1)), opened, levels) | space, "labels"
 
 
 def classes_of(layer: Layer) -> tuple[str, ...] | None:
-    """Names of the classes of a layer made by :func:`class_map_layer`; None of any other."""
+    """Names of the classes of a layer that we made of a class map; None of any other."""
     kept = layer.metadata.get(METADATA)
     return kept.get(CLASSES) if isinstance(kept, dict) else None
 
@@ -143,7 +145,7 @@ def map_layer(
     visible : bool
         Whether the layer is shown at first.
     """
-    levels, _ = _levels(path, VolumeConfig())
+    levels, _, _ = _levels(path, VolumeConfig())
     levels, space = _placed(levels, place)
     options = {"name": name, "colormap": colours, "contrast_limits": shown, "opacity": 0.5, "visible": visible}
     options |= {"metadata": {"nanoseg_roles": ("map",)}, **_many(levels)}
@@ -180,7 +182,7 @@ def given_by(layer: Layer) -> Given:
     data = as_array(level_0(layer))
     data = data.reshape([size for size in data.shape if size != 1]) if data.ndim > 3 else data
     kept = layer.metadata.get(METADATA)
-    opened = kept.get("opened") if isinstance(kept, dict) else None
+    opened = kept.get(OPENED) if isinstance(kept, dict) else None
     if not isinstance(opened, Opened) or opened.data is not level_0(layer):
         opened = None
     if data.dtype.kind in "iu" and data.dtype.itemsize == 8:
@@ -198,20 +200,40 @@ def _kinds(letters: str) -> str:
     return "has channels" if "C" in letters else "is a time series"
 
 
-def _levels(path: Path, config: VolumeConfig) -> tuple[list[Any], Calibration]:
-    """All resolutions of a volume as arrays that are read when they are looked at, the full one first."""
+def _levels(path: Path, config: VolumeConfig) -> tuple[list[Any], Calibration, dict[int, str] | None]:
+    """All resolutions of a volume as arrays that are read when they are looked at, the full one first, and classes."""
     volume = open_volume(path, config)
     levels: list[Sliceable] = [volume.data]
+    names = None
     if path.is_dir() and is_zarr(path):
-        levels, _, _ = open_levels(path, config.dataset)
-    return [_lazy(level) for level in levels], volume.calibration
+        levels, _, names = open_levels(path, config.dataset)
+    return [_lazy(level) for level in levels], volume.calibration, names
 
 
-def _lazy(data: Sliceable) -> Any:
+def _class_options(name: str, names: Mapping[int, str], opened: Opened, levels: list[Any]) -> dict[str, Any]:
+    """What a layer of classes has; the names are its features."""
+    from pandas import DataFrame
+
+    told = [names.get(value, "") for value in range(1, max(names, default=0) + 1)]
+    colours = [CLASS_COLOURS.get(one, OTHER_COLOUR) for one in told]
+    kept = {OPENED: opened, CLASSES: tuple(told)}
+    return {
+        "name": name,
+        "metadata": {"source": str(opened.path), METADATA: kept, "nanoseg_roles": ("classes",)},
+        "features": DataFrame({"index": list(names), "class": list(names.values())}),
+        "colormap": CyclicLabelColormap(colors=np.array([(0.0, 0.0, 0.0, 0.0), *colours])),
+        "opacity": 0.9,
+        **_many(levels),
+    }
+
+
+def _lazy(voxels: Sliceable) -> Any:
+    """As what napari slices best: without asking for more than it shows."""
     from dask.array import from_array
 
-    chunks = getattr(data, "chunks", None) or (1, *data.shape[1:])
-    return from_array(data, chunks=chunks, name=False)  # type: ignore[no-untyped-call]
+    chunks = getattr(voxels, "chunks", None) or (1, *voxels.shape[1:])
+    meta = np.empty((0, 0, 0), voxels.dtype)
+    return from_array(voxels, chunks, name=False, asarray=True, meta=meta)  # type: ignore[no-untyped-call]
 
 
 def _shown(levels: list[Any]) -> Any:

@@ -26,6 +26,7 @@ from napari_nanoseg.engines.unet.network import UNet
 from napari_nanoseg.engines.unet.predict import (
     BYTES_PER_FILTER,
     FULL,
+    LAYOUTS,
     Grid,
     Probabilities,
     Sweep,
@@ -85,10 +86,8 @@ class UNetModel(NetworkModel):
         return self.card.class_thresholds or (self.card.thresholds["prob"],) * len(self.classes)
 
     def ready_on(self, device: torch.device) -> UNet:
-        """The network, ready to predict."""
-        network = self.network.eval().to(device)
-        layout = torch.channels_last if network.config.axes == 2 else torch.contiguous_format
-        ready: UNet = network.to(memory_format=layout)
+        """The network, or one that gives the same, ready to predict."""
+        ready: UNet = self.network.fused().to(device).to(memory_format=LAYOUTS[self.network.config.axes])
         return ready
 
     def detect_steps(
@@ -178,19 +177,20 @@ class UNetModel(NetworkModel):
 
     def _surer(self, volume: Volume, grey: Grey, device: torch.device) -> Generator[Event, None, tuple[float, float]]:
         """Mean probability of the classes in the middle of a volume as it is, and inverted."""
-        deep = 2 * self.network.config.neighbours + 1 if self.network.config.axes == 2 else self.network.divisor[0]
+        network = self.network.config
+        deep = {"2d": 1, "2.5d": 2 * network.neighbours + 1, "3d": self.network.divisor[0]}[network.dimensions]
         z, rows, columns = (
             slice(max(0, (size - most) // 2), max(0, (size - most) // 2) + most)
             for size, most in zip(volume.shape, (deep, PROBE, PROBE), strict=True)
         )
         middle = Volume(volume.read(z.start, z.stop, rows, columns), source=volume.source)
         grid = self.grid(middle.shape, SegmentConfig(border=0), device)
-        means = []
+        means: list[float] = []
+        ready = self.ready_on(device)
         for seen in (grey, grey.inverted()):
             found = np.zeros((len(self.classes), *middle.shape), np.uint8)
-            yield from Sweep(self.ready_on(device), middle, grid, seen, device).steps(
-                0, middle.shape[0], partial(_put, found)
-            )
+            sweep = Sweep(ready, middle, grid, seen, device)
+            yield from sweep.steps(0, middle.shape[0], partial(_put, found))
             best = found.max(axis=0)
             sure = best[best > PROBE_PROBABILITY * FULL]
             means.append(float(sure.mean()) / FULL if sure.size else 0.0)

@@ -27,11 +27,11 @@ from napari_nanoseg.events import drain
 from napari_nanoseg.samples import UNLABELLED, ClassSample, Volume
 from napari_nanoseg.scaling import mirrored
 
-NEAR_CLASSES = 0.7
+NEAR_CLASSES = 0.5
 """Fraction of the patches that lie near a pixel of a class: of volumes, cracks are a hundredth."""
 SHIFT = 0.35
 """Farthest that such a pixel lies from the middle, in sides of a patch: however it is turned, it is inside."""
-JUDGING, JUDGING_VOLUMES = 32, 8
+JUDGING, JUDGING_VOLUMES = 16, 8
 """Pieces of validation images, in two dimensions and in three."""
 
 Encoded = tuple[NDArray[np.float32], NDArray[np.int8]]

@@ -22,15 +22,21 @@ FULL = 255
 """Probability 1 where probabilities are kept as 8 bits."""
 LAYER = 25e9
 """Multiplications of the largest layer on a CPU: about half a second of 2 cores, in which nothing can be cancelled."""
-ACTIVATIONS = 400e6
-"""Bytes of the activations of one window on a CPU."""
+ACTIVATIONS = {2: 96e6, 3: 400e6}
+"""Bytes of the activations of one window on a CPU, by axes. With 16 filters on one core, windows of 512 px went through
+at 0.76 megapixels a second and those of 1024 px at 0.53: memory in large pieces is given back to the system every time.
+In three dimensions, cubes of 64 px are 10 % faster than those of 96 px but share far more with their neighbours."""
+LAYOUTS = {2: torch.channels_last, 3: torch.channels_last_3d}
+"""Order of a network's numbers in memory, by axes: 1.3 and 1.1 times as fast as torch's usual one on a CPU."""
 BYTES_PER_FILTER = 24
 """Of a pixel at the top level: skip, both halves of the concatenation, what is made of them, each of 4 bytes, and as
 much for what is being computed."""
 LARGEST_CUBE = 128
 """Side of the windows of a network of three dimensions."""
-LEAST_PARTS = 4
-"""Neighbours share at most one part of so many of a window."""
+LEAST_PARTS = 8
+"""Neighbours share at most one part of so many of a window. With CDNet's reference model and windows of 256 px, the
+mean difference from an image seen at once was 0.0002 with windows side by side, 0.0001 with 16 to 64 px shared, and
+0.00005 with 128 px."""
 
 Probabilities = NDArray[np.uint8]
 Sink = Callable[[slice, slice, Probabilities], None]
@@ -63,7 +69,7 @@ def grid_of(
     rim : int
         Width of the mirrored rim around each slice, px.
     overlap : int, optional
-        Of neighbours, px; by default the network's reach, at most a quarter of a window.
+        Of neighbours, px; by default the network's reach, at most an eighth of a window.
     """
     side = window_side(network.config.filters, network.config.axes, tile, device)
     shared = min(network.reach, side // LEAST_PARTS) if overlap is None else overlap
@@ -77,7 +83,7 @@ def window_side(filters: int, axes: int, tile: int, device: torch.device) -> int
     side = tile if axes == 2 else min(tile, LARGEST_CUBE)
     if device.type != "cpu":
         return side
-    most = min(LAYER / (3**axes * 2 * filters**2), ACTIVATIONS / (BYTES_PER_FILTER * filters))
+    most = min(LAYER / (3**axes * 2 * filters**2), ACTIVATIONS[axes] / (BYTES_PER_FILTER * filters))
     return min(side, int(most ** (1 / axes)))
 
 
@@ -209,8 +215,8 @@ class Sweep:
     def _probabilities(self, pixels: NDArray[np.float32]) -> Generator[Waiting, None, Tensor]:
         """What the network says of a window: (C, z, y, x), on the CPU."""
         batch = torch.from_numpy(pixels)[None].to(self.device)
-        volume = self.network.config.axes == 3
-        batch = batch[None] if volume else batch.to(memory_format=torch.channels_last)
+        axes = self.network.config.axes
+        batch = (batch[None] if axes == 3 else batch).to(memory_format=LAYOUTS[axes])
         steps = self.network.steps(batch)
         while True:
             try:
@@ -219,7 +225,7 @@ class Sweep:
                 found = self.network.probabilities(stop.value)[0].float().cpu()
                 break
             yield Waiting()
-        return found if volume else found[:, None]
+        return found if axes == 3 else found[:, None]
 
 
 @dataclass(frozen=True, eq=False)

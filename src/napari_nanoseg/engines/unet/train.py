@@ -86,7 +86,8 @@ def train_unet(
     yield Stage("prepare", "Preparing training patches.")
     model, share = _model(network_config, start_from, samples[0]), 0.0 if start_from is None else config.anchor
     card = model.card
-    anchor = Anchor(model.network.to(device), share)
+    layout = torch.channels_last if network_config.axes == 2 else torch.channels_last_3d
+    anchor = Anchor(model.network.to(device).to(memory_format=layout), share)
     model.network = network = anchor.result
     divisor = max(network.divisor)
     if config.patch_size % divisor:
@@ -106,7 +107,6 @@ def train_unet(
     thresholds = card.class_thresholds or (card.thresholds["prob"],) * len(network_config.classes)
 
     def judge() -> Generator[Event, None, tuple[dict[str, float], Counts]]:
-        anchor.settle()
         network.eval()
         parts: dict[str, list[float]] = {}
         counts = Counts(len(network_config.classes))
@@ -124,6 +124,7 @@ def train_unet(
         return {"loss": loss, **means, "f1": counts.mean_f1(thresholds)}, counts
 
     def validate() -> Generator[Event, None, dict[str, float]]:
+        anchor.settle()
         return (yield from judge())[0]
 
     def preview() -> str:

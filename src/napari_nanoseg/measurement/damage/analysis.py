@@ -192,7 +192,9 @@ class _Run:
         self._window = window_size(config, calibration)
         self._tiles = Windows.tiled(shape, self._window)
         self._moving = Windows.moving(shape, self._window, config.stride)
-        self._correlation = Correlation(self._tiles.shape)
+        self._stepped = Windows.stepped(shape, self._window, config.overlap)
+        apart = [max(1, size // side) for size, side in zip(shape, self._window, strict=True)]
+        self._correlation = Correlation(self._stepped.shape, (apart[0], apart[1]))
         self._chosen = self._choose()
         self._distributions: dict[int, Distribution] = {}
         self._rows: list[dict[str, Any]] = []
@@ -248,11 +250,11 @@ class _Run:
         if tiles.packed is not None:
             packing = mean_share(tiles.packed, tiles.area, self._config.confidence)
             row |= {"packing": packing.value, "packing_low": packing.low, "packing_high": packing.high}
-            # windows cut to less than half would count as much as whole ones
-            large = 2 * self._tiles.areas >= min(np.prod(self._window), self._tiles.areas.max())
-            x, y = ratio(tiles.packed, tiles.area), ratio(tiles.crack, tiles.whole)
-            self._correlation.add(x, y, large)
-            self._keep_points(index, np.stack([x[large], y[large]], axis=1))
+            stepped = self._shares(self._stepped, crack, particle, void)
+            assert stepped.packed is not None
+            x, y = ratio(stepped.packed, stepped.area), ratio(stepped.crack, stepped.whole)
+            self._correlation.add(x, y)
+            self._keep_points(index, np.stack([x.ravel(), y.ravel()], axis=1))
         row |= {
             "windows": int(np.count_nonzero(tiles.whole)),
             "area": int(tiles.area.sum()),

@@ -60,6 +60,15 @@ class Windows:
         """Windows side by side, which have no pixel in common; the last of each axis may be smaller."""
         return cls(*(_spans(np.arange(0, n, side), side, n) for n, side in zip(shape, window, strict=True)))
 
+    @classmethod
+    def stepped(cls, shape: tuple[int, int], window: tuple[int, int], overlap: float) -> Windows:
+        """Whole windows that share a part of their side with the next; one that is cut where the slice is smaller."""
+        spans = []
+        for size, side in zip(shape, window, strict=True):
+            step = max(1, round(side * (1 - overlap)))
+            spans.append(_spans(np.arange(0, max(size - side, 0) + 1, step), side, size))
+        return cls(*spans)
+
     @property
     def shape(self) -> tuple[int, int]:
         """Number of windows along rows and columns."""
