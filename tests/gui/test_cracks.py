@@ -85,7 +85,7 @@ def named(viewer: ViewerModel, text: str) -> Any:
 
 
 def drawn(qtbot: QtBot, dock: Cracks) -> Any:
-    qtbot.waitUntil(lambda: not dock.plots.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.plots.busy, timeout=60_000)
     return dock.plots.view.figure
 
 
@@ -114,7 +114,7 @@ def test_classes_and_maps_lie_on_the_volume(qtbot: QtBot, dock: Cracks, viewer: 
     out = volume.parent / "cathode_cracks"
     assert str(out) in said(dock, "info")
     found, damage, packing = (
-        named(viewer, text) for text in ("crack, particle", "damage (cracks / window)", "packing")
+        named(viewer, text) for text in ("crack, particle", "cathode: damage", "cathode: packing")
     )
     for made in (found, damage, packing):
         assert hasattr(made.data, "dask")
@@ -154,7 +154,7 @@ def test_plots_follow_the_slider(qtbot: QtBot, dock: Cracks, viewer: ViewerModel
     [curve] = drawn(qtbot, dock).axes[0].lines
     assert dock.plots.view.place is None
     wide = float(np.trapezoid(curve.get_xdata() * curve.get_ydata(), curve.get_xdata()))
-    assert wide == pytest.approx(float(np.asarray(named(viewer, "damage (").data[9]).mean()), rel=0.15)
+    assert wide == pytest.approx(float(np.asarray(named(viewer, "cathode: damage").data[9]).mean()), rel=0.15)
     dock.plots.choose(CORRELATION)
     assert len(dock.plots.view.figure.axes[0].lines[0].get_xdata()) == len(damage.points)
     dock.plots.choose(SLICE)
@@ -270,7 +270,8 @@ def test_a_network_and_the_threshold_beside_it(
     assert said(dock) == ""
     assert named(viewer, "cathode: crack, void").data.shape == SHAPE
     assert named(viewer, "cathode: threshold crack, particle").data.shape == SHAPE
-    assert named(viewer, "threshold damage").visible is False
+    shown = {layer.name for layer in viewer.layers if layer.visible}
+    assert shown == {"cathode", "cathode: crack, void", "cathode: damage"}
     dock.plots.choose(PROFILE)
     curves = dock.plots.view.figure.axes[0].lines
     np.testing.assert_allclose(curves[0].get_ydata(), dock.results.main.damage.profile["damage"])

@@ -62,10 +62,10 @@ from napari_nanoseg.io.model_library import shipped_name
 NO_VOLUME = "Open a volume: a TIFF stack, HDF5, OME-Zarr or NPY file, raw voxels, or a folder of slices."
 NO_MODEL = "Train a U-Net on some labelled slices first, or choose the model 'threshold', which needs no training."
 NO_CLASSES = "No class map is chosen; choose a labels layer that has one, or let a model find the cracks."
-BY_MODEL, BY_LAYER = "a model", "a labels layer that is there"
+BY_MODEL, BY_LAYER = "a model", "a labels layer"
 BASELINE = "threshold"
 COLOURS = {"damage": "magma", "packing": "viridis"}
-MEANINGS = {"damage": "damage (cracks / {whole})", "packing": "packing (particles / window)"}
+BARS = "Colour bars, from 0 to 1: damage is cracks / {whole}, packing is particles / window."
 
 
 def for_volumes(entry: ModelEntry) -> bool:
@@ -135,9 +135,7 @@ class Cracks(Step):
         self.baseline = QCheckBox("Threshold beside it")
         self.baseline.setToolTip("Do the same with conventional thresholding, to see what the network adds")
         self.out = PathPicker("folder", hint="folder for the results")
-        self.form = ConfigForm(
-            CracksConfig(device=settings().device), hide={"input.shape", "input.dtype", "input.byte_order"}
-        )
+        self.form = ConfigForm(CracksConfig(device=settings().device))
         self.summary, self.plots, self.tables = WordLabel(), CrackPlots(), CrackTables()
         self.summary.hide()
         opening = QHBoxLayout()
@@ -284,7 +282,9 @@ class Cracks(Step):
     def _show(self, results: Results) -> None:
         layer, self._pending = self._pending, None
         self.results, self.layer = results, layer
-        self.summary.setText(sentence(results))
+        damage = results.main.damage
+        bars = "" if damage is None else BARS.format(whole=damage.config.normalise)
+        self.summary.setText(f"{sentence(results)} {bars}")
         self.summary.show()
         self.panel.say(f"Class map, maps, tables and figures are in {results.job.out}.")
         self.panel.show_in_turns(self._fill(results, layer))
@@ -309,9 +309,7 @@ class Cracks(Step):
 
     def _add_layers(self, side: Side, place: ImageLayer, lead: str) -> Iterator[None]:
         for name, path in side.maps.items():
-            assert side.damage is not None, "maps are of an analysis"
-            meaning = MEANINGS[name].format(whole=side.damage.config.normalise)
-            title = f"{place.name}: {lead}{meaning}"
+            title = f"{place.name}: {lead}{name}"
             told = map_layer(
                 path, place, title, colours=COLOURS[name], shown=side.contrast[name],
                 visible=name == "damage" and not lead,
@@ -322,7 +320,9 @@ class Cracks(Step):
             yield
         if side.classes is not None:
             title = f"{place.name}: {lead}{', '.join(side.names)}"
-            self._put(Layer.create(*class_map_layer(side.classes, side.names, place, title)))
+            layer = Layer.create(*class_map_layer(side.classes, side.names, place, title))
+            layer.visible = not lead
+            self._put(layer)
             yield
 
     def _put(self, layer: Layer) -> None:

@@ -79,9 +79,10 @@ def _profile_figure(damage: Damage, beside: Damage | None) -> Figure:
             axes.fill_between(depths, table[f"{key}_low"], table[f"{key}_high"], color=colour, alpha=0.2, linewidth=0)
             if beside is not None and key in beside.profile:
                 axes.plot(depths, beside.profile[key], color=MARK, linewidth=1.0, linestyle=":", label="threshold")
-                axes.legend(frameon=False, fontsize=7)
             axes.set_ylabel(_titles(damage)[key])
             axes.set_ylim(bottom=0)
+        if beside is not None:
+            panels[0].legend(frameon=False, fontsize=7)
         panels[-1].set_xlabel(_depth(damage))
     return figure
 
