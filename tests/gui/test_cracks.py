@@ -93,9 +93,10 @@ def why(dock: Cracks) -> str:
     return str(dock.panel.start_button.toolTip())
 
 
-def test_volumes_are_opened_without_being_read(dock: Cracks, viewer: ViewerModel, volume: Path) -> None:
+def test_volumes_are_opened_without_being_read(qtbot: QtBot, dock: Cracks, viewer: ViewerModel, volume: Path) -> None:
     assert (dock._hint.text(), why(dock)) == (NO_VOLUME, NO_VOLUME)
     dock.open(volume)
+    finish(qtbot, dock)
     [layer] = viewer.layers
     assert hasattr(layer.data, "dask")
     np.testing.assert_array_equal(layer.data, cathode()[0])
@@ -103,6 +104,7 @@ def test_volumes_are_opened_without_being_read(dock: Cracks, viewer: ViewerModel
     assert dock.out.path == volume.parent / "cathode_cracks"
     assert dock.panel.start_button.isEnabled()
     dock.open(volume.parent / "not there.tif")
+    finish(qtbot, dock)
     assert "not there.tif" in said(dock)
 
 

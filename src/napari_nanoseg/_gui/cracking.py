@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nanoseg._gui.figure_view import prepare
-from napari_nanoseg._gui.layers import Given, map_contrast
+from napari_nanoseg._gui.layers import Given, LayerData, map_contrast, volume_layer
 from napari_nanoseg._gui.pauses import drawable, importing
 from napari_nanoseg.config.cracks import CracksConfig, CracksJob
 from napari_nanoseg.config.volume import VolumeConfig
@@ -146,6 +146,25 @@ class Copied:
     files: int
 
 
+@dataclass(frozen=True, eq=False)
+class Opening:
+    """A layer to be added."""
+
+    layer: LayerData
+
+
+def open_steps(path: Path, config: VolumeConfig) -> Generator[Event, None, Opening]:
+    """Look at the files of a volume, of which there may be thousands, and describe its layer.
+
+    Raises
+    ------
+    NanosegError
+        As :func:`~napari_nanoseg.open_volume`.
+    """
+    yield Stage("open", f"Opening {path}.")
+    return Opening(volume_layer(path, config))
+
+
 def run_cracks(request: Request) -> Generator[Event, None, Results]:
     """Do the job of a request, as ``nanoseg cracks`` does it.
 
@@ -267,7 +286,11 @@ def _to_file(given: Given, name: str, request: Request) -> Generator[Event, None
             return path
     yield Stage("write", f"Writing '{given.name}' to {own}, since it is in no file as it is shown.")
     need_writable(own.parent)
-    yield from write_tiff_steps(own, given.volume)
+    volume = given.volume
+    data: Any = volume.data
+    if data.dtype.kind in "iu" and data.dtype.itemsize == 8:  # labels as NumPy makes them; TIFF has no such numbers
+        volume = replace(volume, data=data.astype(np.int32))
+    yield from write_tiff_steps(own, volume)
     return own
 
 

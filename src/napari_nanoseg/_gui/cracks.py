@@ -26,12 +26,14 @@ from napari_nanoseg._gui.crack_plots import CrackPlots
 from napari_nanoseg._gui.crack_tables import CrackTables
 from napari_nanoseg._gui.cracking import (
     Copied,
+    Opening,
     Request,
     Results,
     Side,
     copy_results,
     find_cracks_job,
     in_folder,
+    open_steps,
     run_cracks,
     write_picture,
 )
@@ -45,7 +47,6 @@ from napari_nanoseg._gui.layers import (
     file_stem,
     given_by,
     map_layer,
-    volume_layer,
 )
 from napari_nanoseg._gui.linking import current_plane, look_at
 from napari_nanoseg._gui.model_picker import ModelPicker
@@ -213,14 +214,16 @@ class Cracks(Step):
         """Open a volume as a layer and choose it."""
         try:
             config = self.form.value()
-            assert isinstance(config, CracksConfig)
-            layer = Layer.create(*volume_layer(path, config.input))
         except NanosegError as error:
             self.panel.refuse(str(error))
             return
-        self.panel.refuse("")
+        assert isinstance(config, CracksConfig)
+        if self.panel.start(partial(open_steps, path, config.input), f"Opening of {path.name}"):
+            self._refresh()
+
+    def _opened(self, layer: Layer) -> None:
         self.viewer.add_layer(layer)
-        self.session.put("image", layer)
+        self.session.put("image" if isinstance(layer, ImageLayer) else "classes", layer)
 
     def _ask_file(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(self, "Open a volume", str(Path.home()))
@@ -264,9 +267,11 @@ class Cracks(Step):
         if isinstance(picture, Figure):
             self.panel.start(partial(write_picture, picture, path), f"Saving of {path.name}")
 
-    def _done(self, result: Results | CracksJob | Copied | Path) -> None:
+    def _done(self, result: Results | Opening | CracksJob | Copied | Path) -> None:
         if isinstance(result, Results):
             self._show(result)
+        elif isinstance(result, Opening):
+            self._opened(Layer.create(*result.layer))
         elif isinstance(result, CracksJob):
             copy_command(result)
             self.panel.say(f"The command is on the clipboard. It writes to {result.out}.")
@@ -349,9 +354,10 @@ class Cracks(Step):
 
     def _name_classes(self, layer: Labels | None) -> None:
         """Take over the names of the classes of a class map that has some."""
-        names, config = None if layer is None else classes_of(layer), self.form.value()
-        assert isinstance(config, CracksConfig)
-        if names is not None and CRACK in names:
+        names = None if layer is None else classes_of(layer)
+        if names is not None and CRACK in names and self.form.problem() is None:
+            config = self.form.value()
+            assert isinstance(config, CracksConfig)
             damage = config.damage.model_copy(update={"names": names})
             self.form.setValue(config.model_copy(update={"damage": damage}))
 
@@ -388,6 +394,8 @@ class Cracks(Step):
                 problem = str(error)
         self.panel.block(problem)
         ready = not self.panel.running
+        self.open_file.setEnabled(ready)
+        self.open_folder.setEnabled(ready)
         self.copy_button.setEnabled(problem is None and ready)
         self.save_button.setEnabled(self.results is not None and ready)
 

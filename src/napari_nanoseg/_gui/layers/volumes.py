@@ -185,8 +185,6 @@ def given_by(layer: Layer) -> Given:
     opened = kept.get(OPENED) if isinstance(kept, dict) else None
     if not isinstance(opened, Opened) or opened.data is not level_0(layer):
         opened = None
-    if data.dtype.kind in "iu" and data.dtype.itemsize == 8:
-        data = data.astype(np.int32)  # what files of labels have
     calibration = calibration_of(layer)
     sizes = calibration.pixel_size_nm
     volume = Volume(data, calibration if sizes is not None and len(sizes) == 3 else Calibration(), layer.name)
