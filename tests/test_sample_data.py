@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_nanoseg import Instances, Sample, measure, open_dataset, read_image, read_labels
+from napari_nanoseg import Instances, Sample, measure, open_dataset, open_volume, read_image, read_labels
 from napari_nanoseg.io.sample_data import sample_data
 
 ROOT = Path(__file__).parents[1]
@@ -104,3 +104,18 @@ def test_the_script_makes_the_same_network_again(tmp_path: Path, network: Sample
     np.testing.assert_allclose(made.instances.areas, network.instances.areas, atol=2)
     np.testing.assert_array_equal(made.instances.classes, network.instances.classes)
     assert sum(path.stat().st_size for path in (sample_data() / "network").rglob("*")) < 300_000
+
+
+def test_the_script_makes_the_same_cathode_again(tmp_path: Path) -> None:
+    script = ROOT / "tools" / "make_sample_cathode.py"
+    subprocess.run([sys.executable, str(script), "--out", str(tmp_path)], check=True)
+    made, shipped = (open_volume(folder / "classes.tif") for folder in (tmp_path, sample_data() / "cathode"))
+    assert shipped.calibration.pixel_size_nm == pytest.approx((140, 140, 140))
+    classes = shipped.read(0, 32)
+    # floats may round differently on another processor
+    assert np.mean(made.read(0, 32) != classes) < 1e-3
+    assert np.unique(classes).tolist() == [0, 1, 2, 3, 4]
+    cracked, body = classes == 1, np.isin(classes, (1, 4))
+    damage = cracked.sum(axis=(1, 2)) / body.sum(axis=(1, 2))
+    np.testing.assert_allclose(damage, np.linspace(0.04, 0.14, 32), atol=0.004)
+    assert sum(path.stat().st_size for path in (sample_data() / "cathode").rglob("*")) < 1_000_000

@@ -13,7 +13,7 @@ AnyStep = TypeVar("AnyStep", bound=Step)
 
 def finish(qtbot: QtBot, dock: Step) -> None:
     """Wait for the end of a dock's job."""
-    qtbot.waitUntil(lambda: not dock.running, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
 
 
 def run(qtbot: QtBot, dock: AnyStep) -> AnyStep:

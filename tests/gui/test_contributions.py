@@ -77,6 +77,19 @@ def test_the_sample_network_opens_with_its_overlaps(plugins: PluginManager) -> N
     assert 25 < len(outlines.data) < labels.data.max() == 43
 
 
+def test_the_sample_cathode_opens_with_its_classes(plugins: PluginManager) -> None:
+    viewer = ViewerModel()
+    _, samples = next(iter(plugins.iter_sample_data()))
+    sample = next(each for each in samples if each.key == "cathode")
+    for data, options, kind in sample.open(_registry=plugins.commands):
+        getattr(viewer, f"add_{kind}")(data, **options)
+    volume, classes = viewer.layers
+    assert volume.data.shape == classes.data.shape == (32, 144, 144)
+    assert all(layer.scale.tolist() == [140, 140, 140] for layer in viewer.layers)
+    assert classes.features["class"].tolist() == ["crack", "void", "carbon/binder", "particle"]
+    assert not classes.visible
+
+
 def test_a_micrograph_keeps_its_pixel_size(plugins: PluginManager) -> None:
     [(data, options, kind)] = opened(plugins, sample_data() / "particles.tif")
     assert (kind, options["scale"], options["units"]) == ("image", (2.5, 2.5), ("nm", "nm"))

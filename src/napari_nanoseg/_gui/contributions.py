@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from napari_nanoseg._gui.layers import ANNOTATED, LayerData, image_layer, labels_layer, sample_layers, volume_layer
+from napari.layers import Layer
+
+from napari_nanoseg._gui.layers import (
+    ANNOTATED,
+    LayerData,
+    class_map_layer,
+    image_layer,
+    labels_layer,
+    sample_layers,
+    volume_layer,
+)
 from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.unet import STANDARD_CLASSES
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.images import TIFF_SUFFIXES, read_image, read_labels
 from napari_nanoseg.io.sample_data import sample_data
-from napari_nanoseg.io.volumes import open_volume
-from napari_nanoseg.io.volumes.ome_zarr import is_zarr, open_levels
-from napari_nanoseg.samples import Volume
 
 Paths = str | list[str]
 Reader = Callable[[Paths], list[LayerData]]
@@ -32,7 +40,7 @@ def image_reader(path: Paths) -> Reader | None:
 def volume_reader(path: Paths) -> Reader | None:
     """Reader of volumes, of which only what is shown is read; None for what is no volume."""
     try:
-        layers = [layer for one in _each(path) for layer in _volume_layers(one)]
+        layers = [volume_layer(one) for one in _each(path)]
     except NanosegError:
         return None
     return lambda paths: layers
@@ -75,6 +83,15 @@ def sample_network() -> list[LayerData]:
     return _dataset_layers(sample_data() / "network")
 
 
+def sample_cathode() -> list[LayerData]:
+    """Return the phantom of a cracked cathode, with its true classes hidden."""
+    volume, classes = (sample_data() / "cathode" / name for name in ("cathode.tif", "classes.tif"))
+    below = volume_layer(volume)
+    layer = Layer.create(*below)
+    data, options, kind = class_map_layer(classes, STANDARD_CLASSES, layer, "cathode: true classes")
+    return [below, (data, {**options, "visible": False}, kind)]
+
+
 def _dataset_layers(folder: Path) -> list[LayerData]:
     dataset = open_dataset(folder)
     if len(dataset) > MOST_IMAGES:
@@ -85,22 +102,12 @@ def _dataset_layers(folder: Path) -> list[LayerData]:
     return [layer for sample in dataset for layer in sample_layers(sample)]
 
 
-def _volume_layers(path: Path) -> list[LayerData]:
-    name = path.name.removesuffix(".zarr").removesuffix(".ome")
-    if path.is_dir() and is_zarr(path):
-        levels, calibration, classes = open_levels(path)
-        Volume(levels[0], calibration, str(path))  # refuses what is none
-        return [volume_layer(levels, calibration, name, source=str(path), classes=classes)]
-    volume = open_volume(path)
-    return [volume_layer([volume.data], volume.calibration, path.stem, source=volume.source)]
-
-
 def _large_stack(path: Path) -> list[LayerData] | None:
     """The layer of a stack that is not read as a whole, or None."""
     if path.suffix.lower() not in (*TIFF_SUFFIXES, ".npy") or not path.is_file() or path.stat().st_size < LARGE:
         return None
     try:
-        return _volume_layers(path)
+        return [volume_layer(path)]
     except NanosegError:
         return None
 

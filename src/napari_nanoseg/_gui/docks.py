@@ -9,6 +9,7 @@ from napari.components import ViewerModel
 
 from napari_nanoseg._gui.annotate import Annotate
 from napari_nanoseg._gui.compare import Compare
+from napari_nanoseg._gui.cracks import Cracks
 from napari_nanoseg._gui.generate import Generate
 from napari_nanoseg._gui.measure import Measure
 from napari_nanoseg._gui.optical_density import Density
@@ -56,3 +57,7 @@ class CompareDock(_Alone, Compare):
 
 class DensityDock(_Alone, Density):
     """The Optical density dock."""
+
+
+class CracksDock(_Alone, Cracks):
+    """The Cracks dock."""

@@ -102,7 +102,7 @@ class FigureView(QWidget):
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        size, own = self._shown_size(), self._picture.deviceIndependentSize()
+        size, own = self.shown_size(), self._picture.deviceIndependentSize()
         left = (self.width() - size.width()) // 2
         if abs(own.width() - size.width()) <= 1:  # stretched by less than a pixel, text would be blurred
             painter.drawPixmap(left, 0, self._picture)
@@ -116,7 +116,8 @@ class FigureView(QWidget):
         width, height = self._figure.get_size_inches()
         return float(height / width)
 
-    def _shown_size(self) -> QSize:
+    def shown_size(self) -> QSize:
+        """How large the picture is in the widget."""
         width = min(self.width(), WIDEST)
         if self._ratio() * width > self.height():
             width = int(self.height() / self._ratio())
@@ -124,7 +125,7 @@ class FigureView(QWidget):
 
     def _render(self) -> None:
         """Draw the figure with as many pixels as the screen has there."""
-        size = self._shown_size() if self._figure is not None else QSize()
+        size = self.shown_size() if self._figure is not None else QSize()
         if self._figure is None or size.width() < 20 or size.height() < 20:
             return
         width = round(size.width() * self.devicePixelRatioF())

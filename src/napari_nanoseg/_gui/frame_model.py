@@ -14,7 +14,7 @@ from napari_nanoseg.evaluation.figures import Figure
 from napari_nanoseg.measurement.columns import definition, heading, reading_order
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -42,8 +42,8 @@ class FrameModel(QAbstractTableModel):
         """Show another table, in its own order; `words` are titles and meanings of columns that nobody measured."""
         self.beginResetModel()
         self.table, self._words = table, words or {}
-        self.names = [] if table is None else reading_order(map(str, table.columns))
-        self._values = [] if table is None else [table[name].to_numpy() for name in self.names]
+        self.names = [] if table is None else _order(list(map(str, table.columns)), self._words)
+        self._values = [] if table is None else [_plain(table[name]) for name in self.names]
         self.order = np.arange(0 if table is None else len(table))
         self.endResetModel()
 
@@ -58,7 +58,8 @@ class FrameModel(QAbstractTableModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """One cell; Qt's."""
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            number = self._values[index.column()].dtype.kind in "iuf"
+            assert self.table is not None, "a cell is of a table"
+            number = self.table[self.names[index.column()]].dtype.kind in "iuf"
             side = Qt.AlignmentFlag.AlignRight if number else Qt.AlignmentFlag.AlignLeft
             return int(side | Qt.AlignmentFlag.AlignVCenter)
         if role == Qt.ItemDataRole.DisplayRole:
@@ -96,6 +97,18 @@ class FrameModel(QAbstractTableModel):
         moved = [self.index(int(place[before[index.row()]]), index.column()) for index in kept]
         self.changePersistentIndexList(kept, moved)
         self.layoutChanged.emit([], hint)
+
+
+def _order(names: list[str], words: Mapping[str, Figure]) -> list[str]:
+    """Columns in reading order, where the table is not one with an order of its own."""
+    return names if set(names) <= words.keys() else reading_order(names)
+
+
+def _plain(column: Series) -> NDArray[Any]:
+    """Values of a column; whole numbers of which some are missing as whole numbers and None."""
+    if column.dtype.kind in "iu" and column.hasnans:
+        return np.array([None if missing else int(value) for value, missing in zip(column, column.isna(), strict=True)])
+    return column.to_numpy()
 
 
 def shown(value: Any) -> str:

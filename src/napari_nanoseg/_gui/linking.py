@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -233,6 +233,16 @@ def current_plane(viewer: ViewerModel, layer: Layer) -> int | None:
     return round(float(layer.world_to_data(point / _factors(viewer, layer))[axis]))
 
 
+def look_at(viewer: ViewerModel, layer: Layer, place: tuple[float, float | None, float | None]) -> None:
+    """Show a slice of a stack, and with a row and column the place there in the middle of the canvas."""
+    number, row, column = place
+    point = _world(viewer, layer, [[row or 0.0, column or 0.0]], number)[0]
+    axis = viewer.dims.ndim - layer.ndim + stack_axis(layer)
+    viewer.dims.set_point(axis, point[axis])
+    if row is not None and column is not None:
+        viewer.scene.camera.center = tuple(point[list(viewer.dims.displayed)])
+
+
 def stack_axis(layer: Layer) -> int:
     """The axis of slices or time points of a layer; -1 when it has none."""
     try:
@@ -252,7 +262,9 @@ def _label_at(viewer: ViewerModel, layer: Labels, position: NDArray[np.float64])
     return max(int(np.asarray(data[tuple(index.tolist())])), 0)
 
 
-def _world(viewer: ViewerModel, layer: Layer, points: list[list[int]], plane: int | None) -> NDArray[np.float64]:
+def _world(
+    viewer: ViewerModel, layer: Layer, points: Sequence[Sequence[float]], plane: float | None
+) -> NDArray[np.float64]:
     """Points (row, column) of a layer's slice in all axes of the viewer and its units."""
     found = np.asarray(viewer.dims.point, dtype=float)[None].repeat(len(points), axis=0)
     for index, (row, column) in enumerate(points):

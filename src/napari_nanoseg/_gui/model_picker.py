@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtGui import QShowEvent
@@ -30,47 +32,61 @@ class ModelPicker(QComboBox):
     Parameters
     ----------
     session : Session
-        Its `model` is what is chosen here.
+    role : {"model", "volume_model"}
+        The attribute of the session that is chosen.
+    fits : callable, optional
+        Tells whether a model is offered.
     """
 
     changed = Signal()
     """Another model is chosen, or the chosen one was looked at again."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(
+        self,
+        session: Session,
+        role: Literal["model", "volume_model"] = "model",
+        fits: Callable[[ModelEntry], bool] = lambda _: True,
+    ) -> None:
         super().__init__()
         narrow(self)
-        self._session = session
+        self._session, self._role, self._fits = session, role, fits
         self._entries: list[ModelEntry] = []
         self.activated.connect(self._activate)
         session.changed.connect(self._follow)
-        if session.model is None:
-            session.put("model", self._first())
+        if self.path is None:
+            session.put(role, self._first())
         self.refresh()
+
+    @property
+    def path(self) -> Path | None:
+        """Where the model that is chosen lies."""
+        chosen: Path | None = getattr(self._session, self._role)
+        return chosen
 
     @property
     def entry(self) -> ModelEntry | None:
         """The model that is chosen, as it was when the list was made; None when there is none."""
-        return next((entry for entry in self._entries if entry.path == self._session.model), None)
+        return next((entry for entry in self._entries if entry.path == self.path), None)
 
     def choose(self, path: Path | None) -> None:
         """Choose a model for all docks, also one that is not in the list."""
-        self._session.put("model", path)
+        self._session.put(self._role, path)
         self.refresh()
 
     def forget(self, path: Path) -> None:
         """Choose another model in place of one that was removed."""
-        if self._session.model == path:
-            self._session.put("model", self._first())
+        if self.path == path:
+            self._session.put(self._role, self._first())
         self.refresh()
 
     def refresh(self) -> None:
         """Look at the models again."""
         entries = {entry.path: entry for entry in list_library(settings().models)}
-        chosen = self._session.model
+        chosen = self.path
         others = [*([chosen] if chosen is not None else []), *(path for path in recent_models() if path.exists())]
         for path in others:
             entries.setdefault(path, describe_model(path))
-        self._entries = list(entries.values())
+        self._entries = [entry for entry in entries.values() if entry.path == chosen or self._fits(entry)]
         with QSignalBlocker(self):
             self.clear()
             self.addItems([_title(entry, self._entries) for entry in self._entries] or [NOTHING])
@@ -88,20 +104,21 @@ class ModelPicker(QComboBox):
 
     def _first(self) -> Path | None:
         """The model used last that is still there, else the first usable one of the library (the package's own)."""
-        used = (path for path in recent_models() if path.exists())
-        usable = (entry.path for entry in list_library(settings().models) if entry.problem is None)
+        used = (path for path in recent_models() if path.exists() and self._fits(describe_model(path)))
+        library = list_library(settings().models)
+        usable = (entry.path for entry in library if entry.problem is None and self._fits(entry))
         return next(used, None) or next(usable, None)
 
     def _activate(self, index: int) -> None:
         if index < len(self._entries):
             self.choose(self._entries[index].path)
             return
-        chosen = self._session.model
+        chosen = self.path
         start = settings().models if chosen is None else chosen.parent
         self.choose(ask_for_model(self, self.itemText(index), start) or chosen)
 
     def _follow(self, name: str) -> None:
-        if name == "model":
+        if name == self._role:
             self.refresh()
 
 

@@ -16,7 +16,17 @@ from napari_nanoseg._gui.follow import Following, follow
 from napari_nanoseg._gui.layers import KNOWN_REGION
 from napari_nanoseg._gui.session import Session
 
-Role = Literal["image", "particles", "prediction", "truth", "background", "reference"]
+Role = Literal[
+    "image",
+    "particles",
+    "prediction",
+    "truth",
+    "background",
+    "reference",
+    "classes",
+    "particle_mask",
+    "particle_labels",
+]
 _KINDS: dict[str, tuple[type[Layer], ...]] = {
     "image": (Image,),
     "particles": (Labels,),
@@ -24,6 +34,9 @@ _KINDS: dict[str, tuple[type[Layer], ...]] = {
     "truth": (Labels,),
     "background": (Labels, Shapes),
     "reference": (Image,),
+    "classes": (Labels,),
+    "particle_mask": (Labels,),
+    "particle_labels": (Labels,),
 }
 _EMPTY = {"image": "No image is open", "particles": "No labels layer", "prediction": "No labels", "truth": "No labels"}
 SHORTEST = 8
@@ -36,7 +49,7 @@ class LayerPicker(QComboBox):
     Parameters
     ----------
     session : Session
-    role : {"image", "particles", "prediction", "truth", "background", "reference"}
+    role : str
         The attribute of the session that is chosen.
     none : str, optional
         Text of a first entry that stands for no layer. Without it, a layer is chosen as soon as there is one.

@@ -11,6 +11,11 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari.utils.events import Event
 from qtpy.QtCore import QObject, Signal
 
+_LAYERS = (
+    "image", "particles", "region", "prediction", "truth", "background", "reference", "classes", "particle_mask",
+    "particle_labels",
+)  # fmt: skip
+
 
 class Session(QObject):
     """The choices of one viewer; a choice made in one dock is made in all.
@@ -39,6 +44,12 @@ class Session(QObject):
         Where a transmission image shows no sample.
     reference : Image layer or None
         A transmission image without sample.
+    volume_model : Path or None
+        The model chosen last for volumes: a U-Net, or none but a threshold.
+    classes : Labels layer or None
+        A class map of a volume.
+    particle_mask, particle_labels : Labels layer or None
+        Where a volume has particles, and which.
     """
 
     changed = Signal(str)
@@ -57,6 +68,10 @@ class Session(QObject):
         self.truth: Labels | None = None
         self.background: Labels | Shapes | None = None
         self.reference: Image | None = None
+        self.volume_model: Path | None = None
+        self.classes: Labels | None = None
+        self.particle_mask: Labels | None = None
+        self.particle_labels: Labels | None = None
         viewer.layers.events.removed.connect(self._forget)
 
     @property
@@ -75,7 +90,7 @@ class Session(QObject):
         self.changed.emit(name)
 
     def _forget(self, event: Event) -> None:
-        for name in ("image", "particles", "region", "prediction", "truth", "background", "reference"):
+        for name in _LAYERS:
             if getattr(self, name) is event.value:
                 self.put(name, None)
 

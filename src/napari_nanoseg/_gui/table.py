@@ -43,6 +43,8 @@ class TableView(QTableView):
 
     selected = Signal(int)
     """Label of the row that the user chose with mouse or keyboard."""
+    chosen = Signal()
+    """The user chose a row, of whatever table."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -190,7 +192,10 @@ class TableView(QTableView):
 
     def _tell(self) -> None:
         row = self.row
-        if not self._quiet and row is not None and KEY in row.index:
+        if self._quiet or row is None:
+            return
+        self.chosen.emit()
+        if KEY in row.index:
             self.selected.emit(int(row[KEY]))
 
     def _find(self, label: int, plane: int | None) -> int | None:

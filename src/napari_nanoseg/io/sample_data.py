@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def sample_data() -> Path:
-    """Folder with a micrograph, its ground truth and two data sets (its README says how they were made).
+    """Folder with a micrograph, its ground truth, two data sets and a volume (its README says how they were made).
 
     Returns
     -------
     Path
-        Holds ``particles.tif``, ``particles_truth.tif`` and the data sets ``annotated`` (of some particles in it) and
-        ``network`` (nanowires with true sizes).
+        Holds ``particles.tif``, ``particles_truth.tif``, the data sets ``annotated`` (of some particles in it) and
+        ``network`` (nanowires with true sizes), and in ``cathode`` a volume with its class map.
     """
     return Path(__file__).parents[1] / "sample_data"

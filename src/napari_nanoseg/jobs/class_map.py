@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.config.baseline import ThresholdConfig
 from napari_nanoseg.config.cracks import CracksJob
+from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.engines.baseline.volume import ThresholdPredictor, level_steps
 from napari_nanoseg.engines.predictor import Predictor
 from napari_nanoseg.errors import NanosegError
@@ -94,6 +95,17 @@ def class_map_steps(job: CracksJob, model: Path, volume: Volume) -> Generator[Ev
     voxels = sum(counts)
     fraction = {name: counts[value] / voxels for value, name in enumerate(predictor.classes, 1)}
     return ClassMap(target, predictor.classes, predictor.device, {"voxels": voxels, "fraction": fraction, **figures})
+
+
+def goes_on(job: CracksJob, model: Path, volume: Volume) -> bool:
+    """Whether the folder of a job is free, or has what an earlier run of the same job left."""
+    if not (job.out / JOURNAL).is_file():
+        return not (job.out / NAMES[job.config.output]).exists()
+    try:
+        Journal.open(job.out / JOURNAL, _identity(absolute(job), model, volume))
+    except NanosegError:
+        return False
+    return True
 
 
 def _identity(job: CracksJob, model: Path, volume: Volume) -> dict[str, Any]:

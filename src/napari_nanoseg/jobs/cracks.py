@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,30 @@ from napari_nanoseg.io.model_library import find_model
 from napari_nanoseg.io.run_record import hash_steps, run_record, write_run_record
 from napari_nanoseg.io.volumes import open_volume
 from napari_nanoseg.io.volumes.ome_zarr import is_zarr, open_levels
-from napari_nanoseg.jobs.class_map import class_map_steps
+from napari_nanoseg.jobs.class_map import JOURNAL, class_map_steps, goes_on
 from napari_nanoseg.jobs.damage_files import write_damage
 from napari_nanoseg.jobs.damage_maps import MapFiles
-from napari_nanoseg.measurement.damage.analysis import damaging
+from napari_nanoseg.measurement.damage.analysis import Damage, damaging
 from napari_nanoseg.samples import Volume
 
 BASELINE = "threshold"
 """Model of the library that needs no network."""
+
+
+@dataclass(frozen=True, eq=False)
+class Analysed:
+    """What a job leaves in its folder, and what it found.
+
+    Parameters
+    ----------
+    result : JobResult
+    damage, baseline : Damage or None
+        None where nothing was to be analysed.
+    """
+
+    result: JobResult
+    damage: Damage | None
+    baseline: Damage | None
 
 
 def cracks(config: CracksConfig, volume: str | Path, model: str | Path, out: str | Path) -> Job:
@@ -72,6 +89,11 @@ def cracks_job(job: CracksJob) -> Job:
         When the volume or the model cannot be used, the class map is of another size, the folder holds the result of
         another job, or the disk is full.
     """
+    return (yield from cracks_steps(job)).result
+
+
+def cracks_steps(job: CracksJob) -> Generator[Event, None, Analysed]:
+    """Do what :func:`cracks_job` does, and return the analyses, too."""
     started = datetime.now(UTC)
     if (job.model is None) == (job.classes is None):
         both = "both a model and a class map" if job.model else "neither a model nor a class map"
@@ -81,10 +103,10 @@ def cracks_job(job: CracksJob) -> Job:
     volume = open_volume(job.volume, job.config.input)
     if not volume.calibration.known:
         yield Notice(f"{volume.source} does not tell the size of its voxels in Z, Y and X; give it for results in nm.")
-    figures, files, device = yield from _stages(job, volume)
+    figures, files, device, damage = yield from _stages(job, volume)
+    baseline = None
     if job.baseline:
-        change = {"model": find_model(Path(BASELINE)), "classes": None, "out": job.out / "baseline"}
-        beside, found, _ = yield from _stages(job.model_copy(update=change), volume)
+        beside, found, _, baseline = yield from _stages(_beside(job), volume)
         figures["baseline"] = beside
         files |= {f"baseline_{name}": path for name, path in found.items()}
     yield Stage("record", f"Writing {job.out / RUN}.")
@@ -95,11 +117,35 @@ def cracks_job(job: CracksJob) -> Job:
     record = run_record(job, hashes, device=device, figures=figures, started=started)
     write_run_record(job.out / RUN, record)
     files["run"] = job.out / RUN
-    return JobResult(figures, {name: str(path) for name, path in files.items()})
+    return Analysed(JobResult(figures, {name: str(path) for name, path in files.items()}), damage, baseline)
 
 
-def _stages(job: CracksJob, volume: Volume) -> Generator[Event, None, tuple[dict[str, Any], dict[str, Path], str]]:
-    """Make the class map, where there is none, and analyse it; gives figures, files, and the device that was used."""
+def may_write(job: CracksJob) -> bool:
+    """Whether the folder of a job has no class map of another job.
+
+    Raises
+    ------
+    NanosegError
+        When the volume or the model cannot be used.
+    """
+    if job.model is None:
+        return not (job.out / JOURNAL).is_file()
+    volume = open_volume(job.volume, job.config.input)
+    jobs = [job, _beside(job)] if job.baseline else [job]
+    return all(goes_on(one, find_model(one.model), volume) for one in jobs if one.model is not None)
+
+
+def _beside(job: CracksJob) -> CracksJob:
+    """The job of the baseline."""
+    change = {"model": find_model(Path(BASELINE)), "classes": None, "out": job.out / "baseline"}
+    return job.model_copy(update=change)
+
+
+def _stages(
+    job: CracksJob, volume: Volume
+) -> Generator[Event, None, tuple[dict[str, Any], dict[str, Path], str, Damage | None]]:
+    """Make the class map, where there is none, and analyse it; gives figures, files, the device and the analysis."""
+    damage: Damage | None = None
     figures: dict[str, Any] = {}
     files: dict[str, Path] = {}
     device, classes = "cpu", job.classes
@@ -114,9 +160,9 @@ def _stages(job: CracksJob, volume: Volume) -> Generator[Event, None, tuple[dict
     elif job.config.analyse:
         assert classes is not None
         config = DamageConfig.parse(job.config.damage.model_dump() | {"names": names}, "classes")
-        told, written = yield from _analysis_steps(job, config, volume, classes)
-        figures, files = figures | told, files | written
-    return figures, files, device
+        damage, written = yield from _analysis_steps(job, config, volume, classes)
+        figures, files = figures | damage.figures, files | written
+    return figures, files, device, damage
 
 
 def _names_of(job: CracksJob) -> tuple[str, ...]:
@@ -132,7 +178,7 @@ def _names_of(job: CracksJob) -> tuple[str, ...]:
 
 def _analysis_steps(
     job: CracksJob, config: DamageConfig, volume: Volume, classes: Path
-) -> Generator[Event, None, tuple[dict[str, Any], dict[str, Path]]]:
+) -> Generator[Event, None, tuple[Damage, dict[str, Path]]]:
     """Analyse a class map and write all that is told about it."""
     marked, labels = (None if path is None else open_volume(path) for path in (job.particle_mask, job.labels))
     sizes = volume.calibration.pixel_size_nm
@@ -148,4 +194,4 @@ def _analysis_steps(
         files = yield from maps.finish()
     finally:
         maps.close()
-    return damage.figures, files | write_damage(damage, job.out)
+    return damage, files | write_damage(damage, job.out)

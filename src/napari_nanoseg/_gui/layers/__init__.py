@@ -2,7 +2,7 @@
 
 What a layer cannot be taken for is refused in one sentence that names it. `space` knows what the axes of a layer are
 and how large its pixels, `reading` takes layers apart, `regions` draws where an annotation is known, `making` makes
-layers, `samples` those of annotated images.
+layers, `samples` those of annotated images, `volumes` those of volumes and maps that stay on the disk.
 """
 
 from napari_nanoseg._gui.layers.making import (
@@ -22,7 +22,6 @@ from napari_nanoseg._gui.layers.making import (
     outlines_layer,
     outlines_of_overlapping,
     update_labels,
-    volume_layer,
 )
 from napari_nanoseg._gui.layers.reading import (
     class_values_of,
@@ -40,26 +39,41 @@ from napari_nanoseg._gui.layers.reading import (
 )
 from napari_nanoseg._gui.layers.samples import phantom_layers, sample_layers
 from napari_nanoseg._gui.layers.space import calibration_of
+from napari_nanoseg._gui.layers.volumes import (
+    Given,
+    class_map_layer,
+    classes_of,
+    given_by,
+    map_contrast,
+    map_layer,
+    volume_layer,
+)
 
 __all__ = [
     "ANNOTATED",
     "KNOWN_REGION",
+    "Given",
     "LayerData",
     "Outline",
     "add_table",
     "calibration_of",
+    "class_map_layer",
     "class_values_of",
+    "classes_of",
     "density_layer",
     "drawing_layer",
     "error_layers",
     "file_of",
     "file_stem",
+    "given_by",
     "image_layer",
     "image_of",
     "in_colours",
     "instances_of",
     "labels_layer",
     "labels_of",
+    "map_contrast",
+    "map_layer",
     "marked_region",
     "origins_of",
     "outline_colours",

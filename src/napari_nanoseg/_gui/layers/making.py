@@ -20,7 +20,7 @@ from napari_nanoseg._gui.layers.space import DROPPED, axes_of, on, space_of
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.evaluation.error_map import COLOURS, TITLES, error_map
 from napari_nanoseg.instances import Instances
-from napari_nanoseg.samples import Image, Sliceable
+from napari_nanoseg.samples import Image
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -75,50 +75,6 @@ def image_layer(image: Image, name: str, *, visible: bool = True) -> LayerData:
             data, axes = np.moveaxis(data, -1, 0), "c" + axes
     options = {"name": name, "visible": visible, "rgb": rgb, "metadata": {"source": image.source}}
     return data, {**options, **space_of(image.calibration, axes)}, "image"
-
-
-def volume_layer(
-    levels: Sequence[Sliceable],
-    calibration: Calibration,
-    name: str,
-    *,
-    source: str,
-    classes: Mapping[int, str] | None = None,
-) -> LayerData:
-    """Image or labels layer of a volume, of which only what is shown is read.
-
-    Parameters
-    ----------
-    levels : sequence of Sliceable
-        Resolutions, the full one first.
-    calibration : Calibration
-        Of the first.
-    name : str
-        Name of the layer.
-    source : str
-        Where it lies.
-    classes : mapping of int to str, optional
-        Names of the values of a class map, which becomes a labels layer with them as features.
-    """
-    from pandas import DataFrame
-
-    lazy = [_as_dask(level) for level in levels]
-    data = lazy if len(lazy) > 1 else lazy[0]
-    options: dict[str, Any] = {"name": name, "metadata": {"source": source}, "multiscale": len(lazy) > 1}
-    options |= space_of(calibration, "zyx")
-    if classes is None:
-        return data, options, "image"
-    features = DataFrame({"index": list(classes), "class": list(classes.values())})
-    return data, options | {"features": features}, "labels"
-
-
-def _as_dask(voxels: Sliceable) -> Any:
-    """As what napari slices best: without asking for more than it shows."""
-    import dask.array
-
-    chunks = getattr(voxels, "chunks", None) or (1, *voxels.shape[1:])
-    meta = np.empty((0, 0, 0), voxels.dtype)
-    return dask.array.from_array(voxels, chunks, name=False, asarray=True, meta=meta)  # type: ignore[no-untyped-call]
 
 
 def density_layer(

@@ -43,8 +43,8 @@ def image_of(layer: Layer) -> Image:
         When it is another kind of layer, has too many dimensions, or its pixels are no grey values or colours.
     """
     if not isinstance(layer, ImageLayer):
-        raise NanosegError(f"The layer '{layer.name}' is {_kind(layer)}, not an image layer; choose an image layer.")
-    letters, data = axes_of(layer), _array(level_0(layer))
+        raise NanosegError(f"The layer '{layer.name}' is {kind_of(layer)}, not an image layer; choose an image layer.")
+    letters, data = axes_of(layer), as_array(level_0(layer))
     data = data[tuple(slice(None) if letter in "ZTCYX" else 0 for letter in letters)]
     axes = letters.replace("-", "")
     if layer.rgb:
@@ -69,7 +69,7 @@ def labels_of(layer: Layer) -> NDArray[Any]:
         When it is another kind of layer or has too many dimensions.
     """
     if not isinstance(layer, Labels):
-        raise NanosegError(f"The layer '{layer.name}' is {_kind(layer)}, not a labels layer; choose a labels layer.")
+        raise NanosegError(f"The layer '{layer.name}' is {kind_of(layer)}, not a labels layer; choose a labels layer.")
     letters = axes_of(layer)
     data = np.asarray(level_0(layer))
     data = data.reshape([size for size, letter in zip(data.shape, letters, strict=True) if letter != "-"])
@@ -222,7 +222,7 @@ def file_of(image: Image, origins: Iterable[Path]) -> Path | None:
     return None
 
 
-def _array(data: Any) -> Any:
+def as_array(data: Any) -> Any:
     """NumPy arrays and dask arrays as they are, other arrays that lie on a disk (zarr, HDF5) as dask arrays."""
     if isinstance(data, np.ndarray) or hasattr(data, "dask"):
         return data
@@ -233,7 +233,8 @@ def _array(data: Any) -> Any:
     return np.asarray(data)
 
 
-def _kind(layer: Layer) -> str:
+def kind_of(layer: Layer) -> str:
+    """What a layer is, in words."""
     kind = type(layer).__name__.lower()
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} layer"
 

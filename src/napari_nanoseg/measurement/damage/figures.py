@@ -19,13 +19,15 @@ PACKED = "#009E73"
 """Okabe and Ito's green (jfly.uni-koeln.de/color)."""
 
 
-def damage_figures(damage: Damage) -> dict[str, Figure]:
+def damage_figures(damage: Damage, beside: Damage | None = None) -> dict[str, Figure]:
     """All pictures of an analysis, by name; one column of a journal wide (89 mm).
 
     Parameters
     ----------
     damage : Damage
         From :func:`~napari_nanoseg.measurement.damage.analysis.damage`.
+    beside : Damage, optional
+        Another analysis of the same volume, whose profile is drawn beside it: that of the baseline.
 
     Returns
     -------
@@ -33,16 +35,23 @@ def damage_figures(damage: Damage) -> dict[str, Figure]:
         ``profile``, ``distribution``; ``correlation`` and ``slope`` where there are particles; ``cracks`` where cracks
         were measured and there are some.
     """
-    figures = {
-        "profile": _profile_figure(damage),
-        "distribution": _figure(lambda axes: _draw_distribution(axes, damage)),
-    }
+    figures = {"profile": _profile_figure(damage, beside), "distribution": distribution_figure(damage)}
     if len(damage.correlation):
-        figures["correlation"] = _figure(lambda axes: _draw_correlation(axes, damage))
+        figures["correlation"] = correlation_figure(damage)
         figures["slope"] = _figure(lambda axes: _draw_slope(axes, damage))
     if damage.directions is not None and len(damage.widths):
         figures["cracks"] = _crack_figure(damage)
     return figures
+
+
+def distribution_figure(damage: Damage) -> Figure:
+    """How the damage is distributed in the slices of :attr:`Damage.distribution`."""
+    return _figure(lambda axes: _draw_distribution(axes, damage))
+
+
+def correlation_figure(damage: Damage) -> Figure:
+    """The windows of :attr:`Damage.points` and the first line of :attr:`Damage.correlation`."""
+    return _figure(lambda axes: _draw_correlation(axes, damage))
 
 
 def _figure(draw: Callable[[Axes], None]) -> Figure:
@@ -55,7 +64,7 @@ def _figure(draw: Callable[[Axes], None]) -> Figure:
     return figure
 
 
-def _profile_figure(damage: Damage) -> Figure:
+def _profile_figure(damage: Damage, beside: Damage | None) -> Figure:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -68,8 +77,12 @@ def _profile_figure(damage: Damage) -> Figure:
         for axes, (key, colour) in zip(panels, shown.items(), strict=True):
             axes.plot(depths, table[key], color=colour, linewidth=1.2)
             axes.fill_between(depths, table[f"{key}_low"], table[f"{key}_high"], color=colour, alpha=0.2, linewidth=0)
+            if beside is not None and key in beside.profile:
+                axes.plot(depths, beside.profile[key], color=MARK, linewidth=1.0, linestyle=":", label="threshold")
             axes.set_ylabel(_titles(damage)[key])
             axes.set_ylim(bottom=0)
+        if beside is not None:
+            panels[0].legend(frameon=False, fontsize=7)
         panels[-1].set_xlabel(_depth(damage))
     return figure
 
