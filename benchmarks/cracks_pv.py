@@ -35,7 +35,7 @@ from napari_nanoseg.samples import Image, Volume
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "cracks_pv"
 THREADS = "2"
-STEPS, QUICK_STEPS = 2000, 4
+STEPS, QUICK_STEPS = 4400, 4
 HELD_OUT = 0.1
 BUDGET_S = 2400
 THRESHOLDS = [

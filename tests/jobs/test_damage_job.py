@@ -54,6 +54,11 @@ def files(tmp_path_factory):
 CONFIG = CracksConfig(slab=8, damage=DamageConfig(names=("crack", "particle"), window_um=0.4))
 
 
+def plain():
+    """Without names of classes."""
+    return CONFIG.model_copy(update={"damage": CONFIG.damage.model_copy(update={"names": ("crack",)})})
+
+
 def job_of(files, out, **values):
     given = {"config": CONFIG, "volume": files / "scan.tif", "out": out} | values
     return CracksJob(**given)
@@ -106,6 +111,8 @@ def test_model_and_baseline_side_by_side(files, tmp_path):
             assert open_volume(folder / f"{name}.ome.zarr").shape == SHAPE
         assert (folder / "profile.csv").is_file()
     assert "damage" in [event.name for event in events if isinstance(event, Stage)]
+    own = drain(run(job_of(files, tmp_path / "own", classes=tmp_path / "classes.ome.zarr", config=plain())))
+    assert own.figures["packing"] == result.figures["packing"]  # the names of classes are in the file
     again = drain(run(job))  # the class map is not made again, the analysis is
     assert again.figures["damage"] == result.figures["damage"]
 

@@ -332,7 +332,7 @@ class Cracks(Step):
             yield
 
     def _put(self, layer: Layer, place: int) -> None:
-        """Add a layer at a place of the list, instead of an earlier one of the same name: maps lie below all classes."""
+        """Add a layer at a place of the list instead of one of the same name, so that maps lie below all classes."""
         earlier = [one for one in self.viewer.layers if one.name == layer.name and _ours(one)]
         self.viewer.layers.insert(place, layer)
         for other in earlier:

@@ -15,11 +15,12 @@ from qtpy.QtWidgets import QFormLayout, QVBoxLayout
 from napari_nanoseg._gui.editors import Combo
 from napari_nanoseg._gui.fit_fold import FittedGenerator
 from napari_nanoseg._gui.forms import ConfigForm
+from napari_nanoseg._gui.generate_cathode import CathodePage
 from napari_nanoseg._gui.generate_cutpaste import CutPastePage
 from napari_nanoseg._gui.generate_nanowires import NanowiresPage
 from napari_nanoseg._gui.generate_page import AnyGenerateJob, GeneratorPage, Order
 from napari_nanoseg._gui.jobs import copy_command
-from napari_nanoseg._gui.layers import sample_layers
+from napari_nanoseg._gui.layers import phantom_layers, sample_layers
 from napari_nanoseg._gui.pickers import PathPicker
 from napari_nanoseg._gui.preview_making import Preview
 from napari_nanoseg._gui.preview_panel import PreviewPanel
@@ -63,15 +64,17 @@ class Generate(Step):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
         self._suggested: Path | None = None
-        self.cutpaste, self.nanowires = CutPastePage(self.session), NanowiresPage(self.session)
-        self._pages: tuple[GeneratorPage, ...] = (self.cutpaste, self.nanowires)
+        self.cutpaste, self.nanowires, self.cathode = (
+            CutPastePage(self.session), NanowiresPage(self.session), CathodePage()
+        )  # fmt: skip
+        self._pages: tuple[GeneratorPage, ...] = (self.cutpaste, self.nanowires, self.cathode)
         self._lay_out()
         self.kind.currentIndexChanged.connect(self._choose_kind)
         for page in self._pages:
             page.changed.connect(self._follow)
+            page.amount.valueChanged.connect(self._check)
         self.nanowires.fit.wanted.connect(self._fit)
         self.preview.wanted.connect(self._show_layers)
-        self.amount.valueChanged.connect(self._check)
         self.out.changed.connect(self._check)
         self.copy_button = self.panel.add_button("Copy as command", self._copy)
         self.panel.start_clicked.connect(self._write)
@@ -90,14 +93,10 @@ class Generate(Step):
         assert isinstance(outer, QVBoxLayout), "a step is a column"
         outer.insertLayout(0, above)
         outer.insertWidget(1, self.preview)
-        nowhere = Path()
-        self.amount = ConfigForm(
-            GenerateJob(source=nowhere, out=nowhere), hide={"config", "source", "out", "workers"}
-        )  # only its number of images is shown and used
         self.out = PathPicker("save", hint="folder of the new dataset")
         where = QFormLayout()
         where.addRow("Dataset", self.out)
-        for widget in (*self._pages, self.amount):
+        for widget in (*self._pages, *(page.amount for page in self._pages)):
             self.body.addWidget(widget)
         self.body.addLayout(where)
 
@@ -106,9 +105,15 @@ class Generate(Step):
         """The kind of generator that is chosen."""
         return self._pages[self.kind.currentIndex()]
 
+    @property
+    def amount(self) -> ConfigForm:
+        """How many images are written, or phantoms."""
+        return self.page.amount
+
     def _choose_kind(self) -> None:
         for page in self._pages:
             page.setVisible(page is self.page)
+            page.amount.setVisible(page is self.page)
         self._follow()
 
     def _follow(self) -> None:
@@ -144,14 +149,18 @@ class Generate(Step):
         self.out.choose(self._suggested)
 
     def _show_layers(self, preview: Preview) -> None:
-        named = replace(preview.sample, name=f"synthetic {self.preview.index}")
-        layers = [self.viewer.add_layer(Layer.create(*data)) for data in sample_layers(named)]
+        name = f"synthetic {self.preview.index}"
+        if preview.phantom is None:
+            made = sample_layers(replace(preview.sample, name=name))
+        else:
+            made = phantom_layers(preview.phantom, name)
+        layers = [self.viewer.add_layer(Layer.create(*data)) for data in made]
         self.viewer.layers.selection.active = next(layer for layer in layers if isinstance(layer, Labels))
 
     def _order(self) -> Order | None:
         """What the page and the folder ask for; None, with a sentence, where the folder will not do."""
         amount = self.amount.value()
-        assert isinstance(amount, GenerateJob)
+        assert isinstance(amount, AnyGenerateJob)
         assert self.out.path is not None, "the buttons are disabled without a folder"
         try:
             return self.page.order(self.out.path, amount.count)

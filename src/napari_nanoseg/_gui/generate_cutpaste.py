@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QLabel
 from napari_nanoseg._gui.annotation_picker import AnnotationPicker
 from napari_nanoseg._gui.editors import Combo
 from napari_nanoseg._gui.forms import ConfigForm
-from napari_nanoseg._gui.generate_page import GeneratorPage, Order
+from napari_nanoseg._gui.generate_page import GeneratorPage, Order, amount_of
 from napari_nanoseg._gui.pickers import PathPicker
 from napari_nanoseg._gui.preview_making import Question
 from napari_nanoseg._gui.session import Session
@@ -48,6 +48,7 @@ class CutPastePage(GeneratorPage):
         self.annotation = AnnotationPicker(session)
         self.folder = PathPicker("folder", hint="folder with images and masks")
         self.form = ConfigForm(CutPasteConfig)
+        self.amount = amount_of(GenerateJob(source=Path(), out=Path()))
         self.column.addWidget(QLabel("Cut particles from"))
         for widget in (self.source, self.annotation, self.folder, self.form):
             self.column.addWidget(widget)

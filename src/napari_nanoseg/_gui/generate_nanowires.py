@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qtpy.QtWidgets import QFormLayout
-
-from napari_nanoseg._gui.editors import Combo
 from napari_nanoseg._gui.fit_fold import FitFold
-from napari_nanoseg._gui.forms import ConfigForm
-from napari_nanoseg._gui.generate_page import GeneratorPage, Order
+from napari_nanoseg._gui.generate_page import Order, PresetPage, amount_of
 from napari_nanoseg._gui.preview_making import Question
 from napari_nanoseg._gui.session import Session
 from napari_nanoseg.config.nanowire_presets import PRESETS
 from napari_nanoseg.config.nanowires import NanowireConfig, NanowiresJob, nanowire_preset
 from napari_nanoseg.io.places import datasets_folder
 
-DEFAULTS = "general defaults"
 OVERLAPPING = "Masks overlap where wires cross; a Mask R-CNN learns them whole."
 
 
-class NanowiresPage(GeneratorPage):
+class NanowiresPage(PresetPage):
     """Wires and particles made of nothing but numbers.
 
     Parameters
@@ -32,20 +27,10 @@ class NanowiresPage(GeneratorPage):
     title = "Nanowires"
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.preset = Combo()
-        self.preset.addItems([DEFAULTS, *PRESETS])
-        self.preset.setToolTip("Fills the form; what is changed afterwards stays yours until you choose again")
-        self.form = ConfigForm(NanowireConfig)
-        row = QFormLayout()
-        row.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        row.addRow("Start from", self.preset)
+        super().__init__(NanowireConfig(), PRESETS, nanowire_preset)
+        self.amount = amount_of(NanowiresJob(out=Path()))
         self.fit = FitFold(session, self._config)
-        self.column.addLayout(row)
-        self.column.addWidget(self.fit)
-        self.column.addWidget(self.form)
-        self.preset.activated.connect(lambda _: self._fill())
-        self.form.valueChanged.connect(self.changed)
+        self.column.insertWidget(1, self.fit)
 
     def question(self) -> Question:
         """An image of the form's config."""
@@ -60,10 +45,6 @@ class NanowiresPage(GeneratorPage):
         config = self._config()
         job = NanowiresJob(config=config, out=out, count=count)
         return Order(job, advice=OVERLAPPING if config.masks == "whole" else "")
-
-    def _fill(self) -> None:
-        name = self.preset.currentText()
-        self.form.setValue(NanowireConfig() if name == DEFAULTS else nanowire_preset(name))
 
     def _config(self) -> NanowireConfig:
         config = self.form.value()

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
+from napari_nanoseg._gui.editors import Combo
 from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.preview_making import Question
+from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.nanowires import NanowiresJob
 from napari_nanoseg.samples import Sample
 
-AnyGenerateJob = GenerateJob | NanowiresJob
+AnyGenerateJob = GenerateJob | NanowiresJob | CathodeJob
+
+DEFAULTS = "general defaults"
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class GeneratorPage(QWidget):
     title: ClassVar[str]
     """What the kind is called."""
     form: ConfigForm
+    amount: ConfigForm
+    """How many are written; of the job, only this number is shown and used."""
 
     changed = Signal()
     """Other images would be made, or there is another reason why none can be."""
@@ -88,3 +96,41 @@ class GeneratorPage(QWidget):
 
     def ordered(self, order: Order) -> None:
         """Hear that an order is being done."""
+
+
+def amount_of(job: AnyGenerateJob) -> ConfigForm:
+    """Make a form for nothing but the number of what a job writes."""
+    return ConfigForm(job, hide=set(type(job).model_fields) - {"count"})
+
+
+class PresetPage(GeneratorPage):
+    """A generator of nothing but numbers, with known objects to start from.
+
+    Parameters
+    ----------
+    defaults : Config
+        Of the generator.
+    presets : iterable of str
+        Names of what is known.
+    preset : callable
+        Makes the config of a name.
+    """
+
+    def __init__(self, defaults: Config, presets: Iterable[str], preset: Callable[[str], Config]) -> None:
+        super().__init__()
+        self._defaults, self._preset = defaults, preset
+        self.preset = Combo()
+        self.preset.addItems([DEFAULTS, *presets])
+        self.preset.setToolTip("Fills the form; what is changed afterwards stays yours until you choose again")
+        self.form = ConfigForm(defaults)
+        row = QFormLayout()
+        row.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        row.addRow("Start from", self.preset)
+        self.column.addLayout(row)
+        self.column.addWidget(self.form)
+        self.preset.activated.connect(lambda _: self._fill())
+        self.form.valueChanged.connect(self.changed)
+
+    def _fill(self) -> None:
+        name = self.preset.currentText()
+        self.form.setValue(self._defaults if name == DEFAULTS else self._preset(name))

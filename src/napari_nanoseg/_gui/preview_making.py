@@ -14,18 +14,26 @@ from qtpy.QtCore import QPointF
 from qtpy.QtGui import QPainterPath, QPolygonF
 
 from napari_nanoseg._gui.pauses import shapes_drawable
+from napari_nanoseg.config.cathode import CathodeConfig
 from napari_nanoseg.config.generate import CutPasteConfig
 from napari_nanoseg.config.nanowires import Look, NanowireConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Waiting
+from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Sample
 
 if TYPE_CHECKING:
+    from napari_nanoseg.generators.cathode.generator import Cathode
+    from napari_nanoseg.generators.cathode.phantom import Phantom
     from napari_nanoseg.generators.nanowires.generator import Nanowires
     from napari_nanoseg.generators.preparation import Preparation
 
 LARGEST = 4096 * 4096
 """Pixels, of nanowires rays; a background of more would keep the next question waiting for many seconds."""
+MOST_VOXELS = 2**23
+"""A phantom of more voxels would keep the next question waiting for ten seconds."""
+CLASS_GREYS = np.array([0, 255, 0, 60, 130], np.uint8)
+"""Of crack, void, carbon/binder and particle, by value: cracks are white."""
 COMPARED: tuple[Look, ...] = ("od", "sem")
 """Looks in which the objects of every nanowire preview are seen, side by side."""
 TITLES: dict[Look, str] = {
@@ -41,14 +49,14 @@ class Question:
     Parameters
     ----------
     source : Sample, Path or None
-        An annotated image, or the folder of a dataset; nanowires have none.
-    config : CutPasteConfig or NanowireConfig
+        An annotated image, or the folder of a dataset; only cutting and pasting has one.
+    config : CutPasteConfig, NanowireConfig or CathodeConfig
     index : int
         Number of the image.
     """
 
     source: Sample | Path | None
-    config: CutPasteConfig | NanowireConfig
+    config: CutPasteConfig | NanowireConfig | CathodeConfig
     index: int
 
 
@@ -74,19 +82,22 @@ class Preview:
     Parameters
     ----------
     sample : Sample
-        The image as it would be written.
+        The image as it would be written; of a phantom its middle slice, with its particles.
     pictures : tuple of Picture
         One or more of the same objects, all of the same shape.
     outlines : QPainterPath
         Of all particles; x and y in pixels of the image.
     notices : tuple of str
         What the user should know about the source.
+    phantom : Phantom, optional
+        What the slice is of.
     """
 
     sample: Sample
     pictures: tuple[Picture, ...]
     outlines: QPainterPath
     notices: tuple[str, ...]
+    phantom: Phantom | None = None
 
 
 class PreviewMaker:
@@ -96,6 +107,7 @@ class PreviewMaker:
         self._source: Sample | Path | None = None
         self._prepared: Preparation | None = None
         self._wires: Nanowires | None = None
+        self._cathode: Cathode | None = None
 
     def steps(self, question: Question) -> Generator[Waiting, None, Preview]:
         """Make a preview; yields where it may be left.
@@ -106,6 +118,8 @@ class PreviewMaker:
             When the source or the config cannot be used, or the image is too large for a preview.
         """
         config = question.config
+        if isinstance(config, CathodeConfig):
+            return (yield from self._of_cathode(config, question.index))
         rays = config.rays**2 if isinstance(config, NanowireConfig) else 1
         if config.height * config.width * rays > LARGEST:
             raise NanosegError(
@@ -115,7 +129,7 @@ class PreviewMaker:
             )
         if isinstance(config, NanowireConfig):
             return (yield from self._of_wires(config, question.index))
-        assert question.source is not None, "only nanowires need no source"
+        assert question.source is not None, "cutting and pasting needs a source"
         return (yield from self._of_particles(config, question.source, question.index))
 
     def _of_particles(
@@ -159,6 +173,28 @@ class PreviewMaker:
             shapes_drawable()
         yield Waiting()
         return Preview(sample, tuple(pictures), _outlines(sample), tuple(generator.notices))
+
+    def _of_cathode(self, config: CathodeConfig, index: int) -> Generator[Waiting, None, Preview]:
+        from napari_nanoseg.generators.cathode.generator import Cathode
+        from napari_nanoseg.generators.cathode.phantom import slice_name
+
+        if config.depth * config.height * config.width > MOST_VOXELS:
+            raise NanosegError(
+                f"There is no preview of {config.depth} × {config.height} × {config.width} voxels; it would take too "
+                "long, but such phantoms can be written."
+            )
+        if self._cathode is None or self._cathode.config != config:
+            self._cathode = None
+            self._cathode = Cathode(config)
+        generator = self._cathode
+        yield Waiting()
+        phantom = generator.phantom(index)
+        yield Waiting()
+        z = config.depth // 2
+        particles = Instances.from_labels(phantom.particles[z])
+        sample = Sample(phantom.image.plane(z), particles, name=slice_name(phantom.name, z))
+        pictures = Picture(_grey(sample.image.data), f"Slice {z}"), Picture(CLASS_GREYS[phantom.classes[z]], "Classes")
+        return Preview(sample, pictures, _outlines(sample), tuple(generator.notices), phantom)
 
 
 def _read(source: Sample | Path) -> Sequence[Sample]:

@@ -106,6 +106,4 @@ class DamageConfig(Config):
             raise ValueError(f"'names' is {', '.join(self.names)}: one of them must be '{CRACK}'")
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"'names' is {', '.join(self.names)}: every class needs a name of its own")
-        if self.particles == "classes" and PARTICLE not in self.names:
-            raise ValueError(f"'particles' is classes, but none of 'names' is '{PARTICLE}'")
         return self

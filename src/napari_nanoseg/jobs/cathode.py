@@ -49,6 +49,11 @@ class PhantomWriter(AbstractContextManager["PhantomWriter"]):
         """Those of the generator."""
         return self._generator.notices
 
+    @property
+    def images_each(self) -> int:
+        """Images of a phantom."""
+        return len(_stems("", self._generator.config))
+
     def finished(self, count: int) -> set[int]:
         """Which of the first `count` phantoms an earlier run has written in full."""
         config = self._generator.config

@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.cracks import CracksConfig, CracksJob
-from napari_nanoseg.config.damage import DamageConfig
+from napari_nanoseg.config.damage import CRACK, DamageConfig
 from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Stage
@@ -18,6 +18,7 @@ from napari_nanoseg.io.model_cards import RUN
 from napari_nanoseg.io.model_library import find_model
 from napari_nanoseg.io.run_record import hash_steps, run_record, write_run_record
 from napari_nanoseg.io.volumes import open_volume
+from napari_nanoseg.io.volumes.ome_zarr import is_zarr, open_levels
 from napari_nanoseg.jobs.class_map import JOURNAL, class_map_steps, goes_on
 from napari_nanoseg.jobs.damage_files import write_damage
 from napari_nanoseg.jobs.damage_maps import MapFiles
@@ -147,23 +148,38 @@ def _stages(
     damage: Damage | None = None
     figures: dict[str, Any] = {}
     files: dict[str, Path] = {}
-    device = "cpu"
-    config = job.config.damage
+    device, classes = "cpu", job.classes
     if job.model is not None:
         found = yield from class_map_steps(job, job.model, volume)
         figures, files, device = dict(found.figures), {"classes": found.path}, found.device
-        config = DamageConfig.parse(config.model_dump() | {"names": found.classes}, str(job.model))
-    if job.config.analyse:
-        damage, written = yield from _analysis_steps(job, config, volume, files.get("classes") or job.classes)
+        classes, names = found.path, found.classes
+    else:
+        names = _names_of(job)
+    if job.config.analyse and CRACK not in names:
+        yield Notice(f"{classes} has no class '{CRACK}' but {', '.join(names)}: there is no damage to be told.")
+    elif job.config.analyse:
+        assert classes is not None
+        config = DamageConfig.parse(job.config.damage.model_dump() | {"names": names}, "classes")
+        damage, written = yield from _analysis_steps(job, config, volume, classes)
         figures, files = figures | damage.figures, files | written
     return figures, files, device, damage
 
 
+def _names_of(job: CracksJob) -> tuple[str, ...]:
+    """The names of the classes of a map that is there: of the config, unless only the map itself has several."""
+    names = job.config.damage.names
+    if job.classes is None or names != DamageConfig().names or not is_zarr(job.classes):
+        return names
+    told = open_levels(job.classes)[2] or {}
+    return (
+        tuple(told[value] for value in sorted(told)) if sorted(told) == [*range(1, len(told) + 1)] and told else names
+    )
+
+
 def _analysis_steps(
-    job: CracksJob, config: DamageConfig, volume: Volume, classes: Path | None
+    job: CracksJob, config: DamageConfig, volume: Volume, classes: Path
 ) -> Generator[Event, None, tuple[Damage, dict[str, Path]]]:
     """Analyse a class map and write all that is told about it."""
-    assert classes is not None
     marked, labels = (None if path is None else open_volume(path) for path in (job.particle_mask, job.labels))
     sizes = volume.calibration.pixel_size_nm
     stride = config.stride

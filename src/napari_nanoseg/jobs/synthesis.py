@@ -58,6 +58,10 @@ class Writer(AbstractContextManager[Any], Protocol):
     def notices(self) -> Sequence[str]:
         """What the user should know, in sentences."""
 
+    @property
+    def images_each(self) -> int:
+        """Images that are written for each number."""
+
     def finished(self, count: int) -> set[int]:
         """Which of the first `count` numbers an earlier run has written."""
 
@@ -67,6 +71,8 @@ class Writer(AbstractContextManager[Any], Protocol):
 
 class SampleWriter:
     """Writes samples, an image and a mask each."""
+
+    images_each = 1
 
     def __init__(self, generator: Generator, out: Path) -> None:
         self._generator, self._out = generator, out
@@ -157,20 +163,21 @@ def write_dataset(job: AnyGenerateJob, inputs: Sequence[Path], prepare: Callable
         write_run_record(job.out / RECORD, record)
 
     missing = [index for index in range(job.count) if index not in done]
-    yield Stage("generate", f"Writing {len(missing)} of {job.count} images to {job.out}.")
+    each = writer.images_each
+    yield Stage("generate", f"Writing {each * len(missing)} of {each * job.count} images to {job.out}.")
     clock = time.perf_counter()
     particles = 0
     with writer:
         for made, found in enumerate(_in_threads(writer.write, missing, job.workers), 1):
             particles += found
-            yield Progress(len(done) + made, job.count, "images")
+            yield Progress(each * (len(done) + made), each * job.count, "images")
     seconds = time.perf_counter() - clock
     figures = {
-        "images": job.count,
-        "skipped": len(done),
+        "images": each * job.count,
+        "skipped": each * len(done),
         "particles": particles,
         "seconds": round(seconds, 3),
-        "images_per_second": round(len(missing) / seconds, 2) if missing else 0.0,
+        "images_per_second": round(each * len(missing) / seconds, 2) if missing else 0.0,
     }
     if missing:
         record = run_record(job, inputs, seed=job.config.seed, device="cpu", figures=figures, started=started)

@@ -286,6 +286,13 @@ def test_a_window_larger_than_the_image_is_said():
     assert any(isinstance(event, Notice) and "larger than the slices" in event.message for event in events)
 
 
+def test_several_values_of_one_class_are_said():
+    volume, _ = cracked(2, 36)
+    found = damage(volume, config=DamageConfig(**PLAIN))
+    assert found.figures["crack_voxels"] == (volume > 0).sum()
+    assert any("name them" in sentence for sentence in found.notices)
+
+
 def test_masks_of_0_and_255():
     mask = np.zeros((2, 20, 20), np.uint8)
     mask[:, :5] = 255
@@ -302,6 +309,7 @@ def test_masks_of_0_and_255():
         ({}, {"grey": np.full((4, 20, 20), np.nan)}, "NaN"),
         ({"normalise": "particle"}, {}, "there are none"),
         ({"particles": "mask"}, {}, "which is missing"),
+        ({"particles": "classes"}, {}, "class 'particle', which is missing"),
         ({"particles": "otsu"}, {}, "grey volume, which is missing"),
         ({"exclude_voids": True}, {}, "class 'void'"),
         ({"window_um": 2.0}, {}, "pixel size is not known"),
@@ -321,7 +329,7 @@ def test_bad_input_is_told(config, given, match):
 
 @pytest.mark.parametrize(
     "values",
-    [{"names": ("particle",)}, {"names": ("crack", "crack")}, {"particles": "classes"}, {"window": 0}, {"names": ()}],
+    [{"names": ("particle",)}, {"names": ("crack", "crack")}, {"window": 0}, {"names": ()}],
 )
 def test_bad_configs_are_told(values):
     with pytest.raises(NanosegError):

@@ -37,7 +37,7 @@ from napari_nanoseg._gui.layers.reading import (
     source_of,
     unchanged,
 )
-from napari_nanoseg._gui.layers.samples import sample_layers
+from napari_nanoseg._gui.layers.samples import phantom_layers, sample_layers
 from napari_nanoseg._gui.layers.space import calibration_of
 from napari_nanoseg._gui.layers.volumes import (
     Given,
@@ -80,6 +80,7 @@ __all__ = [
     "outline_vertices",
     "outlines_layer",
     "outlines_of_overlapping",
+    "phantom_layers",
     "record_of",
     "sample_layers",
     "sample_of",

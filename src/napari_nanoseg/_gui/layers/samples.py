@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels, Layer
+from numpy.typing import NDArray
 
 from napari_nanoseg._gui.layers.making import (
     ANNOTATED,
@@ -20,6 +22,8 @@ from napari_nanoseg.samples import Sample
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from napari_nanoseg.generators.cathode.phantom import Phantom
 
 
 def sample_layers(sample: Sample) -> list[LayerData]:
@@ -48,10 +52,22 @@ def sample_layers(sample: Sample) -> list[LayerData]:
     return layers
 
 
+def phantom_layers(phantom: Phantom, name: str) -> list[LayerData]:
+    """Layers of a phantom: its volume, the classes of the voxels, and hidden its particles with their true values."""
+    calibration, table = phantom.image.calibration, _table(phantom.truth)
+    return [
+        image_layer(phantom.image, name),
+        labels_layer(phantom.classes, calibration, f"{name}: classes"),
+        labels_layer(phantom.particles, calibration, f"{name}: particles", table=table, visible=False),
+    ]
+
+
 def _truth_table(sample: Sample) -> DataFrame | None:
     """What the generator knows about each object, if it does."""
-    if sample.truth is None:
-        return None
+    return None if sample.truth is None else _table(sample.truth)
+
+
+def _table(truth: Mapping[str, NDArray[Any]]) -> DataFrame:
     from pandas import DataFrame
 
-    return DataFrame(dict(sample.truth)).rename(columns={"id": "label"})
+    return DataFrame(dict(truth)).rename(columns={"id": "label"})

@@ -28,7 +28,9 @@ from napari_nanoseg.events import Event, Notice, Progress, Stage
 from napari_nanoseg.io.model_cards import PREVIEW, read_card
 from napari_nanoseg.samples import ClassSample
 
-BATCHES_TO_RECALIBRATE = 40
+NORMALISED_TOGETHER = 100
+"""Patches that running statistics of batch normalisation are the mean of, about; twice as many recompute them. Over
+torch's 10 batches, those of one patch each would follow the last few images."""
 OF_WHAT_IS_THERE = frozenset({"dice", "centreline"})
 """Losses that say nothing of a single piece without any class: they are near 1 whatever is found."""
 
@@ -88,6 +90,9 @@ def train_unet(
     card = model.card
     layout = torch.channels_last if network_config.axes == 2 else torch.channels_last_3d
     anchor = Anchor(model.network.to(device).to(memory_format=layout), share)
+    for module in anchor.trained.modules():
+        if isinstance(module, (nn.BatchNorm2d, nn.BatchNorm3d)):
+            module.momentum = min(0.1, config.batch_size / NORMALISED_TOGETHER)
     model.network = network = anchor.result
     divisor = max(network.divisor)
     if config.patch_size % divisor:
@@ -151,7 +156,8 @@ def train_unet(
     network.to(device)
     best, counts = yield from judge()
     if network_config.normalisation == "batch" and not share:
-        yield from recalibrated(network, _images(items, config.batch_size, device), BATCHES_TO_RECALIBRATE)
+        batches = 2 * NORMALISED_TOGETHER // config.batch_size + 1
+        yield from recalibrated(network, _images(items, config.batch_size, device), batches)
         again, counts_again = yield from judge()
         if again["loss"] < best["loss"]:
             best, counts = again, counts_again

@@ -405,6 +405,10 @@ class _Run:
     def _said_after(self, profile: DataFrame, turn: SignChange | None) -> None:
         if not profile["crack_area"].any():
             self.notices.append("There is no crack in the volume: its damage is 0 everywhere.")
+        if self._phases.several:
+            self.notices.append(
+                "The class map has several values above 0, which all count as crack; if they are classes, name them."
+            )
         if self._phases.origin is not None and not profile["particle_area"].any():
             self.notices.append(
                 "There is no particle in the volume: its packing density is 0, and correlates with nothing."

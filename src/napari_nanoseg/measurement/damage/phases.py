@@ -107,6 +107,8 @@ class Phases:
                 f"{classes.source}: voids are to have no area, but there is neither a class '{VOID}' nor a grey "
                 "volume; give one of them."
             )
+        self.several = False
+        """Whether the mask of the only class has, so far, several values above 0."""
         self.needs_levels = self.origin == "otsu" or void_by_grey
         self.levels = (0.0, 0.0)
         used = {"classes": classes, "particle": particle, "labels": labels, "grey": grey if self.needs_levels else None}
@@ -121,7 +123,9 @@ class Phases:
         if self._config.particles == "auto":
             return next((name for name, is_there in there.items() if is_there), None)
         if not there[self._config.particles]:
-            missing = {"mask": "a mask or label volume of them", "otsu": "a grey volume"}[self._config.particles]
+            missing = {
+                "mask": "a mask or label volume of them", "classes": f"a class '{PARTICLE}'", "otsu": "a grey volume",
+            }[self._config.particles]  # fmt: skip
             raise NanosegError(f"{self._source}: particles are to come from {missing}, which is missing; give it.")
         return self._config.particles
 
@@ -142,7 +146,9 @@ class Phases:
 
     def _crack(self, classes: NDArray[Any]) -> Mask:
         if len(self._values) == 1:
-            return np.asarray(classes > 0)
+            crack = np.asarray(classes > 0)
+            self.several = self.several or bool((crack & (classes != classes.max())).any())
+            return crack
         largest = int(classes.max())
         if largest > len(self._values):
             raise NanosegError(
