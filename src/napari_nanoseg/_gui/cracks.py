@@ -306,6 +306,7 @@ class Cracks(Step):
             sides = {"": results.main} | ({} if results.baseline is None else {f"{BASELINE} ": results.baseline})
             for lead, side in sides.items():
                 yield from self._add_layers(side, place, lead)
+            self.viewer.layers.selection.active = place
         self._follow_slider()
         area = self.findChild(QScrollArea)
         if area is not None:
@@ -321,20 +322,21 @@ class Cracks(Step):
             )  # fmt: skip
             layer = Layer.create(*told)
             layer.colorbar.visible = True
-            self._put(layer)
+            self._put(layer, self.viewer.layers.index(place) + 1)
             yield
         if side.classes is not None:
             title = f"{place.name}: {lead}{', '.join(side.names)}"
             layer = Layer.create(*class_map_layer(side.classes, side.names, place, title))
             layer.visible = not lead
-            self._put(layer)
+            self._put(layer, len(self.viewer.layers))
             yield
 
-    def _put(self, layer: Layer) -> None:
-        """Add a layer in place of an earlier one of the same name."""
-        for other in [one for one in self.viewer.layers if one.name == layer.name and _ours(one)]:
+    def _put(self, layer: Layer, place: int) -> None:
+        """Add a layer at a place of the list instead of one of the same name, so that maps lie below all classes."""
+        earlier = [one for one in self.viewer.layers if one.name == layer.name and _ours(one)]
+        self.viewer.layers.insert(place, layer)
+        for other in earlier:
             self.viewer.layers.remove(other)
-        self.viewer.add_layer(layer)
 
     def _look_at(self, place: tuple[float, float | None, float | None]) -> None:
         """Show the slice of a row of a table, and what lies there."""
