@@ -35,8 +35,11 @@ CPU = torch.device("cpu")
 NETWORKS = {"2d": UNetConfig(), "3d": UNetConfig(dimensions="3d")}
 SHAPES = {"2d": (1, 2000, 2000), "3d": (160, 160, 160)}
 QUICK = {"2d": (1, 1000, 1000), "3d": (112, 112, 112)}
-PLANE, DEPTHS, QUICK_DEPTHS = 512, (16, 48, 144), (16, 32)
+PLANES = {"2d": 512, "3d": 160}
+DEPTHS = {"2d": (16, 48, 144), "3d": (112, 224, 448)}
+"""In three dimensions, windows of shallower volumes are smaller."""
 SLAB = 16
+"""Least depth; slabs end where the predictor says that they end best."""
 MEMORY_NETWORKS = {"2d": UNetConfig(), "3d": UNetConfig(dimensions="3d", filters=4)}
 
 
@@ -54,11 +57,12 @@ def main() -> None:
     for name in NETWORKS:
         figures |= throughput(name, (QUICK if options.quick else SHAPES)[name], 1 if options.quick else 2)
     for name in MEMORY_NETWORKS:
-        for depth in QUICK_DEPTHS if options.quick else DEPTHS:
+        for depth in DEPTHS[name][: 2 if options.quick else 3]:
             command = [sys.executable, __file__, "--peak", name, str(depth)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-            figures[f"{name}_{depth}_slices_peak_gb"] = json.loads(done.stdout.splitlines()[-1])
-            print(f"{name}, {depth} x {PLANE} x {PLANE}: peak {figures[f'{name}_{depth}_slices_peak_gb']:.2f} GB")
+            most = json.loads(done.stdout.splitlines()[-1])
+            figures[f"{name}_{depth}_slices_peak_gb"] = most
+            print(f"{name}, {depth} x {PLANES[name]} x {PLANES[name]}: peak {most:.2f} GB")
     if options.json:
         print(json.dumps(figures))
 
@@ -89,28 +93,29 @@ def throughput(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str,
     def put(slices: slice, rows: slice, probabilities: Probabilities) -> None:
         found[:, slices, rows] = probabilities
 
-    def ours() -> None:
+    def ours() -> NDArray[Any]:
         drain(Sweep(network, volume, grid, grey, CPU).steps(0, shape[0], put))
+        return found / 255
 
-    def monai() -> torch.Tensor:
+    def monai() -> NDArray[Any]:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result = sliding_window_inference(
                 batch, (side,) * axes, 1, lambda x: network.probabilities(network(x)), shared / side, "gaussian"
             )
         assert isinstance(result, torch.Tensor)
-        return result
+        return result.numpy().reshape(found.shape)
 
+    results: dict[str, NDArray[Any]] = {}
     times: dict[str, list[tuple[float, float]]] = {"ours": [], "monai": []}
     for _ in range(rounds):
         for kind, work in (("ours", ours), ("monai", monai)):
             began = time.perf_counter(), time.process_time()
-            work()
+            results[kind] = work()
             times[kind].append((time.perf_counter() - began[0], time.process_time() - began[1]))
-    theirs = monai()
     megavoxels = float(np.prod(shape)) / 1e6
     best, busy = ({kind: min(each[n] for each in spent) for kind, spent in times.items()} for n in (0, 1))
-    difference = float(np.abs(theirs.numpy().reshape(found.shape) - found / 255).mean())
+    difference = float(np.abs(results["ours"] - results["monai"]).mean())
     ratio, processor_ratio = (of["ours"] / of["monai"] for of in (best, busy))
     speeds = {kind: megavoxels / seconds for kind, seconds in best.items()}
     print(f"{name}, {shape}, windows of {side} px that share {shared}, mean difference {difference:.4f}:")
@@ -141,13 +146,16 @@ class Noise:
 def peak(name: str, depth: int) -> float:
     """Most memory of this process in GB, after the classes of every slab of a volume were found."""
     model = UNetModel.from_card(ModelCard(network=MEMORY_NETWORKS[name]))
-    volume, config, most = Volume(Noise((depth, PLANE, PLANE))), SegmentConfig(device="cpu"), 0
+    volume, config, most = Volume(Noise((depth, PLANES[name], PLANES[name]))), SegmentConfig(device="cpu"), 0
     grey = drain(seen_steps(model, volume, config))
     assert grey is not None
     predictor = VolumePredictor(model, volume, grey, config)
-    for start in range(0, depth, SLAB):
-        for _ in predictor.class_map_steps(start, min(depth, start + SLAB)):
-            most = max(most, psutil.Process().memory_info().rss)
+    start = 0
+    for end in predictor.ends:
+        if end - start >= SLAB or end == depth:
+            for _ in predictor.class_map_steps(start, end):
+                most = max(most, psutil.Process().memory_info().rss)
+            start = end
     return most / 2**30
 
 
