@@ -76,7 +76,7 @@ def typed(option: Option) -> list[str]:
         return [option.name if value else option.no]
     if value is None:
         pair = any(get_origin(kind) is tuple and ... not in get_args(kind) for kind in option.types)
-        value = ("none", "none") if pair else "none"
+        value = ("none",) * option.count if pair else "none"
     values = [str(item) for item in value] if isinstance(value, tuple) else [str(value)]
     if option.positional:
         return values

@@ -288,6 +288,37 @@ def test_a_particle_near_the_rim_of_the_image_does_not_grow_to_it() -> None:
     assert np.count_nonzero(found == 1) == 3 * 27
 
 
+@pytest.fixture(scope="module", params=["2d", "2.5d", "3d"])
+def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny U-Net with fresh weights."""
+    import torch
+
+    from napari_nanoseg.config.model_card import ModelCard
+    from napari_nanoseg.config.unet import UNetConfig
+    from napari_nanoseg.engines.unet.model import UNetModel
+
+    folder = tmp_path_factory.mktemp("network") / request.param
+    torch.manual_seed(1)
+    config = UNetConfig(dimensions=request.param, filters=2, levels=2, classes=("crack", "void"))
+    UNetModel.from_card(ModelCard(network=config, invert="no")).save(folder)
+    return folder
+
+
+def test_a_network_gives_the_same_in_any_slabs_anywhere(
+    volume: Path, network: Path, tmp_path: Path, cluster: str
+) -> None:
+    ways = {"one": {"slab": 1024}, "eight": {"slab": 8}, "threads": {"workers": 2}, "cluster": {"cluster": cluster}}
+    maps = {}
+    for name, way in ways.items():
+        config = CracksConfig(**{"slab": 8, "tile": 128, "probability": 0.3, **way})
+        result = drain(cracks(config, volume, network, tmp_path / name))
+        assert result.figures["fraction"].keys() == {"crack", "void"}
+        maps[name] = classes_in(tmp_path / name)
+    assert len(np.unique(maps["one"])) > 1
+    for found in maps.values():
+        np.testing.assert_array_equal(found, maps["one"])
+
+
 def test_slabs_end_where_the_predictor_likes_it() -> None:
     assert slabs_of(range(1, 21), 8) == [(0, 8), (8, 16), (16, 20)]
     assert slabs_of([24, 48, 60], 16) == [(0, 24), (24, 48), (48, 60)]
