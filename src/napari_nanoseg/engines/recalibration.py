@@ -15,7 +15,7 @@ def recalibrated(network: nn.Module, images: Iterator[Tensor], batches: int) -> 
 
     Running means lag behind the weights in short trainings; this alone took F1 from 0.47 to 0.79 in a study.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in network.modules() if isinstance(module, (nn.BatchNorm2d, nn.BatchNorm3d))]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

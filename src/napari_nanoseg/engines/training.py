@@ -71,8 +71,6 @@ class Trainable:
         Whether the network can do something already: training must make it better, or it stays as it was.
     collate : callable, optional
         From items to the tensors of a batch, images first; by default they are stacked.
-    prepare : callable, optional
-        Called with the number of a step before it, when the network is in training mode.
     """
 
     network: nn.Module
@@ -83,7 +81,6 @@ class Trainable:
     preview: Callable[[], str]
     fine_tuning: bool = False
     collate: Callable[[list[Any]], list[Tensor]] | None = None
-    prepare: Callable[[int], None] | None = None
 
 
 @dataclass
@@ -158,9 +155,6 @@ def fit(
             batch = _next(batches)
             if batch is None:
                 break
-            task.network.train()
-            if task.prepare is not None:
-                task.prepare(state.step)
             step_losses = _step(task, optimizer, batch, _rate(state, config), config, device)
             state.step += 1
             for name, value in step_losses.items():
@@ -255,6 +249,7 @@ def _step(
 ) -> dict[str, float]:
     for group in optimizer.param_groups:
         group["lr"] = rate
+    task.network.train()
     image, *targets = (part.to(device, non_blocking=True) for part in batch)
     half = config.mixed_precision and device.type == "cuda"
     try:
