@@ -12,7 +12,7 @@ from torch.nn import functional
 from napari_nanoseg.config.unet import UNetConfig
 
 FOCUS = 2.0  # exponent of the focal loss (Lin et al., ICCV 2017)
-THINNINGS = 5  # of the soft skeleton; as many as half of the widest crack in pixels (Shit et al., CVPR 2021)
+THINNINGS = 3  # of the soft skeleton, as in MONAI: half of a crack of 6 px; five took a fifth of the time of a step
 SMALL = 1e-5  # keeps Dice losses finite where a batch has nothing of a class
 
 
