@@ -92,8 +92,8 @@ OBJECTS_APART: dict[str, Any] = {"batch_size": 2, "patch_size": 256, "warm_up": 
 """Of a Mask R-CNN: patches in which whole wires lie, and Detectron2's warm-up."""
 CLASSES: dict[str, Any] = {"batch_size": 2, "patch_size": 256, "working_diameter": None, "synthetic_per_real": 0}
 """Of a U-Net: classes have no size that images could be brought to, and no outlines to cut and paste; what is around a
-dark line tells whether it is a crack, so patches are large. With one a step, batch normalisation sees other statistics
-in training than in prediction: the F1 of one model was 0.07 with running statistics, 0.33 with each image's own.
+dark line tells whether it is a crack, so patches are large. Two, since the statistics of a single one, by which batch
+normalisation goes in training, differ from the running ones of predictions.
 """
 PIECES: dict[str, Any] = {"batch_size": 2, "patch_size": 64}
 """Of a U-Net in three dimensions, whose patches are cubes."""
