@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
+from napari_nanoseg.engines.training import channels_last
 from napari_nanoseg.events import Event, Progress
 
+BATCHES = 40
 
-def recalibrated(network: nn.Module, images: Iterator[Tensor], batches: int) -> Generator[Event, None, None]:
+
+def image_batches(items: Dataset[Any], patches: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:
+    """Batches of the images of a training, beginning with the first of its patches, over and over."""
+    index = 0
+    while True:
+        images = [items[(index + k) % patches][0] for k in range(batch_size)]
+        index += batch_size
+        yield channels_last(torch.from_numpy(np.stack(images)).to(device))
+
+
+def recalibrated(network: nn.Module, images: Iterator[Tensor], batches: int = BATCHES) -> Generator[Event, None, None]:
     """Recompute the statistics of batch normalisation as plain means over some batches.
 
     Running means lag behind the weights in short trainings; this alone took F1 from 0.47 to 0.79 in a study.

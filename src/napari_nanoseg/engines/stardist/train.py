@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from napari_nanoseg.engines.base import read_weights
 from napari_nanoseg.engines.material import View, gather
 from napari_nanoseg.engines.patches import Patches, particle_diameter
 from napari_nanoseg.engines.preview import draw
-from napari_nanoseg.engines.recalibration import recalibrated
+from napari_nanoseg.engines.recalibration import image_batches, recalibrated
 from napari_nanoseg.engines.stardist.losses import stardist_losses
 from napari_nanoseg.engines.stardist.model import StarDistModel
 from napari_nanoseg.engines.stardist.predict import run_network
@@ -33,7 +33,6 @@ from napari_nanoseg.io.model_cards import PREVIEW, read_card
 from napari_nanoseg.samples import Sample
 
 BORDER = 16  # mirrored rim of our own models, px at working scale: gained 0.004 to 0.03 of F1
-BATCHES_TO_RECALIBRATE = 40
 JUDGING = 16  # pieces of validation images
 
 
@@ -169,8 +168,7 @@ def train_stardist(
     read_weights(network, out, read_card(out).weights_sha256)
     network.to(device)
     if network_config.unet_batch_norm and not share:
-        images = _images(items, config.batch_size, device)
-        yield from recalibrated(network, images, BATCHES_TO_RECALIBRATE)
+        yield from recalibrated(network, image_batches(items, len(items), config.batch_size, device))
         losses = yield from validate()
         if losses["loss"] < state.best:
             state.best = losses["loss"]
@@ -203,12 +201,3 @@ def _check_patch(config: TrainConfig, network: StarDistConfig) -> None:
         raise NanosegError(
             f"Patches of {size} px do not suit this network and its particles; choose a patch_size of {fitting:.0f}."
         )
-
-
-def _images(items: Patches, batch_size: int, device: torch.device) -> Iterator[Tensor]:
-    """Batches of training images, beginning with the first patches."""
-    index = 0
-    while True:
-        images = [items[(index + k) % len(items)][0] for k in range(batch_size)]
-        index += batch_size
-        yield torch.from_numpy(np.stack(images)).to(device, memory_format=torch.channels_last)

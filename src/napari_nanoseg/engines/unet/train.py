@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from napari_nanoseg.engines.anchor import Anchor
 from napari_nanoseg.engines.base import read_weights
 from napari_nanoseg.engines.patches import WorkingImage
 from napari_nanoseg.engines.preview import draw
-from napari_nanoseg.engines.recalibration import recalibrated
+from napari_nanoseg.engines.recalibration import image_batches, recalibrated
 from napari_nanoseg.engines.training import Trainable, channels_last, fit
 from napari_nanoseg.engines.unet.losses import unet_losses
 from napari_nanoseg.engines.unet.model import UNetModel
@@ -28,7 +28,6 @@ from napari_nanoseg.events import Event, Notice, Progress, Stage
 from napari_nanoseg.io.model_cards import PREVIEW, read_card
 from napari_nanoseg.samples import ClassSample
 
-BATCHES_TO_RECALIBRATE = 40
 OF_WHAT_IS_THERE = frozenset({"dice", "centreline"})
 """Losses that say nothing of a single piece without any class: they are near 1 whatever is found."""
 
@@ -152,7 +151,7 @@ def train_unet(
     network.to(device)
     best, counts = yield from judge()
     if network_config.normalisation == "batch" and not share:
-        yield from recalibrated(network, _images(items, config.batch_size, device), BATCHES_TO_RECALIBRATE)
+        yield from recalibrated(network, image_batches(items, len(items), config.batch_size, device))
         again, counts_again = yield from judge()
         if again["loss"] < best["loss"]:
             best, counts = again, counts_again
@@ -216,12 +215,3 @@ def _model(network: UNetConfig, start_from: UNetModel | None, first: ClassSample
 
 def _losses(config: UNetConfig, network: nn.Module, image: Tensor, targets: list[Tensor]) -> dict[str, Tensor]:
     return unet_losses(network(image), targets[0], config)
-
-
-def _images(items: ClassPatches, batch_size: int, device: torch.device) -> Iterator[Tensor]:
-    """Batches of training images, beginning with the first patches."""
-    index = 0
-    while True:
-        images = [items[(index + k) % len(items)][0] for k in range(batch_size)]
-        index += batch_size
-        yield channels_last(torch.from_numpy(np.stack(images)).to(device))
