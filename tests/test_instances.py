@@ -217,6 +217,11 @@ def test_a_hole_and_a_second_piece_survive_as_one_polygon() -> None:
     again = Instances.from_polygons(instances.to_polygons(), mask.shape)
     assert np.array_equal(again.to_labels() > 0, mask)
     assert not np.array_equal(binary_fill_holes(mask), mask)
+    (rings,) = instances.to_rings()
+    assert len(rings) == 3
+    for ring in rings:  # along pixels and around their corners, never across
+        steps = np.abs(np.roll(ring, -1, axis=0) - ring)
+        assert ((steps == 0.5).all(axis=1) | (steps.min(axis=1) == 0)).all()
 
 
 @pytest.mark.parametrize(

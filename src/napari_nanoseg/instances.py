@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.outlines import outline, rasterise
+from napari_nanoseg.outlines import outline, rasterise, rings
 from napari_nanoseg.rle import decode_counts, encode_counts, mask_from_counts, mask_to_counts
 
 LARGEST_ID = np.iinfo(np.int32).max
@@ -263,6 +263,17 @@ class Instances:
         """
         self._need_plane("outlines")
         return [outline(mask) + box[:2] for mask, box in zip(self.masks, self.boxes, strict=True)]
+
+    def to_rings(self) -> list[list[NDArray[np.float64]]]:
+        """The same for drawing: a closed polygon around each piece and each hole of each object, nothing between them.
+
+        Returns
+        -------
+        list of N lists of float64 arrays, shape (K, 2)
+            (row, column) vertices.
+        """
+        self._need_plane("outlines")
+        return [[ring + box[:2] for ring in rings(mask)] for mask, box in zip(self.masks, self.boxes, strict=True)]
 
     def to_coco(self, image_id: int = 1, first_id: int = 1) -> list[dict[str, Any]]:
         """COCO annotations with compressed run lengths, which keep overlaps (2-D only).

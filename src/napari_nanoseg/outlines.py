@@ -75,18 +75,33 @@ def outline(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     float64 array, shape (K, 2)
         (row, column) vertices relative to the centre of the mask's first pixel, not closed.
     """
+    return joined(rings(mask))
+
+
+def rings(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
+    """The same as a closed polygon of its own around each piece and each hole, for drawing.
+
+    Parameters
+    ----------
+    mask : bool array, shape (Y, X)
+
+    Returns
+    -------
+    list of float64 arrays, shape (K, 2)
+        As of :func:`outline`.
+    """
     from skimage.measure import find_contours
 
-    return joined([_corners(ring[:-1] - 1) for ring in find_contours(np.pad(mask, 1).astype(float), 0.5)])
+    return [_corners(ring[:-1] - 1) for ring in find_contours(np.pad(mask, 1).astype(float), 0.5)]
 
 
-def joined(rings: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """One polygon of several rings, joined by lines walked to and fro from the first vertex of the first ring.
+def joined(polygons: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """One polygon of several, joined by lines walked to and fro from the first vertex of the first one.
 
-    Under the even-odd rule it covers what an odd number of rings enclose.
+    Under the even-odd rule it covers what an odd number of them enclose.
     """
-    home = rings[0][:1]
-    return np.concatenate([rings[0], *(part for ring in rings[1:] for part in (home, ring, ring[:1]))])
+    home = polygons[0][:1]
+    return np.concatenate([polygons[0], *(part for ring in polygons[1:] for part in (home, ring, ring[:1]))])
 
 
 def _corners(ring: NDArray[np.float64]) -> NDArray[np.float64]:

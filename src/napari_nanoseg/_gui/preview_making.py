@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, get_args
@@ -220,7 +221,7 @@ def _grey(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _outlines(sample: Sample) -> QPainterPath:
     path = QPainterPath()
-    for polygon in sample.instances.to_polygons():
+    for polygon in chain.from_iterable(sample.instances.to_rings()):
         path.addPolygon(QPolygonF([QPointF(x, y) for y, x in (polygon + 0.5).tolist()]))
         path.closeSubpath()
     return path

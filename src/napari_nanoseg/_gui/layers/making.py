@@ -54,14 +54,15 @@ class Outline:
 
 
 def outlines_of_overlapping(instances: Instances) -> tuple[Outline, ...]:
-    """Outlines of those particles that share pixels with another one, in a stack slice by slice."""
+    """Outlines of the pieces and holes of those particles that share pixels with another one, slice by slice."""
     found: list[Outline] = []
     for number, plane in enumerate(instances.planes()):
         chosen = plane[plane.overlaps]
-        for label, vertices in zip(chosen.ids.tolist(), chosen.to_polygons(), strict=True):
-            if len(instances.shape) == 3:
-                vertices = np.column_stack([np.full(len(vertices), float(number)), vertices])
-            found.append(Outline(label, vertices))
+        for label, rings in zip(chosen.ids.tolist(), chosen.to_rings(), strict=True):
+            for vertices in rings:
+                if len(instances.shape) == 3:
+                    vertices = np.column_stack([np.full(len(vertices), float(number)), vertices])
+                found.append(Outline(label, vertices))
     return tuple(found)
 
 
