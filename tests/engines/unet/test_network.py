@@ -49,6 +49,13 @@ def test_sides_stay_and_probabilities_are_of_the_classes(config):
     torch.testing.assert_close(network.fused()(batch), logits, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS.keys())
+@torch.inference_mode()
+def test_the_smallest_input_is_as_large_as_the_divisor(config):
+    network = network_of(config)
+    assert torch.isfinite(network(torch.rand(1, config.inputs, *network.divisor))).all()
+
+
 @pytest.mark.parametrize("config", list(VARIANTS.values())[:5], ids=list(VARIANTS)[:5])
 @torch.inference_mode()
 def test_no_pixel_influences_the_output_beyond_reach(config):

@@ -110,8 +110,12 @@ class UNet(nn.Module):
 
     @property
     def divisor(self) -> tuple[int, ...]:
-        """Sides of the input, two or three, must be multiples of this."""
-        return (2**self.config.levels,) * self.config.axes
+        """Sides of the input, two or three, must be multiples of this.
+
+        Twice what halving asks for with instance normalisation, which needs two pixels at the deepest level.
+        """
+        deepest = self.config.levels + (self.config.normalisation == "instance")
+        return (2**deepest,) * self.config.axes
 
     @property
     def reach(self) -> int:
@@ -123,7 +127,8 @@ class UNet(nn.Module):
         deepest: int = 2**self.config.levels
         radii: int = sum(5 * 2**level for level in range(self.config.levels)) + 2 * deepest
         total = radii + deepest - 1 + (self.config.head == "cdnet")
-        return -(-total // deepest) * deepest
+        step = self.divisor[0]
+        return -(-total // step) * step
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the logits; see the class."""
