@@ -90,12 +90,11 @@ COMMON: dict[str, Any] = {
 """What a training of a StarDist has; those of other networks differ in it."""
 OBJECTS_APART: dict[str, Any] = {"batch_size": 2, "patch_size": 256, "warm_up": 1000}
 """Of a Mask R-CNN: patches in which whole wires lie, and Detectron2's warm-up."""
-CLASSES: dict[str, Any] = {"batch_size": 2, "patch_size": 256, "working_diameter": None, "synthetic_per_real": 0}
+CLASSES: dict[str, Any] = {"batch_size": 1, "patch_size": 256, "working_diameter": None, "synthetic_per_real": 0}
 """Of a U-Net: classes have no size that images could be brought to, and no outlines to cut and paste; what is around a
-dark line tells whether it is a crack, so patches are large. Two, since the statistics of a single one, by which batch
-normalisation goes in training, differ from the running ones of predictions.
+dark line tells whether it is a crack, so patches are large, and one is a batch.
 """
-PIECES: dict[str, Any] = {"batch_size": 2, "patch_size": 64}
+PIECES: dict[str, Any] = {"batch_size": 1, "patch_size": 64}
 """Of a U-Net in three dimensions, whose patches are cubes."""
 OF_PARTICLES = frozenset({"synthetic", "synthetic_per_real", "diameter", "working_diameter"})
 """Fields that mean something for particles only."""

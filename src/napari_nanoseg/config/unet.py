@@ -17,8 +17,8 @@ class UNetConfig(Config):
     """Architecture and losses of a U-Net on slices, on slices with their neighbours, or on pieces of a volume.
 
     The structure is that of CDNet (:meth:`original` has its values). The defaults differ where a CPU and short
-    trainings ask for it: 16 filters instead of 64, batch normalisation, no dropout, a head that cannot die, and a loss
-    that does not overlook thin cracks.
+    trainings ask for it: 16 filters instead of 64, instance normalisation, no dropout, a head that cannot die, and a
+    loss that does not overlook thin cracks.
     """
 
     FREE: ClassVar[frozenset[str]] = frozenset({"labels", "dropout", "bce", "dice", "focal", "centreline"})
@@ -44,7 +44,9 @@ class UNetConfig(Config):
         4, ge=1, le=6, description="How often the image is halved; filters double", json_schema_extra=ADVANCED
     )
     normalisation: Literal["none", "batch", "instance", "group"] = Field(
-        "batch", description="What is normalised after each convolution; none as published", json_schema_extra=ADVANCED
+        "instance",
+        description="What is normalised after each convolution; none as published",
+        json_schema_extra=ADVANCED,
     )
     dropout: float = Field(
         0.0, ge=0, lt=1, json_schema_extra=ADVANCED,

@@ -11,12 +11,12 @@ from napari_nanoseg.engines.unet.network import UNet
 from napari_nanoseg.errors import NanosegError
 
 VARIANTS = {
-    "one class": UNetConfig(filters=2),
-    "classes": UNetConfig(filters=2, levels=2, classes=("crack", "void", "particle")),
-    "neighbours": UNetConfig(filters=2, levels=3, dimensions="2.5d", neighbours=2),
-    "volume": UNetConfig(filters=2, levels=2, dimensions="3d", classes=("crack", "void")),
+    "one class": UNetConfig(filters=2, normalisation="batch"),
+    "classes": UNetConfig(filters=2, levels=2, classes=("crack", "void", "particle"), normalisation="batch"),
+    "neighbours": UNetConfig(filters=2, levels=3, dimensions="2.5d", neighbours=2, normalisation="batch"),
+    "volume": UNetConfig(filters=2, levels=2, dimensions="3d", classes=("crack", "void"), normalisation="batch"),
     "original": UNetConfig.original().model_copy(update={"filters": 4}),
-    "instance": UNetConfig(filters=2, levels=1, normalisation="instance"),
+    "instance": UNetConfig(filters=2, levels=1),
     "group": UNetConfig(filters=6, levels=1, dimensions="3d", normalisation="group"),
 }
 
@@ -106,3 +106,23 @@ def test_dropout_is_on_the_two_deepest_levels_and_the_skip_between():
 def test_a_network_that_cannot_be_built_is_refused(values, words):
     with pytest.raises(NanosegError, match=words):
         UNetConfig.parse(values)
+
+
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize(("dimensions", "usual"), [("2d", torch.nn.InstanceNorm2d), ("3d", torch.nn.InstanceNorm3d)])
+def test_instance_normalisation_is_that_of_torch(dimensions, usual, images):
+    network = UNet(UNetConfig(filters=4, levels=1, dimensions=dimensions))
+    own = network.layers["down_0_0"].norm
+    other = usual(4, affine=True)
+    torch.nn.init.uniform_(own.weight, 0.5, 2)
+    torch.nn.init.uniform_(own.bias)
+    other.load_state_dict(own.state_dict())
+    results = []
+    for layer in (own, other):
+        torch.manual_seed(1)
+        x = torch.randn(images, 4, *[6] * network.config.axes, requires_grad=True)
+        found = layer(x * 3 + 1)
+        found.pow(3).sum().backward()
+        results.append((found.detach(), x.grad, layer.weight.grad, layer.bias.grad))
+    for mine, torchs in zip(*results, strict=True):
+        torch.testing.assert_close(mine, torchs, rtol=1e-4, atol=1e-4)
