@@ -167,3 +167,69 @@ def test_the_command_tells_people_and_programs(dataset: Path) -> None:
     (finding,) = json.loads(programs.stdout)["findings"]
     assert finding["severity"] == "warning"
     assert finding["image"] is None
+
+
+@pytest.fixture
+def cracked(tmp_path: Path) -> Path:
+    """Two images with a crack each, in masks of 0 and 255."""
+    folder = tmp_path / "cracks"
+    for seed, name in enumerate("ab"):
+        mask = np.zeros((40, 50), np.uint8)
+        mask[18:22, 5:45] = 255
+        pixels = np.where(mask, 60, 180) + np.random.default_rng(seed).integers(0, 20, mask.shape)
+        write_image(folder / "images" / f"{name}.tif", Image(pixels.astype(np.uint8)))
+        write_labels(folder / "masks" / f"{name}.tif", mask.astype(np.int32))
+    return folder
+
+
+def check_classes(folder: Path, **values: object) -> JobResult:
+    return drain(check_job(CheckJob(dataset=folder, **{"labels": "dense", **values})))
+
+
+def test_masks_of_classes_are_counted(cracked: Path) -> None:
+    figures = check_classes(cracked).figures
+    assert figures == {
+        "images": 2, "pixels": {"background": 3680, "crack": 320}, "problems": 0, "warnings": 0, "findings": [],
+    }  # fmt: skip
+
+
+def test_what_spoils_a_training_on_classes_is_told(cracked: Path) -> None:
+    mask = np.full((40, 50), 255, np.int32)
+    mask[20, :] = 0
+    write_labels(cracked / "masks" / "a.tif", mask)
+    write_labels(cracked / "masks" / "b.tif", np.zeros((40, 50), np.int32))
+    (cracked / "masks" / "c.tif").write_bytes(b"")
+    (cracked / "images" / "c.tif").write_bytes((cracked / "images" / "a.tif").read_bytes())
+    found = {(one["image"], one["severity"]): one["sentence"] for one in check_classes(cracked).figures["findings"]}
+    assert "98 % of the pixels are 'crack'; if that is the background, invert" in found["a", "warning"]
+    assert "No pixel is of a class" in found["b", "information"]
+    assert "c.tif is empty" in found["c", "problem"]
+    mixed = check_classes(cracked, classes=("crack", "void")).figures["findings"]
+    assert "has the value 255, but dense labels are" in mixed[0]["sentence"]
+    assert mixed[-1]["sentence"] == "No pixel is of the class 'void'; label more of it."
+
+
+def test_scribbles_need_background_and_enough_of_every_class(cracked: Path) -> None:
+    for name in "ab":
+        mask = np.zeros((40, 50), np.int32)
+        mask[20, 5:20] = 2
+        write_labels(cracked / "masks" / f"{name}.tif", mask)
+    figures = check_classes(cracked, labels="sparse").figures
+    assert figures["pixels"] == {"background": 0, "crack": 30}
+    assert [(one["severity"], one["sentence"]) for one in figures["findings"]] == [
+        ("problem", "No pixel of any mask is background; label some of it."),
+        ("warning", "Only 30 pixels are of the class 'crack'; label more of it."),
+    ]
+    write_labels(cracked / "masks" / "a.tif", np.zeros((40, 50), np.int32))
+    assert "Nothing is labelled" in check_classes(cracked, labels="sparse").figures["findings"][0]["sentence"]
+
+
+def test_stacks_with_classes_are_checked_from_the_command_line(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).random((3, 20, 30), np.float32)
+    write_image(tmp_path / "images" / "z.tif", Image(pixels, "ZYX"))
+    write_labels(tmp_path / "masks" / "z.tif", np.tile(np.array([0, 1, 2], np.int32), (3, 20, 10)))
+    result = CliRunner().invoke(
+        app, ["check", str(tmp_path), "--labels", "dense", "--class", "crack", "--class", "void", "--json"]
+    )
+    figures = json.loads(result.stdout.splitlines()[-1])
+    assert figures["pixels"] == {"background": 600, "crack": 600, "void": 600}

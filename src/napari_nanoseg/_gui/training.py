@@ -110,13 +110,15 @@ def env_of(threads: int) -> dict[str, str]:
 
 
 def check_dataset(dataset: Path, config: TrainConfig) -> Generator[Event, None, None]:
-    """Say what may spoil the training of a network for particles, the worst first."""
+    """Say what may spoil the training of a network, the worst first."""
     from napari_nanoseg.jobs.check import check_job
     from napari_nanoseg.jobs.train import is_generated
 
-    if isinstance(config.engine, UNetConfig) or is_generated(dataset):
+    if is_generated(dataset):
         return
-    checking = check_job(CheckJob(dataset=dataset))
+    engine = config.engine
+    masks = {"labels": engine.labels, "classes": engine.classes} if isinstance(engine, UNetConfig) else {}
+    checking = check_job(CheckJob.model_validate({"dataset": dataset} | masks))
     result = JobResult()
     while True:
         try:

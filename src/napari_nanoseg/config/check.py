@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.unet import STANDARD_CLASSES, ClassNames, UNetConfig
 
 
 class CheckJob(Config):
@@ -15,3 +16,17 @@ class CheckJob(Config):
 
     job: Literal["check"] = "check"
     dataset: Path = Field(description="Folder with images/ and masks/")
+    labels: Literal["particles", "dense", "sparse"] = Field(
+        "particles",
+        description="What masks say: which particle a pixel is of; or, for a U-Net, which class, dense or sparse "
+        "(scribbles)",
+    )
+    classes: ClassNames = Field(
+        ("crack",), description="Names of the classes in masks of classes, in the order of their values",
+        json_schema_extra={"suggestions": list(STANDARD_CLASSES), "option": "--class"},
+    )  # fmt: skip
+
+    @property
+    def network(self) -> UNetConfig | None:
+        """What masks of classes are read for; None where they are of particles."""
+        return None if self.labels == "particles" else UNetConfig(classes=self.classes, labels=self.labels)

@@ -10,6 +10,10 @@ from napari_nanoseg.config.base import ADVANCED, Config
 
 STANDARD_CLASSES = ("crack", "void", "carbon/binder", "particle")
 """Names that classes of battery cathodes have everywhere."""
+ClassNames = Annotated[
+    tuple[Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)], ...],
+    Field(min_length=1, max_length=100),
+]
 _WEIGHT: dict[str, Any] = {"ge": 0, "le": 1000, "json_schema_extra": ADVANCED | {"group": "Loss", "step": 0.5}}
 
 
@@ -32,10 +36,7 @@ class UNetConfig(Config):
         1, ge=1, le=16, description="Slices on either side that a network of 2.5 dimensions sees",
         json_schema_extra=ADVANCED,
     )  # fmt: skip
-    classes: Annotated[
-        tuple[Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)], ...],
-        Field(min_length=1, max_length=100),
-    ] = Field(
+    classes: ClassNames = Field(
         ("crack",), description="Names of the classes in the order of their values in masks; no class is background",
         json_schema_extra={"suggestions": list(STANDARD_CLASSES), "option": "--class"},
     )  # fmt: skip

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.annotations import CocoImage, read_coco
+from napari_nanoseg.io.class_maps import ClassMaps
 from napari_nanoseg.io.datasets import COCO_NAME, Dataset, annotation_files, need_images
 from napari_nanoseg.io.images import list_images
 from napari_nanoseg.measurement.annotation import ENOUGH, Finding, Severity, check_annotation
-from napari_nanoseg.samples import Sample
+from napari_nanoseg.measurement.class_annotation import check_all_classes, check_classes, pixels_of
 
 LEFT_BY_SYSTEMS = ("thumbs.db", "desktop.ini")
 
@@ -25,8 +29,9 @@ def check_job(job: CheckJob) -> Job:
     """Look at every image of a dataset and its annotation; one that cannot be read does not hide the others.
 
     Every finding is a :class:`~napari_nanoseg.events.Notice`. The figures are the number of ``images``,
-    ``particles``, ``problems`` and ``warnings``, and ``findings``: for each a mapping with ``image`` (its name, or
-    None), ``severity``, ``sentence``, ``label``, ``position`` (row, column) and ``kind``.
+    ``particles`` (or ``pixels``, of the background and of each class by name), ``problems`` and ``warnings``, and
+    ``findings``: for each a mapping with ``image`` (its name, or None), ``severity``, ``sentence``, ``label``,
+    ``position`` (row, column) and ``kind``.
 
     Raises
     ------
@@ -37,27 +42,23 @@ def check_job(job: CheckJob) -> Job:
     yield Stage("check", f"Checking {job.dataset}")
     dataset, found = _survey(job.dataset)
     yield from map(_notice, found)
-    particles, calibrated = 0, set[bool]()
+    look = _ParticleLook(dataset) if job.network is None else _ClassLook(ClassMaps(dataset, job.network))
     for done, name in enumerate(dataset.names, start=1):
         try:
-            sample = dataset[done - 1]
+            here: list[Found] = [(name, finding) for finding in look.at(done - 1)]
         except NanosegError as error:
             here = [_file("problem", str(error), name)]
-        else:
-            particles += len(sample.instances)
-            calibrated.add(sample.image.calibration.known)
-            here = [(name, finding) for finding in _about(sample)]
         yield from map(_notice, here)
         found += here
         yield Progress(done, len(dataset), "images")
-    last: list[Found] = [(None, finding) for finding in _about_all(particles, calibrated)]
+    last: list[Found] = [(None, finding) for finding in (*look.at_all(), *_about_sizes(look.calibrated))]
     yield from map(_notice, last)
     found += last
     severities = [finding.severity for _, finding in found]
     return JobResult(
         {
             "images": len(dataset),
-            "particles": particles,
+            **look.figures(),
             "problems": severities.count("problem"),
             "warnings": severities.count("warning"),
             "findings": [{"image": name, **asdict(finding)} for name, finding in found],
@@ -110,21 +111,64 @@ def _unused(folder: Path, used: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def _about(sample: Sample) -> Iterator[Finding]:
-    """Findings in one image of several: few particles in one of them do not matter."""
-    for finding in check_annotation(sample):
-        if finding.kind == "none":
-            yield Finding("information", "No particle is outlined; all of it is taught as background.", kind="none")
-        elif finding.kind != "few":
-            yield finding
+class _ParticleLook:
+    """Looks at images with particles, one after the other."""
+
+    def __init__(self, dataset: Dataset):
+        self._dataset, self._particles = dataset, 0
+        self.calibrated = set[bool]()
+        """Whether the images looked at have a pixel size."""
+
+    def at(self, index: int) -> Iterator[Finding]:
+        """Findings in one image of several: few particles in one of them do not matter."""
+        sample = self._dataset[index]
+        self._particles += len(sample.instances)
+        self.calibrated.add(sample.image.calibration.known)
+        for finding in check_annotation(sample):
+            if finding.kind == "none":
+                yield Finding("information", "No particle is outlined; all of it is taught as background.", kind="none")
+            elif finding.kind != "few":
+                yield finding
+
+    def at_all(self) -> Iterator[Finding]:
+        """What is wrong with the images that could be read, as a whole."""
+        count = self._particles
+        if self.calibrated and count < ENOUGH:
+            how_many = f"Only {count} particle{'s are' if count != 1 else ' is'}" if count else "No particle is"
+            severity: Severity = "warning" if count else "problem"
+            yield Finding(severity, f"{how_many} outlined in the whole dataset; outline at least {ENOUGH}.", kind="few")
+
+    def figures(self) -> dict[str, Any]:
+        """What was counted."""
+        return {"particles": self._particles}
 
 
-def _about_all(particles: int, calibrated: set[bool]) -> Iterator[Finding]:
-    """What is wrong with the images that could be read, as a whole."""
-    if calibrated and particles < ENOUGH:
-        count = f"Only {particles} particle{'s are' if particles != 1 else ' is'}" if particles else "No particle is"
-        severity: Severity = "warning" if particles else "problem"
-        yield Finding(severity, f"{count} outlined in the whole dataset; outline at least {ENOUGH}.", kind="few")
+class _ClassLook:
+    """Looks at images whose pixels have classes, one after the other."""
+
+    def __init__(self, maps: ClassMaps):
+        self._maps = maps
+        self._counts = np.zeros(len(maps.network.classes) + 1, np.int64)
+        self.calibrated = set[bool]()
+
+    def at(self, index: int) -> Iterator[Finding]:
+        """Findings in one image."""
+        sample, network = self._maps[index], self._maps.network
+        self._counts += pixels_of(sample, len(network.classes))
+        self.calibrated.add(sample.image.calibration.known)
+        return check_classes(sample, network.classes, sparse=network.labels == "sparse")
+
+    def at_all(self) -> Iterator[Finding]:
+        """What is missing in the images that could be read, as a whole."""
+        return check_all_classes(self._counts, self._maps.network.classes) if self.calibrated else iter(())
+
+    def figures(self) -> dict[str, Any]:
+        """What was counted."""
+        names = ("background", *self._maps.network.classes)
+        return {"pixels": dict(zip(names, self._counts.tolist(), strict=True))}
+
+
+def _about_sizes(calibrated: set[bool]) -> Iterator[Finding]:
     if len(calibrated) > 1:
         yield Finding(
             "problem",

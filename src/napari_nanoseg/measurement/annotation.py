@@ -18,8 +18,9 @@ from napari_nanoseg.samples import Sample
 
 Severity = Literal["problem", "warning", "information"]
 Kind = Literal[
-    "file", "image", "none", "few", "fragment", "pieces", "holes", "border", "sizes", "shape", "unmarked", "background"
-]
+    "file", "image", "none", "few", "fragment", "pieces", "holes", "border", "sizes", "shape", "unmarked",
+    "background", "classes",
+]  # fmt: skip
 
 ENOUGH = 5
 MOST_OF_A_KIND = 5
