@@ -194,4 +194,4 @@ def _analysis_steps(
         files = yield from maps.finish()
     finally:
         maps.close()
-    return damage, files | write_damage(damage, job.out)
+    return damage, files | (yield from write_damage(damage, job.out))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from pathlib import Path
 
+from napari_nanoseg.events import Waiting
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.tables import write_table
@@ -12,8 +14,8 @@ from napari_nanoseg.measurement.damage.analysis import Damage
 from napari_nanoseg.measurement.damage.figures import damage_figures
 
 
-def write_damage(damage: Damage, out: Path) -> dict[str, Path]:
-    """Write all tables and pictures of an analysis.
+def write_damage(damage: Damage, out: Path) -> Generator[Waiting, None, dict[str, Path]]:
+    """Write all tables and pictures of an analysis, one after the other.
 
     Parameters
     ----------
@@ -44,10 +46,12 @@ def write_damage(damage: Damage, out: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for name, table in tables.items():
         if table is not None:
+            yield Waiting()
             files[name] = out / f"{name}.csv"
             write_table(table, files[name])
     for name, figure in damage_figures(damage).items():
         for suffix in ("png", "svg"):
+            yield Waiting()
             files[f"{name}_{suffix}"] = out / f"{name}.{suffix}"
             write_figure(figure, files[f"{name}_{suffix}"])
     files["figures"] = out / "figures.json"

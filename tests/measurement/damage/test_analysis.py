@@ -11,7 +11,7 @@ from scipy.ndimage import uniform_filter
 
 from napari_nanoseg import Calibration, NanosegError
 from napari_nanoseg.config.damage import DamageConfig
-from napari_nanoseg.events import Notice, Progress
+from napari_nanoseg.events import Notice, Progress, Waiting
 from napari_nanoseg.measurement.damage import phases
 from napari_nanoseg.measurement.damage.analysis import damage, damaging
 from napari_nanoseg.samples import Volume
@@ -262,6 +262,9 @@ def test_progress_and_cancelling():
     job = damaging(volume, config=DamageConfig(**TWO))
     done = [event.done for event in job if isinstance(event, Progress) and event.unit == "slices"]
     assert done == [1, 2, 3, 4, 5, 6]
+    events = list(damaging(volume, config=DamageConfig(**TWO), write=lambda name, start, block: None))
+    # windows of three kinds, centre lines, pieces and maps of a large slice take a second together
+    assert sum(isinstance(event, Waiting) for event in events) >= 5 * 6
     job = damaging(volume, config=DamageConfig(**TWO))
     next(event for event in job if isinstance(event, Progress))
     job.close()

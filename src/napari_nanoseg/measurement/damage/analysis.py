@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.damage import DamageConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Progress, Stage, drain
+from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting, drain
 from napari_nanoseg.measurement.damage.correlation import Correlation, Line, SignChange, sign_change
 from napari_nanoseg.measurement.damage.cracks import Cracks
 from napari_nanoseg.measurement.damage.particles import Particles
@@ -170,9 +170,9 @@ def damaging(
     yield Stage("damage", f"Analysing {phases.shape[0]} slices")
     for slab in phases.slabs():
         for number in range(len(slab.crack)):
-            run.slice(slab, number)
+            yield from run.slice(slab, number)
             yield Progress(slab.start + number + 1, phases.shape[0], "slices")
-        run.pieces(slab)
+        yield from run.pieces(slab)
     if run.cracks is not None:
         yield Stage("cracks", "Measuring the cracks")
     found = yield from run.finish()
@@ -234,8 +234,11 @@ class _Run:
             said.append("No particles are given: there is no packing density, and no correlation with it.")
         return said
 
-    def slice(self, slab: Slab, number: int) -> None:
-        """Take one slice of a slab: its row of the profile, its windows, its part of the maps."""
+    def slice(self, slab: Slab, number: int) -> Generator[Waiting, None, None]:
+        """Take one slice of a slab: its row of the profile, its windows, its part of the maps.
+
+        One of 2,000 x 2,000 px takes more than a second with its pieces, so it can be left in between.
+        """
         crack = slab.crack[number]
         particle = None if slab.particle is None else slab.particle[number]
         void = None if slab.void is None else slab.void[number]
@@ -250,6 +253,7 @@ class _Run:
         if tiles.packed is not None:
             packing = mean_share(tiles.packed, tiles.area, self._config.confidence)
             row |= {"packing": packing.value, "packing_low": packing.low, "packing_high": packing.high}
+            yield Waiting()
             stepped = self._shares(self._stepped, crack, particle, void)
             assert stepped.packed is not None
             x, y = ratio(stepped.packed, stepped.area), ratio(stepped.crack, stepped.whole)
@@ -263,12 +267,14 @@ class _Run:
         if tiles.packed is not None:
             row["particle_area"] = int(tiles.packed.sum())
         self._rows.append(row)
+        yield Waiting()
         if self._write is not None or index in self._chosen:
             moving = self._shares(self._moving, crack, particle, void)
             values = ratio(moving.crack, moving.whole)
             if index in self._chosen:
                 self._distributions[index] = Distribution(values, row["windows"])
             if self._write is not None:
+                yield Waiting()
                 self._maps[DAMAGE].append(values.astype(np.float32))
                 if moving.packed is not None:
                     self._maps[PACKING].append(ratio(moving.packed, moving.area).astype(np.float32))
@@ -291,20 +297,21 @@ class _Run:
             points = points[np.random.default_rng(index).choice(len(points), most, replace=False)]
         self._points.append(points)
 
-    def pieces(self, slab: Slab) -> None:
+    def pieces(self, slab: Slab) -> Generator[Waiting, None, None]:
         """Take a whole slab, after its slices: connected pieces, and hand out its maps."""
         if self.cracks is not None:
-            measured = self.cracks.add(slab.crack, slab.start)
+            measured = yield from self.cracks.add(slab.crack, slab.start)
             for row, columns in zip(self._rows[slab.start :], measured, strict=True):
                 row |= columns
         if self._particles is not None:
             self._particles.add(slab)
         for name, slices in self._maps.items():
             if slices and self._write is not None:
+                yield Waiting()
                 self._write(name, slab.start, np.stack(slices))
             slices.clear()
 
-    def finish(self) -> Generator[Progress, None, Damage]:
+    def finish(self) -> Generator[Progress | Waiting, None, Damage]:
         """Put everything together."""
         from pandas import DataFrame
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.damage import DamageConfig
-from napari_nanoseg.events import Progress
+from napari_nanoseg.events import Progress, Waiting
 from napari_nanoseg.measurement.damage.phases import Phases
 from napari_nanoseg.measurement.damage.pieces import SPACE, Pieces, Tracker
 from napari_nanoseg.measurement.damage.skeleton import CentreLine, centre_line
@@ -26,7 +26,7 @@ Mask = NDArray[np.bool_]
 KEPT = 2**28
 """Bytes of slices that are kept, a bit for every voxel: 537 slices of 2,000 x 2,000. Others are read again."""
 STEP = 20
-"""Cracks measured between two events."""
+"""Cracks measured between two events that are shown."""
 TURN = 10
 """Degrees in a class of directions."""
 
@@ -88,10 +88,15 @@ class Cracks:
         """Cracks that are too small for the table."""
         return self._tracker.small
 
-    def add(self, crack: Mask, start: int) -> list[dict[str, Any]]:
+    def add(self, crack: Mask, start: int) -> Generator[Waiting, None, list[dict[str, Any]]]:
         """Take the next slices, (Z, Y, X); gives the columns of the profile for each of them."""
         self._tracker.add(crack, start)
-        return [self._slice(plane, number) for number, plane in enumerate(crack, start)]
+        rows = []
+        for number, plane in enumerate(crack, start):
+            yield Waiting()
+            rows.append(self._slice(plane, number))
+        yield Waiting()
+        return rows
 
     def _slice(self, plane: Mask, number: int) -> dict[str, Any]:
         self._slices.keep(number, plane)
@@ -104,15 +109,14 @@ class Cracks:
             **_width_columns(line, self._lengths, "crack_width"),
         }
 
-    def finish(self) -> Generator[Progress, None, DataFrame]:
+    def finish(self) -> Generator[Progress | Waiting, None, DataFrame]:
         """Measure the connected cracks; the table has one row for each that is not too small."""
         from pandas import DataFrame
 
         pieces = self._tracker.finish()
         rows: list[dict[str, Any]] = []
         for index in range(len(pieces)):
-            if index % STEP == 0:
-                yield Progress(index, len(pieces), "cracks")
+            yield Waiting() if index % STEP else Progress(index, len(pieces), "cracks")
             rows.append(self._row(pieces, index))
         if rows:
             yield Progress(len(pieces), len(pieces), "cracks")
