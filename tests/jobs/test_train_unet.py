@@ -107,8 +107,10 @@ def test_it_says_that_validation_images_without_any_crack_judge_badly(dataset, t
     assert result.figures["threshold_crack"] == 0.5
 
 
-def test_the_same_seed_gives_the_same_weights_also_when_it_was_cancelled(dataset, tmp_path):
-    whole, cut = (TrainJob(config=tiny(), dataset=dataset, out=tmp_path / name) for name in ("whole", "cut"))
+@pytest.mark.parametrize("normalisation", ["instance", "batch"])
+def test_the_same_seed_gives_the_same_weights_also_when_it_was_cancelled(dataset, tmp_path, normalisation):
+    config = tiny(TINY.model_copy(update={"normalisation": normalisation}))
+    whole, cut = (TrainJob(config=config, dataset=dataset, out=tmp_path / name) for name in ("whole", "cut"))
     expected = drain(train_job(whole)).figures
     job, met = train_job(cut), 0
     for event in job:
