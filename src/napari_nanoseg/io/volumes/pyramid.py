@@ -17,7 +17,7 @@ from napari_nanoseg.io.atomic import writing
 VERSION = "0.5"
 """Of OME-Zarr; it goes with format 3 of Zarr."""
 CHUNK = (8, 512, 512)
-"""Voxels in one file; slabs start at multiples of its depth, so that no two write the same file."""
+"""Voxels in one file of a class map; slabs start at multiples of its depth, so that no two write the same file."""
 COARSEST = 512
 """The last copy has at most so many rows and columns."""
 
@@ -30,6 +30,8 @@ def create_zarr(
     dtype: np.dtype[Any],
     calibration: Calibration,
     names: Mapping[int, str] | None = None,
+    *,
+    chunk: tuple[int, int, int] = CHUNK,
 ) -> None:
     """Make an image of OME-Zarr without voxels: the array ``0`` at full resolution and ``1``, ``2``, ... of zeros.
 
@@ -44,6 +46,8 @@ def create_zarr(
         Along three axes, or not known.
     names : mapping of int to str, optional
         Names of the values of a label image: its coarse copies show the lowest value of every block that is not 0.
+    chunk : tuple of int
+        Voxels in one file.
 
     Raises
     ------
@@ -58,7 +62,7 @@ def create_zarr(
         datasets = []
         for number, factors in enumerate(levels(shape, sizes)):
             coarse = tuple(-(-length // factor) for length, factor in zip(shape, factors, strict=True))
-            chunks = tuple(map(min, CHUNK, coarse))
+            chunks = tuple(map(min, chunk, coarse))
             group.create_array(
                 str(number), shape=coarse, dtype=dtype, chunks=chunks, dimension_names=("z", "y", "x"), fill_value=0
             )
