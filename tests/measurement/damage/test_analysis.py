@@ -7,12 +7,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from pandas.testing import assert_frame_equal
 from scipy.ndimage import uniform_filter
 
 from napari_nanoseg import Calibration, NanosegError
 from napari_nanoseg.config.damage import DamageConfig
 from napari_nanoseg.events import Notice, Progress, Waiting
-from napari_nanoseg.measurement.damage import phases
+from napari_nanoseg.measurement.damage import cracks, phases
 from napari_nanoseg.measurement.damage.analysis import damage, damaging
 from napari_nanoseg.samples import Volume
 
@@ -267,6 +268,17 @@ def test_progress_and_cancelling():
     assert sum(isinstance(event, Waiting) for event in events) >= 4 * 6
     job = damaging(volume, config=DamageConfig(**TWO))
     next(event for event in job if isinstance(event, Progress))
+    job.close()
+
+
+def test_a_large_crack_is_measured_as_a_small_one_and_can_be_left(monkeypatch):
+    volume, _ = cracked(6, 72)
+    usual = damage(volume, config=DamageConfig(**TWO)).cracks
+    monkeypatch.setattr(cracks, "LARGE", 0)
+    monkeypatch.setattr(cracks, "PAUSE_S", 0.0)
+    assert_frame_equal(damage(volume, config=DamageConfig(**TWO)).cracks, usual)
+    job = damaging(volume, config=DamageConfig(**TWO))
+    next(event for event in job if isinstance(event, Progress) and event.unit == "cracks")
     job.close()
 
 

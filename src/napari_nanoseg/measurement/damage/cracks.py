@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +29,9 @@ KEPT = 2**28
 """Bytes of slices that are kept, a bit for every voxel: 537 slices of 2,000 x 2,000. Others are read again."""
 STEP = 20
 """Cracks measured between two events that are shown."""
+LARGE = 10**6
+"""Voxels of a box whose thinning is waited for: ten times as many took 2 s."""
+PAUSE_S = 0.1
 TURN = 10
 """Degrees in a class of directions."""
 
@@ -117,7 +122,9 @@ class Cracks:
         rows: list[dict[str, Any]] = []
         for index in range(len(pieces)):
             yield Waiting() if index % STEP else Progress(index, len(pieces), "cracks")
-            rows.append(self._row(pieces, index))
+            row = partial(self._row, pieces, index)
+            large = np.prod(pieces.stops[index] - pieces.starts[index]) > LARGE
+            rows.append((yield from _waited(row)) if large else row())
         if rows:
             yield Progress(len(pieces), len(pieces), "cracks")
         table = located(pieces, self._shape, self._lengths, "crack")
@@ -170,6 +177,16 @@ class Cracks:
                            self._lengths.named("length"): sums, "share": shares})
             )  # fmt: skip
         return concat(tables, ignore_index=True)
+
+
+def _waited(work: Callable[[], dict[str, Any]]) -> Generator[Waiting, None, dict[str, Any]]:
+    """Do something in a thread of its own, which is left to itself when nobody waits any more."""
+    threads = ThreadPoolExecutor(1)
+    done = threads.submit(work)
+    threads.shutdown(wait=False)
+    while wait([done], PAUSE_S).not_done:
+        yield Waiting()
+    return done.result()
 
 
 def located(pieces: Pieces, shape: tuple[int, int, int], lengths: Lengths, name: str) -> DataFrame:
