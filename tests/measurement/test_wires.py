@@ -43,7 +43,7 @@ def test_length_width_and_bending_of_any_wire(length: float, width: float, degre
     wires = measure_wires([sample(strip(length, width, degrees, sagitta))])
     arc = length * (1 + 8 / 3 * (sagitta / length) ** 2)
     assert wires.length == pytest.approx(2 * arc, rel=0.04, abs=5)
-    assert wires.width == pytest.approx(2 * width, rel=0.1, abs=1.5)
+    assert wires.width == pytest.approx(2 * width, rel=0.1, abs=2)  # a strip along an axis may be a pixel wider
     assert (wires.length_sd, wires.width_sd) == (None, None)
     if sagitta > 2 + 0.03 * length:
         assert wires.bent == 1
