@@ -19,7 +19,7 @@ demo: install
 
 test: lint
 	$(BIN)/npe2 validate napari-nanoseg
-	$(SCREEN) $(BIN)/python -m pytest -m "not gui" --numprocesses logical --maxprocesses 8 --dist loadfile
+	$(SCREEN) $(BIN)/python -m pytest -m "not gui"
 	$(SCREEN) $(BIN)/python -m pytest -m gui
 
 lint: install
