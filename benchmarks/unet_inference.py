@@ -55,7 +55,7 @@ def main() -> None:
         return
     figures: dict[str, float] = {}
     for name in NETWORKS:
-        figures |= throughput(name, (QUICK if options.quick else SHAPES)[name], 1 if options.quick else 2)
+        figures |= throughput(name, (QUICK if options.quick else SHAPES)[name], 1 if options.quick else 3)
     for name in MEMORY_NETWORKS:
         for depth in DEPTHS[name][: 2 if options.quick else 3]:
             command = [sys.executable, __file__, "--peak", name, str(depth)]
