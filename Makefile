@@ -18,7 +18,7 @@ endif
 demo: install
 	$(ON_SCREEN) $(BIN)/nanoseg demo --show $(SHOW)
 
-# side by side: 12 minutes instead of 17 on two cores
+# side by side: 13 minutes instead of 17 on two cores
 test: lint
 	$(BIN)/npe2 validate napari-nanoseg
 	$(MAKE) -j2 without-windows windows
