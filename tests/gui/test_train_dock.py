@@ -26,7 +26,7 @@ from napari_nanoseg._gui.contributions import sample_annotated
 from napari_nanoseg._gui.settings import Settings
 from napari_nanoseg._gui.start_from import StartFrom
 from napari_nanoseg._gui.train import DATASET, Train
-from napari_nanoseg._gui.training import steps_wanted
+from napari_nanoseg._gui.training import check_dataset, steps_wanted
 from napari_nanoseg.config.jobs import read_job
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard
@@ -35,7 +35,7 @@ from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Job, JobResult, Notice, Progress, Stage, Waiting
-from napari_nanoseg.io.class_maps import open_class_maps
+from napari_nanoseg.io.class_maps import open_class_maps, write_class_map
 from napari_nanoseg.io.datasets import open_dataset, write_sample
 from napari_nanoseg.io.model_library import starter_folder
 from napari_nanoseg.jobs.child_process import follow_child
@@ -550,3 +550,15 @@ def test_a_unet_trains_on_scribbles_in_a_stack(dock: Train, viewer: ViewerModel,
     np.testing.assert_array_equal(sample.classes, scribbles - 1)
     warned = " ".join(dock.panel.messages.texts("warning"))
     assert "Of the labels, 1 is 'background', 2 is 'crack'; what has none is ignored." in warned
+
+
+def test_masks_of_classes_are_checked_before_a_unet_learns_from_them(
+    tmp_path: Path, make_sample: Callable[..., Sample]
+) -> None:
+    image = make_sample("a", 1).image
+    write_class_map(tmp_path, image, np.full(image.data.shape, 255), "a")
+    events = check_dataset(tmp_path, TrainConfig(engine=UNetConfig()))
+    assert [event.message for event in events if isinstance(event, Notice)] == [
+        "No pixel of any mask is background; label some of it.",
+        "100 % of the pixels are 'crack'; if that is the background, invert the mask.",
+    ]

@@ -51,7 +51,7 @@ def check_job(job: CheckJob) -> Job:
         yield from map(_notice, here)
         found += here
         yield Progress(done, len(dataset), "images")
-    last: list[Found] = [(None, finding) for finding in (*look.at_all(), *_about_sizes(look.calibrated))]
+    last: list[Found] = [(None, finding) for finding in look.at_all()]
     yield from map(_notice, last)
     found += last
     severities = [finding.severity for _, finding in found]
@@ -116,14 +116,13 @@ class _ParticleLook:
 
     def __init__(self, dataset: Dataset):
         self._dataset, self._particles = dataset, 0
-        self.calibrated = set[bool]()
-        """Whether the images looked at have a pixel size."""
+        self._calibrated = set[bool]()
 
     def at(self, index: int) -> Iterator[Finding]:
         """Findings in one image of several: few particles in one of them do not matter."""
         sample = self._dataset[index]
         self._particles += len(sample.instances)
-        self.calibrated.add(sample.image.calibration.known)
+        self._calibrated.add(sample.image.calibration.known)
         for finding in check_annotation(sample):
             if finding.kind == "none":
                 yield Finding("information", "No particle is outlined; all of it is taught as background.", kind="none")
@@ -133,10 +132,17 @@ class _ParticleLook:
     def at_all(self) -> Iterator[Finding]:
         """What is wrong with the images that could be read, as a whole."""
         count = self._particles
-        if self.calibrated and count < ENOUGH:
+        if self._calibrated and count < ENOUGH:
             how_many = f"Only {count} particle{'s are' if count != 1 else ' is'}" if count else "No particle is"
             severity: Severity = "warning" if count else "problem"
             yield Finding(severity, f"{how_many} outlined in the whole dataset; outline at least {ENOUGH}.", kind="few")
+        if len(self._calibrated) > 1:
+            yield Finding(
+                "problem",
+                "The pixel size of some images is known and that of others is not; save them all with it or all "
+                "without.",
+                kind="image",
+            )
 
     def figures(self) -> dict[str, Any]:
         """What was counted."""
@@ -148,33 +154,23 @@ class _ClassLook:
 
     def __init__(self, maps: ClassMaps):
         self._maps = maps
-        self._counts = np.zeros(len(maps.network.classes) + 1, np.int64)
-        self.calibrated = set[bool]()
+        self._counts, self._read = np.zeros(len(maps.network.classes) + 1, np.int64), 0
 
     def at(self, index: int) -> Iterator[Finding]:
         """Findings in one image."""
         sample, network = self._maps[index], self._maps.network
         self._counts += pixels_of(sample, len(network.classes))
-        self.calibrated.add(sample.image.calibration.known)
+        self._read += 1
         return check_classes(sample, network.classes, sparse=network.labels == "sparse")
 
     def at_all(self) -> Iterator[Finding]:
         """What is missing in the images that could be read, as a whole."""
-        return check_all_classes(self._counts, self._maps.network.classes) if self.calibrated else iter(())
+        return check_all_classes(self._counts, self._maps.network.classes) if self._read else iter(())
 
     def figures(self) -> dict[str, Any]:
         """What was counted."""
         names = ("background", *self._maps.network.classes)
         return {"pixels": dict(zip(names, self._counts.tolist(), strict=True))}
-
-
-def _about_sizes(calibrated: set[bool]) -> Iterator[Finding]:
-    if len(calibrated) > 1:
-        yield Finding(
-            "problem",
-            "The pixel size of some images is known and that of others is not; save them all with it or all without.",
-            kind="image",
-        )
 
 
 def _file(severity: Severity, sentence: str, name: str | None = None) -> Found:
