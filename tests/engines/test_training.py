@@ -266,3 +266,31 @@ def test_thresholds_are_drawn_back_to_those_of_the_start(trained, make_sample, t
     )  # fmt: skip
     assert own["prob"] < 0.85
     assert drawn["prob"] == pytest.approx((own["prob"] + 0.9) / 2, abs=0.1)
+
+
+def test_without_images_to_choose_by_the_thresholds_of_the_start_are_kept(trained, make_sample, tmp_path):
+    start = load_model(trained[0])
+    start.card = start.card.model_copy(update={"thresholds": {"prob": 0.87, "nms": 0.33}})
+    model, figures = drain(
+        train_stardist(
+            config(steps=2, optimize_thresholds=True), [make_sample("a", 1)], [], 0, tmp_path / "m", CPU,
+            start_from=start,
+        )
+    )  # fmt: skip
+    assert model.card.thresholds == {"prob": 0.87, "nms": 0.33}
+    assert figures["threshold_prob"] == 0.87
+
+
+def test_fine_tuning_keeps_the_statistics_of_the_normalisation(trained, make_sample, tmp_path):
+    start = load_model(trained[0])
+    before = {name: tensor.clone() for name, tensor in start.network.state_dict().items()}
+
+    def statistics_change(anchor):
+        out = tmp_path / str(anchor)
+        short = config(steps=2, anchor=anchor)
+        drain(train_stardist(short, [make_sample("a", 1)], [], 0, out, CPU, start_from=load_model(trained[0])))
+        after = torch.load(out / "checkpoint.pt", weights_only=True)["network"]
+        return not all(torch.equal(after[name], tensor) for name, tensor in before.items() if "running" in name)
+
+    assert not statistics_change(0.5)
+    assert statistics_change(0.0)

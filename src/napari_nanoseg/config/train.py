@@ -70,27 +70,29 @@ class SyntheticPatchConfig(CutPasteConfig):
 
 
 FROM_SCRATCH: dict[str, dict[str, Any]] = {
-    "stardist": {"steps": 1500, "learning_rate": 3e-3, "scale": (0.75, 1.35)},
-    "maskrcnn": {"steps": 1500, "learning_rate": 1e-3, "scale": (0.75, 1.35)},
-    "unet": {"steps": 3000, "learning_rate": 2e-3, "scale": (0.75, 1.35)},
+    "stardist": {"steps": 1500, "learning_rate": 3e-3, "scale": (0.75, 1.35), "synthetic_per_real": 5},
+    "maskrcnn": {"steps": 1500, "learning_rate": 1e-3, "scale": (0.75, 1.35), "synthetic_per_real": 5},
+    "unet": {"steps": 3000, "learning_rate": 2e-3, "scale": (0.75, 1.35), "synthetic_per_real": 0},
 }
+"""Five synthetic patches per real one are UTILE-Gen's."""
 FINE_TUNING: dict[str, dict[str, Any]] = {
-    "stardist": {"steps": 300, "learning_rate": 5e-4, "scale": (0.5, 1.8)},
-    "maskrcnn": {"steps": 500, "learning_rate": 1e-4, "scale": (0.5, 1.8)},
-    "unet": {"steps": 1000, "learning_rate": 3e-4, "scale": (0.75, 1.35)},
+    "stardist": {"steps": 300, "learning_rate": 5e-4, "scale": (0.5, 1.8), "synthetic_per_real": 0},
+    "maskrcnn": {"steps": 500, "learning_rate": 1e-4, "scale": (0.5, 1.8), "synthetic_per_real": 1},
+    "unet": {"steps": 1000, "learning_rate": 3e-4, "scale": (0.75, 1.35), "synthetic_per_real": 0},
 }
-"""With the changes of patches of a training from scratch, the starter got worse on other images of the same paper."""
+"""With the patches of a training from scratch, the starter got worse on other images of the same paper."""
 SGD_RATE, SGD_IMAGES = 0.02, 16
 """Learning rate of Detectron2's SGD for batches of so many images; it grows with the batch. Fine-tuning: a tenth."""
-SYNTHETIC_PER_REAL, FINE_TUNING_SYNTHETIC_PER_REAL = 5, 1  # 5 as published (UTILE-Gen)
 COMMON: dict[str, Any] = {
     "batch_size": 4, "patch_size": 128, "warm_up": 50, "optimizer": "adam", "working_diameter": 32.0,
-    "synthetic_per_real": None,
+    "synthetic_per_real": None, "anchor": 0.75,
 }  # fmt: skip
 """What a training of a StarDist has; those of other networks differ in it."""
-OBJECTS_APART: dict[str, Any] = {"batch_size": 2, "patch_size": 256, "warm_up": 1000}
+OBJECTS_APART: dict[str, Any] = {"batch_size": 2, "patch_size": 256, "warm_up": 1000, "anchor": 0.5}
 """Of a Mask R-CNN: patches in which whole wires lie, and Detectron2's warm-up."""
-CLASSES: dict[str, Any] = {"batch_size": 1, "patch_size": 256, "working_diameter": None, "synthetic_per_real": 0}
+CLASSES: dict[str, Any] = {
+    "batch_size": 1, "patch_size": 256, "working_diameter": None, "synthetic_per_real": 0, "anchor": 0.5,
+}  # fmt: skip
 """Of a U-Net: classes have no size that images could be brought to, and no outlines to cut and paste; what is around a
 dark line tells whether it is a crack, so patches are large, and one is a batch.
 """
@@ -138,8 +140,7 @@ class TrainConfig(Config):
         ge=0,
         le=1000,
         title="Synthetic per real patch",
-        description=f"Synthetic patches per real patch; none: {SYNTHETIC_PER_REAL}, or "
-        f"{FINE_TUNING_SYNTHETIC_PER_REAL} when it starts from a model, 0 on generated data",
+        description=_open("Synthetic patches per real patch", "synthetic_per_real") + ", 0 on generated data",
     )
     steps: int | None = Field(
         None, ge=1, le=10_000_000, description=_open("Training steps", "steps"),
@@ -230,7 +231,7 @@ class TrainConfig(Config):
         description=_open("Range of random enlargements of real patches", "scale"),
     )  # fmt: skip
     anchor: float = Field(
-        0.5, ge=0, lt=1, title="Anchor", json_schema_extra=ADVANCED,
+        COMMON["anchor"], ge=0, lt=1, title="Anchor", json_schema_extra=ADVANCED,
         description="Share of the model that it starts from in the resulting weights and thresholds; 0: none",
     )  # fmt: skip
     stretch: float = Field(

@@ -13,7 +13,7 @@ import math
 import os
 import pickle
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -71,6 +71,8 @@ class Trainable:
         Whether the network can do something already: training must make it better, or it stays as it was.
     collate : callable, optional
         From items to the tensors of a batch, images first; by default they are stacked.
+    steady : sequence of Module
+        Parts that work as in prediction while the others are trained: normalisations whose statistics stay.
     """
 
     network: nn.Module
@@ -81,6 +83,7 @@ class Trainable:
     preview: Callable[[], str]
     fine_tuning: bool = False
     collate: Callable[[list[Any]], list[Tensor]] | None = None
+    steady: Sequence[nn.Module] = ()
 
 
 @dataclass
@@ -250,6 +253,8 @@ def _step(
     for group in optimizer.param_groups:
         group["lr"] = rate
     task.network.train()
+    for part in task.steady:
+        part.eval()
     image, *targets = (part.to(device, non_blocking=True) for part in batch)
     half = config.mixed_precision and device.type == "cuda"
     try:

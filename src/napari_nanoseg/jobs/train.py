@@ -13,7 +13,7 @@ import numpy as np
 from napari_nanoseg.config.jobs import GENERATING, read_yaml
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.paths import AUTO, COCO, absolute
-from napari_nanoseg.config.train import FINE_TUNING_SYNTHETIC_PER_REAL, SYNTHETIC_PER_REAL, TrainConfig, TrainJob
+from napari_nanoseg.config.train import FINE_TUNING, FROM_SCRATCH, TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
@@ -108,7 +108,7 @@ def _particles(job: TrainJob, start: Path | None, device: Any, *, resume: bool) 
     begin, weights = yield from load_start(start, config)
     synthetic_per_real = config.synthetic_per_real
     if synthetic_per_real is None:
-        usual = SYNTHETIC_PER_REAL if begin is None else FINE_TUNING_SYNTHETIC_PER_REAL
+        usual = (FROM_SCRATCH if begin is None else FINE_TUNING)[config.engine.engine]["synthetic_per_real"]
         synthetic_per_real = 0 if is_generated(job.dataset) else usual
     need_writable(job.out)
     yield Notice(

@@ -162,6 +162,8 @@ def train_stardist(
         lambda: model.save(out),
         preview,
         fine_tuning=start_from is not None,
+        # Patches of one micrograph have other statistics than the images that the model will see.
+        steady=[part for part in anchor.trained.modules() if isinstance(part, nn.BatchNorm2d)] if share else [],
     )
     state = yield from fit(task, config, out, device, resume=resume)
     yield Stage("finish", "Choosing the best weights and thresholds.")
@@ -175,7 +177,13 @@ def train_stardist(
         else:
             read_weights(network, out, read_card(out).weights_sha256)
     figures: dict[str, float] = {"steps": state.step, "validation_loss": state.best, "training_s": state.elapsed_s}
-    if config.optimize_thresholds:
+    if share and not validation:
+        yield Notice(
+            "The thresholds stay those of the model that it started from; to have them chosen, annotate a second image "
+            "or give a validation dataset."
+        )
+        figures |= {f"threshold_{name}": value for name, value in card.thresholds.items()}
+    elif config.optimize_thresholds:
         network.eval()
         maps = [run_network(network, truth.pixels, device)[:2] for truth in truths]
         thresholds, accuracy = yield from optimise_thresholds(maps, [t.labels for t in truths], network_config.grid)
