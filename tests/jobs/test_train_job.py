@@ -20,7 +20,7 @@ import yaml
 from napari_nanoseg.config.generate import CutPasteConfig, GenerateJob
 from napari_nanoseg.config.jobs import read_job
 from napari_nanoseg.config.stardist import StarDistConfig
-from napari_nanoseg.config.train import SYNTHETIC_PER_REAL, TrainConfig, TrainJob
+from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.training import CHECKPOINT
 from napari_nanoseg.errors import NanosegError
@@ -165,13 +165,18 @@ def test_only_generated_images_get_no_synthetic_ones_on_top(dataset, monkeypatch
     for folder, wish in [(made, None), (made, 3), (dataset, None), (dataset, 0)]:
         with pytest.raises(NanosegError, match="Enough"):
             drain(train_job(TrainJob(config=tiny(synthetic_per_real=wish), dataset=folder, out=tmp_path / "m")))
-    assert asked == [0, 3, SYNTHETIC_PER_REAL, 0]
+    assert asked == [0, 3, 5, 0]
     # A run record of another job, or any other run.yaml, does not make real images synthetic.
     for text in ("config: {job: segment}\n", "config: [1, 2]\n", "nothing: [\n"):
         (real / "run.yaml").write_text(text)
         with pytest.raises(NanosegError, match="Enough"):
             drain(train_job(TrainJob(config=tiny(synthetic_per_real=None), dataset=real, out=tmp_path / "m")))
-        assert asked.pop() == SYNTHETIC_PER_REAL, text
+        assert asked.pop() == 5, text
+    wish = tiny(synthetic_per_real=None)
+    job = TrainJob(config=wish, dataset=real, out=tmp_path / "m", start_from=Path("starter"))
+    with pytest.raises(NanosegError, match="Enough"):
+        drain(train_job(job))
+    assert asked.pop() == 0  # real patches only: the starter knows what a particle is
 
 
 def test_a_folder_that_holds_a_model_is_refused_and_kept(dataset, tmp_path):

@@ -146,7 +146,8 @@ def test_it_goes_on_from_a_model_of_its_own_which_is_at_least_kept(trained, data
 
 
 def test_a_training_that_spoils_the_model_leaves_it_as_it_was(trained, dataset, tmp_path):
-    job = TrainJob(config=tiny(learning_rate=0.5), dataset=dataset, out=tmp_path / "m", start_from=trained[0])
+    spoiling = tiny(learning_rate=1, anchor=0)
+    job = TrainJob(config=spoiling, dataset=dataset, out=tmp_path / "m", start_from=trained[0])
     events, _ = loop(train_job(job))
     assert "No epoch was better" in messages(events)
     before, after = (load_model(path).network.state_dict() for path in (trained[0], tmp_path / "m"))

@@ -112,7 +112,7 @@ def env_of(threads: int) -> dict[str, str]:
 def check_dataset(dataset: Path, config: TrainConfig) -> Generator[Event, None, None]:
     """Say what may spoil the training of a network, the worst first."""
     from napari_nanoseg.jobs.check import check_job
-    from napari_nanoseg.jobs.train import is_generated
+    from napari_nanoseg.jobs.start import is_generated
 
     if is_generated(dataset):
         return

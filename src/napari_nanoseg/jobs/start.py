@@ -6,7 +6,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_nanoseg.config.jobs import read_job
+from napari_nanoseg.config.jobs import GENERATING, read_job, read_yaml
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.paths import AUTO, COCO
 from napari_nanoseg.config.train import TrainConfig, TrainJob
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def settled(job: TrainJob) -> TrainJob:
-    """The job with its start found, and what was left open filled in as suits that start.
+    """The job with its start found, and what was left open filled in as suits that start and the dataset.
 
     Raises
     ------
@@ -30,8 +30,21 @@ def settled(job: TrainJob) -> TrainJob:
         When there is no model of the name of the start.
     """
     start = starting_model(job)
-    config = job.config.filled(fine_tuning=start is not None and _goes_on(start, job.config))
+    config = job.config
+    if config.synthetic_per_real is None and is_generated(job.dataset):
+        config = config.model_copy(update={"synthetic_per_real": 0})
+    config = config.filled(fine_tuning=start is not None and _goes_on(start, config))
     return job.model_copy(update={"config": config, "start_from": start})
+
+
+def is_generated(folder: Path) -> bool:
+    """Whether the run record in a dataset says that it was generated."""
+    try:
+        record = read_yaml(folder / "run.yaml")
+    except NanosegError:
+        return False
+    config = record.get("config") if isinstance(record, dict) else None
+    return isinstance(config, dict) and config.get("job") in GENERATING
 
 
 def starting_model(job: TrainJob) -> Path | None:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from napari_nanoseg.config.jobs import GENERATING, read_yaml
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.paths import AUTO, COCO, absolute
-from napari_nanoseg.config.train import FINE_TUNING, FROM_SCRATCH, TrainConfig, TrainJob
+from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
@@ -106,16 +105,13 @@ def _particles(job: TrainJob, start: Path | None, device: Any, *, resume: bool) 
         samples, validation = split(samples, config)
     samples = fewer(samples, config)
     begin, weights = yield from load_start(start, config)
-    synthetic_per_real = config.synthetic_per_real
-    if synthetic_per_real is None:
-        usual = (FROM_SCRATCH if begin is None else FINE_TUNING)[config.engine.engine]["synthetic_per_real"]
-        synthetic_per_real = 0 if is_generated(job.dataset) else usual
+    assert config.synthetic_per_real is not None  # settled
     need_writable(job.out)
     yield Notice(
         f"Images for training: {len(samples)} with {sum(len(s.instances) for s in samples)} particles; "
         f"for validation: {len(validation)}."
     )
-    common = config, samples, validation, synthetic_per_real, job.out, device
+    common = config, samples, validation, config.synthetic_per_real, job.out, device
     start_from: Any = begin  # of the engine of the config
     if isinstance(config.engine, MaskRCNNConfig):
         return train_maskrcnn(*common, start_from=start_from, weights=weights, resume=resume)
@@ -165,16 +161,6 @@ def _remembered(
                 write_text(job.out / JOB, absolute(job).model_copy(update={"resume": False}).to_yaml())
                 written = True
             yield event
-
-
-def is_generated(folder: Path) -> bool:
-    """Whether the run record in a dataset says that it was generated."""
-    try:
-        record = read_yaml(folder / "run.yaml")
-    except NanosegError:
-        return False
-    config = record.get("config") if isinstance(record, dict) else None
-    return isinstance(config, dict) and config.get("job") in GENERATING
 
 
 def split(samples: list[T], config: TrainConfig) -> tuple[list[T], list[T]]:
