@@ -118,7 +118,8 @@ def gather(
         checks = list(real)
         yield Notice(
             "No image is left for an honest validation (annotate a second image, or give a validation dataset): "
-            f"it is done on {'fresh synthetic images and ' if sources else ''}the training images, which flatters."
+            "curves, and thresholds that are chosen, come from "
+            f"{'fresh synthetic images and ' if sources else ''}the training images, which flatters."
         )
     truths = [piece for check in checks for piece in cut_up(check, view.piece, view.divisor)]
     truths = [truths[k] for k in np.linspace(0, len(truths) - 1, min(len(truths), view.pieces)).astype(int)]

@@ -177,7 +177,7 @@ def train_stardist(
         else:
             read_weights(network, out, read_card(out).weights_sha256)
     figures: dict[str, float] = {"steps": state.step, "validation_loss": state.best, "training_s": state.elapsed_s}
-    if share and not validation:
+    if config.optimize_thresholds and share and not validation:
         yield Notice(
             "The thresholds stay those of the model that it started from; to have them chosen, annotate a second image "
             "or give a validation dataset."
