@@ -11,8 +11,7 @@ class NanosegError(Exception):
 class WorkerGoneError(NanosegError):
     """A process that prepares training patches is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, how: str = "was ended from outside, as the system does when memory runs out"):
         super().__init__(
-            "A process that prepares training patches was ended from outside, as the system does when memory runs out; "
-            "resume the training, with fewer workers if it happens again."
+            f"A process that prepares training patches {how}; resume the training, with fewer workers if it happens again."
         )

@@ -6,24 +6,22 @@ usable model at the same time. So a training that is killed at any moment loses 
 
 from __future__ import annotations
 
-import atexit
 import csv
 import io
 import math
-import os
 import pickle
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset, default_collate
 
 from napari_nanoseg.config.train import FilledTrainConfig, TrainConfig
+from napari_nanoseg.engines.batches import Batches, prepared
 from napari_nanoseg.engines.device import out_of_memory
 from napari_nanoseg.errors import NanosegError, WorkerGoneError
 from napari_nanoseg.events import Epoch, Event, Notice, Progress, Stage
@@ -82,7 +80,7 @@ class Trainable:
     save: Callable[[], None]
     preview: Callable[[], str]
     fine_tuning: bool = False
-    collate: Callable[[list[Any]], list[Tensor]] | None = None
+    collate: Callable[[list[Any]], list[Tensor]] = default_collate
     steady: Sequence[nn.Module] = ()
 
 
@@ -138,8 +136,12 @@ def fit(
         task.save()
     yield Stage("train", f"Training for {config.steps} steps.")
     epochs = -(-config.steps // config.steps_per_epoch)
-    batches = _batches(task, config, state.step)
-    if draws is not None:  # only now, because the loader has drawn a seed for its workers
+    batches = prepared(
+        Batches(task.items, config.batch_size, task.collate), range(state.step, config.steps), config.workers
+    )
+    if draws is None:
+        torch.empty((), dtype=torch.int64).random_()  # as torch's DataLoader did: a seed gives the model it always gave
+    else:
         torch.set_rng_state(draws)
     began = time.monotonic() - state.elapsed_s
     saved = state.step
@@ -155,7 +157,7 @@ def fit(
                 remaining = state.elapsed_s / state.step * (config.steps - state.step)
                 yield Epoch(state.epoch, epochs, losses, validation, state.elapsed_s, remaining, task.preview())
                 continue
-            batch = _next(batches)
+            batch = next(batches, None)
             if batch is None:
                 break
             step_losses = _step(task, optimizer, batch, _rate(state, config), config, device)
@@ -164,38 +166,20 @@ def fit(
                 state.sums[name] = state.sums.get(name, 0.0) + value
             state.elapsed_s = time.monotonic() - began
             yield Progress(state.step, config.steps, "steps")
-    except (GeneratorExit, KeyboardInterrupt, RuntimeError, WorkerGoneError):
-        # The last two come when a worker is killed.
+    except (GeneratorExit, KeyboardInterrupt, WorkerGoneError):
         if state.step != saved:
-            _insist(partial(_save, folder, task.network, optimizer, state, config), config.workers + 1)
+            _save(folder, task.network, optimizer, state, config)
             if not state.history:
-                _insist(task.save, config.workers + 1)
+                task.save()
         raise
+    finally:
+        batches.close()
     if task.fine_tuning and state.epochs_since_best == state.epoch:
         yield Notice(
             "No epoch was better than the model that the training started from, so its weights are kept; train on more "
             "particles, or with a smaller learning_rate."
         )
     return state
-
-
-def _next(batches: Iterator[Any]) -> Any:
-    """The next batch, None after the last one."""
-    try:
-        return next(batches, None)
-    except (EOFError, OSError) as error:  # of the connection through which a worker was just handing over a batch
-        raise WorkerGoneError from error
-
-
-def _insist(save: Callable[[], None], attempts: int) -> None:
-    """Save, although for each worker that is killed torch raises a RuntimeError wherever this thread is then."""
-    for left in reversed(range(attempts)):
-        try:
-            save()
-            break
-        except RuntimeError:
-            if not left:
-                raise
 
 
 def _close_epoch(state: State, validation: dict[str, float], config: TrainConfig) -> dict[str, float]:
@@ -210,21 +194,6 @@ def _close_epoch(state: State, validation: dict[str, float], config: TrainConfig
         | {f"validation_{name}": value for name, value in validation.items()}
     )
     return losses
-
-
-def _batches(task: Trainable, config: FilledTrainConfig, done: int) -> Iterator[Any]:
-    order = range(done * config.batch_size, config.steps * config.batch_size)
-    options: dict[str, Any] = {"batch_size": config.batch_size, "sampler": order, "num_workers": config.workers}
-    options["collate_fn"] = task.collate
-    if config.workers:
-        # Spawned, not forked: a forked process would inherit the locks of this one's OpenMP threads.
-        options |= {"multiprocessing_context": "spawn", "prefetch_factor": 4, "worker_init_fn": _leave_quickly}
-    return iter(DataLoader(task.items, **options))
-
-
-def _leave_quickly(_: int) -> None:
-    """Let a worker end without the tear-down of torch and numba, for which its parent waits up to 1.5 s."""
-    atexit.register(os._exit, 0)
 
 
 def _finished(state: State, config: TrainConfig) -> bool:

@@ -9,9 +9,10 @@ import sys
 import threading
 import time
 import traceback
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from napari_nanoseg.events import Failed, Job, JobResult, Line, to_json
+from napari_nanoseg.io.pipes import take_streams
 from napari_nanoseg.jobs.failures import explain
 
 CANCEL = b"cancel"
@@ -38,7 +39,7 @@ def speak(job: Job) -> int:
     int
         0 when it finished, 1 after a bug, 2 for what the user can mend, 130 when it was cancelled.
     """
-    protocol, commands = _take_streams()
+    protocol, commands = take_streams()
     cancelled, heeded = threading.Event(), threading.Event()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     threading.Thread(target=_listen, args=(commands, cancelled, heeded), daemon=True).start()
@@ -56,18 +57,6 @@ def speak(job: Job) -> int:
     if isinstance(last, JobResult):
         return 0
     return 2 if last.traceback is None else 1
-
-
-def _take_streams() -> tuple[BinaryIO, int]:
-    """Keep stdout and stdin for the protocol; what libraries print goes to stderr, what they read is empty."""
-    sys.stdout.flush()
-    protocol = cast(BinaryIO, os.fdopen(os.dup(1), "wb", buffering=0))
-    os.dup2(2, 1)
-    commands = os.dup(0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    return protocol, commands
 
 
 def _listen(commands: int, cancelled: threading.Event, heeded: threading.Event) -> None:

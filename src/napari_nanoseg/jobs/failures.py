@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-from napari_nanoseg.errors import NanosegError, WorkerGoneError
+from napari_nanoseg.errors import NanosegError
 
 
 class JobCrashError(NanosegError):
@@ -25,8 +25,6 @@ def explain(error: BaseException) -> str | None:
         )
     if isinstance(error, RuntimeError) and "out of memory" in str(error).lower():  # torch's, without importing torch
         return "The memory of the GPU is used up; close other programs, or choose smaller tiles or batches or the CPU."
-    if isinstance(error, RuntimeError) and "DataLoader worker (pid" in str(error):  # torch's, wherever a thread is then
-        return str(WorkerGoneError())
     if isinstance(error, OSError) and error.strerror:
         where = f"'{error.filename}'" if error.filename else "A file or folder"
         return f"{where} cannot be used: {error.strerror}; check the path, the permissions and the free space."
