@@ -24,7 +24,7 @@ from torch import nn
 from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.engines.stardist.losses import stardist_losses
 from napari_nanoseg.engines.stardist.network import StarDistNet
-from napari_nanoseg.jobs.child_process import PERFORMANCE
+from napari_nanoseg.io.environment import PERFORMANCE
 
 TENSORFLOW = {"forward": (0.62 / 1.46, 1.35 / 1.74), "step": (0.50 / 0.85, 0.50 / 0.85)}
 

@@ -13,5 +13,6 @@ class WorkerGoneError(NanosegError):
 
     def __init__(self, how: str = "was ended from outside, as the system does when memory runs out"):
         super().__init__(
-            f"A process that prepares training patches {how}; resume the training, with fewer workers if it happens again."
+            f"A process that prepares training patches {how}; resume the training, with fewer workers or none if it "
+            "happens again."
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,6 @@ import torch
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.config.train import TrainConfig
-from napari_nanoseg.engines import training
 from napari_nanoseg.engines.anchor import Anchor
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.stardist.model import StarDistModel
@@ -132,19 +129,6 @@ def test_cancelled_in_the_first_epoch_still_leaves_a_model(make_sample, tmp_path
     next(event for event in job if isinstance(event, Progress) and event.unit == "steps")
     job.close()
     assert len(load_model(tmp_path / "m").network.state_dict())
-
-
-@pytest.mark.parametrize("error", [EOFError, ConnectionResetError, FileNotFoundError, BrokenPipeError])
-def test_a_worker_that_dies_while_it_hands_over_a_batch_costs_no_step(make_sample, tmp_path, monkeypatch, error):
-    def dying(items, config, done):
-        yield from itertools.islice(batches(items, config, done), 3)
-        raise error
-
-    batches = training._batches
-    monkeypatch.setattr(training, "_batches", dying)
-    with pytest.raises(NanosegError, match="ended from outside"):
-        drain(train_stardist(config(), [make_sample("a", 1)], [], 0, tmp_path / "m", CPU))
-    assert torch.load(tmp_path / "m" / CHECKPOINT, weights_only=True)["state"]["step"] == 3
 
 
 def test_epochs_tell_losses_and_time_left(make_sample, tmp_path):

@@ -325,12 +325,39 @@ def test_killed_at_any_moment_it_resumes_and_leaves_no_process(dataset, tmp_path
     assert {path.name for path in job.out.iterdir() if not path.name.startswith(".nanoseg-")} == FILES
 
 
+SCRIPT = """
+import napari_nanoseg as ns
+from napari_nanoseg.config.generate import GenerateJob
+
+small = ns.CutPasteConfig(width=96, height=96)
+for event in ns.run(GenerateJob(config=small, source={dataset!r}, out={out!r} + "/made", count=4, workers=2)):
+    pass
+engine = ns.StarDistConfig(unet_n_filter_base=4, unet_n_depth=2, net_conv_after_unet=16, n_rays=16)
+config = ns.TrainConfig(
+    engine=engine, steps=3, batch_size=2, patch_size=64, working_diameter=16, device="cpu", optimize_thresholds=False
+)
+for event in ns.train(config, {out!r} + "/made", {out!r} + "/model"):
+    pass
+print("done", ns.load_model({out!r} + "/model").card.network.n_rays)
+"""
+
+
+@pytest.mark.parametrize("way", ["file", "-"])
+def test_a_script_without_a_guard_generates_and_trains_once(dataset, tmp_path, way):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(dataset=str(dataset), out=str(tmp_path)), encoding="utf-8")
+    with script.open() as source:
+        command = [sys.executable, str(script) if way == "file" else way]
+        said = subprocess.run(command, stdin=source, capture_output=True, text=True, timeout=120)
+    assert (said.stdout, said.stderr) == ("done 16\n", "")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
 def test_a_killed_worker_is_a_sentence_and_no_step_is_lost(dataset, tmp_path):
     config = tiny(steps=100_000, steps_per_epoch=100_000, workers=1)
     steps = run_in_child(TrainJob(config=config, dataset=dataset, out=tmp_path / "m"))
     first = next(event for event in steps if isinstance(event, Progress) and event.unit == "steps")
-    (worker,) = (p for p in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(p.cmdline()))
+    (worker,) = (p for p in psutil.Process().children(recursive=True) if "batch_worker" in " ".join(p.cmdline()))
     worker.kill()
     with pytest.raises(NanosegError, match=r"ended from outside.*resume the training") as caught:
         drain(steps)

@@ -1,4 +1,4 @@
-"""The worker's side of :mod:`napari_nanoseg.engines.batches`: a process that prepares batches and ends with its parent."""
+"""The worker of :mod:`napari_nanoseg.engines.batches`: a process that prepares batches and ends with its parent."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import cast
 import torch
 
 from napari_nanoseg.engines.batches import Batches, not_portable
+from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.pipes import pack, read, take_streams, write
 
 
@@ -59,14 +60,15 @@ def _prepare(batches: Batches, numbers: range, results: FileIO) -> None:
 
 
 def _portable(error: Exception) -> Exception:
-    """An exception as another process can read it, with its traceback."""
+    """An exception as another process can read it; a bug has its traceback with it."""
+    if isinstance(error, NanosegError):
+        return NanosegError(str(error))
     text = traceback.format_exc()
-    error.add_note(text)
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
         error = RuntimeError(f"{type(error).__name__}: {error}")
-        error.add_note(text)
+    error.add_note(text)
     return error
 
 

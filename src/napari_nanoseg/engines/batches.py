@@ -1,8 +1,7 @@
 """Batches of training patches, prepared ahead by worker processes.
 
-A worker is a module of this package (:mod:`napari_nanoseg.engines.batch_worker`). Processes of multiprocessing, and with
-them those of torch's DataLoader, import the user's script again: where it has no ``if __name__ == "__main__"``, each of
-them would begin the training anew.
+A worker runs :mod:`napari_nanoseg.engines.batch_worker`. Those of multiprocessing, and so of torch's DataLoader, import
+the user's script again: where it has no ``if __name__ == "__main__"``, each of them would begin the training anew.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from napari_nanoseg.errors import NanosegError, WorkerGoneError
+from napari_nanoseg.io.environment import child_environment
 from napari_nanoseg.io.pipes import pack, read, write
 
 AHEAD = 2
@@ -103,7 +103,7 @@ class _Worker:
             work = pack((batches, numbers))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise not_portable(error) from error
-        self._words = tempfile.TemporaryFile()
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         try:
             self._process = subprocess.Popen(
                 _command(),
@@ -111,6 +111,7 @@ class _Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._words,
+                env=child_environment(),
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # on Windows, no black window
             )
         except OSError as error:

@@ -21,6 +21,7 @@ from napari_nanoseg.config.jobs import AnyJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Failed, Job, JobResult, Waiting, from_json
 from napari_nanoseg.io.atomic import write_text
+from napari_nanoseg.io.environment import child_environment
 from napari_nanoseg.jobs.child_events import CANCEL
 from napari_nanoseg.jobs.failures import JobCrashError, bug, keep_log
 
@@ -33,17 +34,6 @@ POLL_S = 0.2
 
 NICENESS = 5
 """Of a child that gives way: a third of the processor's time beside a busy program, all of it beside an idle one."""
-
-# glibc hands every freed buffer above 32 MiB back to the system and gets it again page by page: with these thresholds
-# five training-like steps of convolutions (64 MiB buffers, 2 cores) had 12 times fewer page faults and took 6.4 s
-# instead of 9.5 s
-# OpenMP threads that wait by spinning take the core from the process that prepares the patches: a training step beside
-# another busy process took 0.9 s, and 0.45 s when the threads sleep instead (2 cores)
-PERFORMANCE = {
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(4 << 30),
-    "OMP_WAIT_POLICY": "passive",
-}
 
 
 def run_in_child(job: AnyJob, *, env: Mapping[str, str] | None = None, gently: bool = False) -> Job:
@@ -81,14 +71,13 @@ def run_in_child(job: AnyJob, *, env: Mapping[str, str] | None = None, gently: b
 
 def follow_child(command: Sequence[str], *, env: Mapping[str, str] | None = None, gently: bool = False) -> Job:
     """Start a command that speaks as :func:`napari_nanoseg.jobs.child_events.speak` does, and be the job it runs."""
-    performance = PERFORMANCE if sys.platform == "linux" else {}
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=words,
-            env={**performance, **os.environ, **(env or {})},
+            env={**child_environment(), **(env or {})},
             start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # on Windows, no black window
         )
