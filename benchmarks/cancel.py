@@ -169,9 +169,8 @@ JOBS: dict[str, Callable[[Input], Job]] = {
     "train stardist tuned": lambda given: train(data() / "annotated", {"engine": "stardist"}) | {"start_from": "auto"},
     "train maskrcnn": lambda given: train(data() / "network", MASKRCNN, synthetic_per_real=0),
     "train unet": lambda given: train(slices(given.folder), UNET),
-    "sweep stardist": lambda given: (
-        train(data() / "network", {"engine": "stardist"}, steps=10)
-        | {"job": "sweep", "vary": {"learning_rate": [0.001, 0.002]}}
+    "sweep unet": lambda given: (
+        train(slices(given.folder), UNET, steps=10) | {"job": "sweep", "vary": {"learning_rate": [0.001, 0.002]}}
     ),
     "cracks threshold": lambda given: cracks(given, "threshold"),
     "cracks unet": lambda given: cracks(given, given.network(UNET)),

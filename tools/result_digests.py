@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 
 VOLATILE = frozenset({
-    "date", "date_captured", "date_created", "elapsed_s", "finished", "megavoxels_per_s", "pid", "platform",
-    "remaining_s", "seconds", "started", "training_s", "uuid", "versions",
+    "date", "date_captured", "date_created", "elapsed_s", "finished", "images_per_second",
+    "megavoxels_per_s", "pid", "platform", "remaining_s", "seconds", "started", "time of the volume", "training_s",
+    "uuid", "versions",
 })  # fmt: skip
 """Keys and columns whose values say when, where or how fast something was made."""
-_SECONDS = re.compile(r"\b\d+(?:\.\d+)? (?:s|seconds?|minutes?|hours?)\b")
+_DURATION = re.compile(r"\b\d+(?:\.\d+)? (?:s|seconds?|minutes?|hours?)\b")
+_UUID = re.compile(r"urn:uuid:[0-9a-f-]{36}")
+"""What OME-TIFFs are called, by chance."""
 _HASH = re.compile(r"[0-9a-f]{64}")
 LONGEST = 200
 """Characters of JSON that a manifest shows in full; longer ones it shows as a hash."""
@@ -65,10 +68,10 @@ class Digester:
         return found | {name: self.value(chunks) for name, chunks in arrays.items()}
 
     def text(self, text: str) -> str:
-        """Take places and durations out of a text."""
+        """Take out of a text what is another each time: places, durations, random names."""
         for folder, word in self._places:
             text = text.replace(folder, word)
-        return _SECONDS.sub("# s", text)
+        return _UUID.sub("#", _DURATION.sub("# s", text))
 
     def _content(self, name: str, content: bytes) -> Any:
         kind = PurePath(name).suffix.lower()
@@ -163,12 +166,12 @@ class Digester:
         if isinstance(value, (set, frozenset)):
             return sorted((self._plain(item) for item in value), key=repr)
         if isinstance(value, (list, tuple)):
-            return [self._plain(item) for item in value]
+            return [self._plain_under(before, item) for before, item in zip([None, *value], value, strict=False)]
         return self._plain_object(value)
 
     def _plain_under(self, key: Any, value: Any) -> Any:
-        """Leave out the hash of an input that is itself a result, which may have a date in it."""
-        is_result = "RESULTS" in self.text(str(key)) and isinstance(value, str) and _HASH.fullmatch(value)
+        """Leave out a hash beside the path of an input that is itself a result, which may have a date in it."""
+        is_result = isinstance(value, str) and _HASH.fullmatch(value) and "RESULTS" in self.text(str(key))
         return "hash" if is_result else self._plain(value)
 
     def _plain_object(self, value: Any) -> Any:
