@@ -151,7 +151,7 @@ def _inputs(folder: Path, sample: Path, data: Path) -> Values:
 
 def _generating(out: Path, sample: Path) -> dict[str, Case]:
     small = {"height": 192, "width": 224, "seed": 3}
-    cut = {"source": sample / "annotated", "count": 3}
+    cut: dict[str, Any] = {"source": sample / "annotated", "count": 3}
     cathode = {"depth": 16, "height": 96, "width": 96, "seed": 2, "pixel_size_nm": 140.0}
     cases = {
         "generate_cutpaste": _job("generate", **cut, workers=1, config=small),
@@ -311,8 +311,8 @@ def _training(out: Path, sample: Path) -> dict[str, Case]:
 
         return Case(work, needs)
 
-    particles = {"working_diameter": 16.0, "synthetic_per_real": 1}
-    apart = {"working_diameter": None, "synthetic_per_real": 0}
+    particles: dict[str, Any] = {"working_diameter": 16.0, "synthetic_per_real": 1}
+    apart: dict[str, Any] = {"working_diameter": None, "synthetic_per_real": 0}
     network = made / "slices"
     three = UNET | {"dimensions": "3d", "classes": list(CLASSES)}
     return {

@@ -103,10 +103,9 @@ class Digester:
         return self._rows(list(csv.reader(content.decode("utf-8-sig").splitlines())))
 
     def _workbook(self, content: bytes) -> Any:
-        from openpyxl import load_workbook
+        from pandas import read_excel
 
-        book = load_workbook(BytesIO(content))
-        return self.value({sheet.title: [list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book})
+        return self.value(read_excel(BytesIO(content), sheet_name=None, header=None))
 
     def _rows(self, rows: list[list[str]]) -> Any:
         kept = [at for at, name in enumerate(rows[0]) if name not in VOLATILE] if rows else []

@@ -50,7 +50,7 @@ def _speak(file: Path, commands: int, lines: int, words: int) -> None:
     """Be the process of a job; never returns."""
     for descriptor, place in ((commands, 0), (lines, 1), (words, 2)):
         os.dup2(descriptor, place)
-    from napari_nanoseg.cli import app
+    from napari_nanoseg.cli.app import app
 
     app(["run", str(file), "--events"])
 
