@@ -310,7 +310,9 @@ class Bench:
         page = self.page("Compare")
         self.session.put("truth", self.truth)
         self.start("Compare", page)
-        self.directly("Compare", lambda: drain(compare_layers(*page._request())))
+        truth, prediction, config = page._request()
+        image = page._image(truth)
+        self.directly("Compare", lambda: drain(compare_layers(truth, prediction, image, config)))
 
 
 def sample() -> tuple[NDArray[Any], NDArray[np.int32]]:
