@@ -1,4 +1,11 @@
-"""The one exception that users see."""
+"""The one exception that users see, and how it speaks of values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LONGEST = 60
+"""Characters of a value that a sentence shows."""
 
 
 class NanosegError(Exception):
@@ -16,3 +23,26 @@ class WorkerGoneError(NanosegError):
             "A process that prepares training patches was ended from outside, as the system does when memory runs out; "
             "resume the training, with fewer workers if it happens again."
         )
+
+
+def shown(value: Any) -> str:
+    """Write a value for a sentence: short and in one line; of an array its shape and type."""
+    if hasattr(value, "shape") and hasattr(value, "dtype") and value.shape != ():
+        return f"an array of shape {tuple(value.shape)} and type {value.dtype}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
+
+
+def unsuitable(name: str, given: Any, wanted: str) -> NanosegError:
+    """Make the error that an argument is of a wrong type.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    given : object
+        What it is.
+    wanted : str
+        What it should be, and where that is of help what to do.
+    """
+    return NanosegError(f"{name} is {shown(given)}, which is not {wanted}.")
