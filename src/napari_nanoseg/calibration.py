@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
+from napari_nanoseg.display import Shown
 from napari_nanoseg.errors import NanosegError
 
 NM_PER_UNIT = {
@@ -17,8 +18,8 @@ NM_PER_UNIT = {
 """Nanometres per length unit, as spelled in image files (lower case)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+@dataclass(frozen=True, slots=True, repr=False)
+class Calibration(Shown):
     """Pixel size of an image, or the fact that it is not known.
 
     Parameters
@@ -53,6 +54,16 @@ class Calibration:
             raise NanosegError(f"'{unit}' is not a unit of length; use nm, um or mm.")
         sizes = size if isinstance(size, tuple) else (size,) * ndim
         return cls(tuple(float(value) * factor for value in sizes))
+
+    def _line(self) -> str:
+        return self.text or "not known"
+
+    @property
+    def text(self) -> str:
+        """The pixel size in words, '2.5 nm/px'; empty when it is not known."""
+        sizes = self.pixel_size_nm or ()
+        same = sizes[:1] if len(set(sizes)) == 1 else sizes
+        return f"{' x '.join(f'{size:.4g}' for size in same)} nm/px" if sizes else ""
 
     @property
     def known(self) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
+
+from napari_nanoseg.display import Shown
 
 LONGEST = 60
 """Characters of a value that a sentence shows."""
@@ -27,7 +31,7 @@ class WorkerGoneError(NanosegError):
 
 def shown(value: Any) -> str:
     """Write a value for a sentence: short and in one line; of an array its shape and type."""
-    if hasattr(value, "shape") and hasattr(value, "dtype") and value.shape != ():
+    if not isinstance(value, Shown) and hasattr(value, "shape") and hasattr(value, "dtype") and value.shape != ():
         return f"an array of shape {tuple(value.shape)} and type {value.dtype}"
     text = " ".join(repr(value).split())
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
@@ -46,3 +50,10 @@ def unsuitable(name: str, given: Any, wanted: str) -> NanosegError:
         What it should be, and where that is of help what to do.
     """
     return NanosegError(f"{name} is {shown(given)}, which is not {wanted}.")
+
+
+def similar(name: str, known: Iterable[str]) -> str:
+    """Name the most similar known name, in brackets; empty when there is none."""
+    others = [one for one in known if one != name]
+    close = get_close_matches(name.lower(), others, n=1) or [one for one in others if name.lower() in one]
+    return f" (did you mean '{close[0]}'?)" if close else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Annotated, Any, Self, get_args
 
 import yaml
@@ -12,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from napari_nanoseg.config.docstrings import with_parameters
-from napari_nanoseg.errors import NanosegError, shown, unsuitable
+from napari_nanoseg.errors import NanosegError, shown, similar, unsuitable
 
 ADVANCED: dict[str, Any] = {"advanced": True}
 """``json_schema_extra`` of a field that forms fold away."""
@@ -215,12 +214,6 @@ def describe_one(problem: ErrorDetails, field: str) -> str:
     message = problem["msg"].removeprefix("Value error, ") if rule is None else rule.format(**problem.get("ctx", {}))
     given = "" if isinstance(problem["input"], (dict, BaseModel)) else f" is {shown(problem['input'])}"
     return f"{field}{given}: {message[:1].lower()}{message[1:].removesuffix('.')}"
-
-
-def similar(name: str, known: list[str]) -> str:
-    """End of a sentence about an unknown name: the most similar one that is known."""
-    close = get_close_matches(name.lower(), [one for one in known if one != name], n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 def _name(place: tuple[int | str, ...]) -> str:

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from napari_nanoseg.arguments import as_image
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.nanowires import GREY_LOOKS, FitNanowiresJob, NanowireConfig
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.errors import NanosegError, unsuitable
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Stage, drain
 from napari_nanoseg.generators.nanowires.fit.appearance import Fitted, fitting
 from napari_nanoseg.generators.nanowires.fit.figure import fit_figure
@@ -43,6 +44,7 @@ def fit_nanowires(
     images: Iterable[Image],
     annotated: Iterable[Sample] | str | Path | None = None,
     config: NanowireConfig | None = None,
+    **fields: Any,
 ) -> NanowireConfig:
     """Fit the nanowire generator to real images.
 
@@ -59,6 +61,8 @@ def fit_nanowires(
         Micrographs with outlined wires. Where only a part of one is annotated, ``known`` says which.
     config : NanowireConfig, optional
         What to start from, such as a preset of the instrument; what the images do not tell stays as it is.
+    **fields
+        Fields of :class:`NanowireConfig`, which override those of `config`.
 
     Returns
     -------
@@ -72,8 +76,13 @@ def fit_nanowires(
         :func:`napari_nanoseg.generators.nanowires.fit.targets.target_of`), they differ in type or pixel size, no wire
         is complete, or the wires are narrower than a pixel or longer than the config's images.
     """
+    config = NanowireConfig.combined(config, fields, "fit_nanowires")
     samples = open_dataset(annotated) if isinstance(annotated, str | Path) else annotated
-    return drain(fitting_nanowires(list(images), samples, config or NanowireConfig())).config
+    several = [images] if isinstance(images, Image) else images
+    if isinstance(several, str | Path) or not isinstance(several, Iterable):
+        raise unsuitable("fit_nanowires: 'images'", images, "a list of images; read_image() reads one")
+    found = [as_image(one, "fit_nanowires: an image") for one in several]
+    return drain(fitting_nanowires(found, samples, config)).config
 
 
 def fit_nanowires_job(job: FitNanowiresJob) -> Job:
