@@ -89,7 +89,8 @@ def test_datasets_are_one_short_line(tmp_path: Path) -> None:
     for made in (ns.open_dataset(folder), maps):
         assert len(repr(made)) < 120
         assert "masks" in made._repr_html_()
-    assert re.fullmatch(r"Dataset\('.*long ...\)", repr(ns.open_dataset(folder)))
+    assert re.fullmatch(r"Dataset\(1 image, '.*long.* \.\.\.\)", repr(ns.open_dataset(folder)))
+    assert re.fullmatch(r"ClassMaps\(dense, classes crack; 1 image, '.*long.* \.\.\.\)", repr(maps))
 
 
 def test_an_image_has_a_small_picture_and_its_particles_their_colours() -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.calibration import Calibration
-from napari_nanoseg.errors import NanosegError, similar, unsuitable
+from napari_nanoseg.calibration import CALIBRATION, Calibration
+from napari_nanoseg.errors import NanosegError, need, need_array, similar, unsuitable
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image, Sample, Volume
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+T = TypeVar("T")
 
 
 def as_path(given: Any, name: str) -> Path:
@@ -121,8 +123,7 @@ def as_volume(given: Any, name: str, calibration: Calibration, source: str) -> V
         return Volume(as_labels(given, name), calibration, source)
     if isinstance(given, str | PathLike):
         raise unsuitable(name, str(given), "a Volume or an array; open the file with open_volume() first")
-    if not all(hasattr(given, needed) for needed in ("shape", "dtype", "__getitem__")):
-        raise unsuitable(name, given, "a Volume or an array")
+    need_array(given, name)
     return Volume(given, calibration, source)
 
 
@@ -147,9 +148,10 @@ def as_calibration(given: Any, name: str) -> Calibration | None:
     NanosegError
         When it is something else.
     """
-    if given is None or isinstance(given, Calibration):
-        return given
-    raise unsuitable(name, given, "a Calibration; Calibration.of(2.5) is one of 2.5 nm per pixel")
+    if given is not None:
+        need(given, Calibration, name, CALIBRATION)
+        assert isinstance(given, Calibration)
+    return given
 
 
 def as_number(given: Any, name: str) -> float:
@@ -157,6 +159,32 @@ def as_number(given: Any, name: str) -> float:
     if isinstance(given, bool) or not isinstance(given, int | float | np.integer | np.floating):
         raise unsuitable(name, given, "a number")
     return float(given)
+
+
+def as_list(given: Any, kind: type[T], name: str, wanted: str) -> list[T]:
+    """Take several things of one kind.
+
+    Parameters
+    ----------
+    given : iterable
+    kind : type
+        Of each.
+    name : str
+        What the caller calls them, for messages.
+    wanted : str
+        What they should be.
+
+    Raises
+    ------
+    NanosegError
+        When they are something else.
+    """
+    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+        raise unsuitable(name, given, wanted)
+    several = list(given)
+    for one in several:
+        need(one, kind, f"{name}: one of them", wanted)
+    return several
 
 
 def as_table(given: Any, name: str, columns: Sequence[str]) -> DataFrame:

@@ -89,9 +89,10 @@ def extent(shape: Iterable[int], unit: str = "px") -> str:
     return f"{' x '.join(map(str, shape))} {unit}"
 
 
-def named(source: str) -> str:
+def named(source: object) -> str:
     """Quote a name or the last part of a path."""
-    return repr(source.replace("\\", "/").rstrip("/").rpartition("/")[2] or source)
+    text = str(source)
+    return repr(text.replace("\\", "/").rstrip("/").rpartition("/")[2] or text)
 
 
 def step_for(shape: Iterable[int]) -> int:

@@ -52,6 +52,24 @@ def unsuitable(name: str, given: Any, wanted: str) -> NanosegError:
     return NanosegError(f"{name} is {shown(given)}, which is not {wanted}.")
 
 
+def need(given: Any, kind: type[Any] | tuple[type[Any], ...], name: str, wanted: str) -> None:
+    """Refuse an argument that is not of a type; see :func:`unsuitable`.
+
+    Raises
+    ------
+    NanosegError
+        In one sentence.
+    """
+    if not isinstance(given, kind):
+        raise unsuitable(name, given, wanted)
+
+
+def need_array(given: Any, name: str) -> None:
+    """Refuse what has no shape and type of pixels, as arrays have, those on a disk included; see :func:`need`."""
+    if not all(hasattr(given, needed) for needed in ("shape", "dtype", "__getitem__")):
+        raise unsuitable(name, given, "an array")
+
+
 def similar(name: str, known: Iterable[str]) -> str:
     """Name the most similar known name, in brackets; empty when there is none."""
     others = [one for one in known if one != name]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_nanoseg.display import Shown, coloured, counted, extent, step_for
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.errors import NanosegError, unsuitable
 from napari_nanoseg.outlines import outline, rasterise, rings
 from napari_nanoseg.rle import decode_counts, encode_counts, mask_from_counts, mask_to_counts
 
@@ -198,7 +198,11 @@ class Instances(Shown):
         """
         boxes, masks = [], []
         for polygon in polygons:
-            mask, start = rasterise(np.asarray(polygon, dtype=float), shape)
+            try:
+                vertices = np.asarray(polygon, dtype=float)
+            except (TypeError, ValueError):
+                raise unsuitable("An outline", polygon, "an array of vertices (row, column)") from None
+            mask, start = rasterise(vertices, shape)
             boxes.append([*start, *np.add(start, mask.shape)])
             masks.append(mask)
         return cls.from_masks(shape, np.reshape(boxes, (len(masks), 4)), masks, scores, classes, ids)
@@ -462,7 +466,10 @@ def _filled(values: ArrayLike | None, count: int, default: int, dtype: type[Any]
     """`values` as an array of `count`, or `default` repeated."""
     if values is None:
         return np.full(count, default, dtype=dtype)
-    array = np.asarray(values, dtype=dtype)
+    try:
+        array = np.asarray(values, dtype=dtype)
+    except (TypeError, ValueError):
+        raise unsuitable("One of scores, classes and ids", values, "an array of numbers") from None
     if array.shape != (count,):
         raise NanosegError(f"{array.size} scores, classes or ids came for {count} objects; give one per object.")
     return array

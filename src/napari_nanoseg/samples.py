@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.calibration import CALIBRATION, Calibration
 from napari_nanoseg.display import Shown, counted, extent, named, outlined, small_grey, step_for
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.errors import NanosegError, need, need_array
 from napari_nanoseg.instances import Instances
 
 LARGEST_SIDE = 8192
@@ -47,6 +47,8 @@ class Image(Shown):
     source: str = "image"
 
     def __post_init__(self) -> None:
+        need_array(self.data, "Image: 'data'")
+        need(self.calibration, Calibration, "Image: 'calibration'", CALIBRATION)
         if self.axes not in AXES or self.data.ndim != len(self.axes):
             raise NanosegError(
                 f"{self.source}: an array of shape {self.data.shape} does not have the axes {self.axes}; "
@@ -174,6 +176,8 @@ class Volume(Shown):
     source: str = "volume"
 
     def __post_init__(self) -> None:
+        need_array(self.data, "Volume: 'data'")
+        need(self.calibration, Calibration, "Volume: 'calibration'", CALIBRATION)
         shape = tuple(self.data.shape)
         if len(shape) != 3:
             raise NanosegError(
@@ -285,6 +289,10 @@ class Sample(Shown):
     truth: Mapping[str, NDArray[Any]] | None = None
 
     def __post_init__(self) -> None:
+        need(self.image, Image, "Sample: 'image'", "an Image; Image(array) makes one")
+        need(self.instances, Instances, "Sample: 'instances'", "Instances; Instances.from_labels(array) makes some")
+        if self.known is not None:
+            need_array(self.known, "Sample: 'known'")
         shape = self.image.plane_shape
         if self.instances.shape != shape:
             raise NanosegError(
@@ -335,6 +343,8 @@ class ClassSample(Shown):
     name: str = "sample"
 
     def __post_init__(self) -> None:
+        need(self.image, Image, "ClassSample: 'image'", "an Image; Image(array) makes one")
+        need_array(self.classes, "ClassSample: 'classes'")
         shape = self.image.data.shape[: len(self.image.axes.removesuffix("C"))]
         if self.classes.shape != shape:
             raise NanosegError(

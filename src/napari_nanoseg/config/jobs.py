@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import yaml
 
+from napari_nanoseg.arguments import as_path
 from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
@@ -70,7 +71,7 @@ def read_job(path: str | Path) -> AnyJob:
     NanosegError
         When the file cannot be read or does not hold a valid job.
     """
-    return parse_job(read_yaml(path), str(path))
+    return parse_job(read_yaml(as_path(path, "read_job: 'path'")), str(path))
 
 
 def read_yaml(path: str | Path) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.arguments import as_calibration, as_instances
+from napari_nanoseg.arguments import as_calibration, as_instances, as_list
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.evaluate import EvaluateConfig
 from napari_nanoseg.display import Shown, brief
@@ -216,7 +216,7 @@ def pool_agreement(several: Iterable[Agreements]) -> Agreements:
     NanosegError
         When there is none, or sizes are in nanometres for some and in pixels for others.
     """
-    every = list(several)
+    every = as_list(several, Mapping, "pool_agreement: 'several'", "a list of what agreement() gives")
     if len({one["area"].unit for one in every}) != 1:
         raise NanosegError(
             "Sizes of particles can be put together when there are some, all in pixels or all in nanometres; "

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.arguments import as_instances, as_pixels
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.errors import NanosegError, need
 from napari_nanoseg.evaluation.matching import Evaluation
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image
@@ -153,6 +153,7 @@ def overlay_figure(
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
+    need(evaluation, Evaluation, "overlay_figure: 'evaluation'", "what evaluate() gives")
     data = as_pixels(image, "overlay_figure: 'image'")
     picture = overlay(data, error_map(truth, prediction, evaluation))
     rows, columns = picture.shape[:2]

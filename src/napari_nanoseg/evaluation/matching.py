@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.arguments import as_calibration, as_instances, as_number, refuse_unknown
+from napari_nanoseg.arguments import as_calibration, as_instances, as_list, as_number, refuse_unknown
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.display import Shown, bar
 from napari_nanoseg.errors import NanosegError, unsuitable
@@ -354,7 +354,7 @@ def pool(evaluations: Iterable[Evaluation]) -> Evaluation:
     NanosegError
         When there is none or the thresholds or limits differ.
     """
-    every = list(evaluations)
+    every = as_list(evaluations, Evaluation, "pool: 'evaluations'", "a list of what evaluate() gives")
     ways = {(one.iou_threshold, one.size_limits, one.max_detections) for one in every}
     if len(ways) != 1:
         raise NanosegError(

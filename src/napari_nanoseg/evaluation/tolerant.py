@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.arguments import as_labels, as_number
+from napari_nanoseg.arguments import as_labels, as_list, as_number
 from napari_nanoseg.display import Shown
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
@@ -143,7 +143,9 @@ def pool_pixels(evaluations: Iterable[PixelEvaluation]) -> PixelEvaluation:
     NanosegError
         When there is none, or they were made with different tolerances.
     """
-    found = list(evaluations)
+    found = as_list(
+        evaluations, PixelEvaluation, "pool_pixels: 'evaluations'", "a list of what evaluate_pixels() gives"
+    )
     if len({one.tolerance for one in found}) != 1:
         raise NanosegError("Only comparisons made with the same tolerance can be pooled; compare the images again.")
     counts = [{name: value for name, value in asdict(one).items() if name != "tolerance"} for one in found]

@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, overload
 
+from napari_nanoseg.arguments import as_list
 from napari_nanoseg.config.cathode import CathodeConfig
 from napari_nanoseg.config.generate import CutPasteConfig
 from napari_nanoseg.config.nanowires import NanowireConfig
@@ -52,7 +53,7 @@ def generate(
     """
     if not isinstance(config, CutPasteConfig | NanowireConfig | CathodeConfig):
         raise unsuitable("generate: 'config'", config, "a CutPasteConfig, NanowireConfig or CathodeConfig")
-    config = config.combined(config, fields, "generate")
+    config = config.with_fields(**fields)
     if isinstance(config, CathodeConfig):
         if sources is not None:
             raise NanosegError("The cathode generator takes no source; leave it out.")
@@ -73,9 +74,8 @@ def generate(
         from napari_nanoseg.io.datasets import open_dataset
 
         sources = open_dataset(Path(sources))
-    elif not isinstance(sources, Iterable):
-        raise unsuitable("generate: 'sources'", sources, "a list of samples or the path of a dataset")
     from napari_nanoseg.generators.cutpaste import CutPaste
 
-    generator = CutPaste(config, list(sources))
+    wanted = "a list of samples or the path of a dataset"
+    generator = CutPaste(config, as_list(sources, Sample, "generate: 'sources'", wanted))
     return (generator.sample(index) for index in count())

@@ -40,7 +40,7 @@ class ClassMaps(Shown):
     network: UNetConfig
 
     def _line(self) -> str:
-        return f"{self.dataset._line()}, classes {', '.join(self.network.classes)}, {self.network.labels}"
+        return f"{self.network.labels}, classes {', '.join(self.network.classes)}; {self.dataset._line()}"
 
     def _rows(self) -> dict[str, Any]:
         return self.dataset._rows()

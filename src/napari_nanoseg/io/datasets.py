@@ -47,7 +47,7 @@ class Dataset(Shown):
     coco: Mapping[str, CocoImage]
 
     def _line(self) -> str:
-        return f"{str(self.folder)!r}, {counted(len(self), 'image')}"
+        return f"{counted(len(self), 'image')}, {str(self.folder)!r}"
 
     def _rows(self) -> dict[str, Any]:
         return {

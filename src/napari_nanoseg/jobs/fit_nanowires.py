@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from napari_nanoseg.arguments import as_image
+from napari_nanoseg.arguments import as_list
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.nanowires import GREY_LOOKS, FitNanowiresJob, NanowireConfig
-from napari_nanoseg.errors import NanosegError, unsuitable
+from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Stage, drain
 from napari_nanoseg.generators.nanowires.fit.appearance import Fitted, fitting
 from napari_nanoseg.generators.nanowires.fit.figure import fit_figure
@@ -77,12 +77,14 @@ def fit_nanowires(
         is complete, or the wires are narrower than a pixel or longer than the config's images.
     """
     config = NanowireConfig.combined(config, fields, "fit_nanowires")
-    samples = open_dataset(annotated) if isinstance(annotated, str | Path) else annotated
-    several = [images] if isinstance(images, Image) else images
-    if isinstance(several, str | Path) or not isinstance(several, Iterable):
-        raise unsuitable("fit_nanowires: 'images'", images, "a list of images; read_image() reads one")
-    found = [as_image(one, "fit_nanowires: an image") for one in several]
-    return drain(fitting_nanowires(found, samples, config)).config
+    several = as_list(images, Image, "fit_nanowires: 'images'", "a list of images; read_image() reads one")
+    if isinstance(annotated, str | Path):
+        samples: Iterable[Sample] | None = open_dataset(annotated)
+    elif annotated is not None:
+        samples = as_list(annotated, Sample, "fit_nanowires: 'annotated'", "a list of samples or the path of a dataset")
+    else:
+        samples = None
+    return drain(fitting_nanowires(several, samples, config)).config
 
 
 def fit_nanowires_job(job: FitNanowiresJob) -> Job:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.arguments import as_image
+from napari_nanoseg.arguments import as_image, as_labels
 from napari_nanoseg.config.density import DensityConfig
 from napari_nanoseg.display import Shown, brief
 from napari_nanoseg.errors import NanosegError
@@ -179,7 +179,7 @@ def _region(image: Image, config: DensityConfig, region: NDArray[Any] | None) ->
         return marked
     if any(spans.values()):
         raise NanosegError(f"{image.source}: I0 is to come from a drawn region and from rows or columns; give one.")
-    marked = np.asarray(region) > 0
+    marked = as_labels(region, "optical_density: 'region'") > 0
     if marked.shape[-2:] != shape or marked.ndim not in (2, 3):
         raise NanosegError(
             f"The region has the shape {marked.shape} but {image.source} {shape}; mark the region in this image."

@@ -14,7 +14,7 @@ from napari_nanoseg.arguments import as_calibration, as_volume
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.damage import DamageConfig
 from napari_nanoseg.display import Shown, counted, extent, figures_line
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.errors import NanosegError, unsuitable
 from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting, drain
 from napari_nanoseg.measurement.damage.correlation import Correlation, Line, SignChange, sign_change
 from napari_nanoseg.measurement.damage.cracks import Cracks
@@ -164,18 +164,17 @@ def damaging(
     a row for every crack and particle.
     """
     config, calibration = config or DamageConfig(), as_calibration(calibration, "damage: 'calibration'")
+    if write is not None and not callable(write):
+        raise unsuitable("damage: 'write'", write, "a function")
     if calibration is None:
         calibration = classes.calibration if isinstance(classes, Volume) else Calibration()
     phases = Phases(
         as_volume(classes, "damage: 'classes'", calibration, "the class map"),
-        *(
-            None if given is None else as_volume(given, f"damage: '{name}'", calibration, source)
-            for given, name, source in (
-                (particle, "particle", "the mask of the particles"),
-                (labels, "labels", "the label volume"),
-                (grey, "grey", "the grey volume"),
-            )
-        ),
+        None
+        if particle is None
+        else as_volume(particle, "damage: 'particle'", calibration, "the mask of the particles"),
+        None if labels is None else as_volume(labels, "damage: 'labels'", calibration, "the label volume"),
+        None if grey is None else as_volume(grey, "damage: 'grey'", calibration, "the grey volume"),
         config,
     )
     run = _Run(phases, config, calibration, write)
