@@ -164,6 +164,22 @@ def test_of_a_lazy_stack_only_the_middle_is_computed() -> None:
     assert set(computed) == {4}
 
 
+def test_of_a_huge_lazy_image_only_the_middle_is_computed() -> None:
+    import dask.array as da
+
+    computed: list[tuple[int, ...]] = []
+
+    def block(zeros: NDArray[Any], block_info: Any = None) -> NDArray[Any]:
+        computed.append(block_info[0]["chunk-location"])
+        return zeros
+
+    lazy = da.zeros((40_000, 40_000), np.uint8, chunks=(8_000, 8_000)).map_blocks(
+        block, dtype=np.uint8, meta=np.zeros((0, 0), np.uint8)
+    )
+    picture_in(ns.Image(lazy)._repr_html_())
+    assert {axis for place in computed for axis in place} == {1, 2, 3}
+
+
 def test_names_are_escaped() -> None:
     html = ns.Image(GREY, source="<script>alert('a & b')</script>")._repr_html_()
     assert "<script>" not in html

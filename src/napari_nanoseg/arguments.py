@@ -148,10 +148,9 @@ def as_calibration(given: Any, name: str) -> Calibration | None:
     NanosegError
         When it is something else.
     """
-    if given is not None:
-        need(given, Calibration, name, CALIBRATION)
-        assert isinstance(given, Calibration)
-    return given
+    if given is None or isinstance(given, Calibration):
+        return given
+    raise unsuitable(name, given, CALIBRATION)
 
 
 def as_number(given: Any, name: str) -> float:

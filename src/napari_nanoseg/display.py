@@ -15,6 +15,8 @@ LONGEST = 119
 """Characters of a line."""
 SIDE = 256
 """Of the pictures, px, at most."""
+LARGEST_SIDE = 8192
+"""Of the window that is read from a disk for a picture, px, at most."""
 MOST_ROWS = 40
 """Of a table; what does not fit is counted."""
 COLOURS = np.array(
@@ -98,6 +100,11 @@ def named(source: object) -> str:
 def step_for(shape: Iterable[int]) -> int:
     """Find of how many pixels one is shown."""
     return max(1, -(-max(shape) // SIDE))
+
+
+def middle_of(size: int) -> slice:
+    """Choose the pixels of an axis that are read from a disk for a small picture: all, unless there are very many."""
+    return slice(max(0, (size - LARGEST_SIDE) // 2), min(size, (size + LARGEST_SIDE) // 2))
 
 
 def small_grey(pixels: Any) -> NDArray[np.uint8]:

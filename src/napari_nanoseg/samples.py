@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.calibration import CALIBRATION, Calibration
-from napari_nanoseg.display import Shown, counted, extent, named, outlined, small_grey, step_for
+from napari_nanoseg.display import Shown, counted, extent, middle_of, named, outlined, small_grey, step_for
 from napari_nanoseg.errors import NanosegError, need, need_array
 from napari_nanoseg.instances import Instances
 
-LARGEST_SIDE = 8192
-"""Pixels of a side of the largest window that is read of a slice for a small picture."""
 AXES = ("YX", "YXC", "ZYX", "ZYXC", "TYX", "TYXC")
 
 
@@ -88,7 +86,8 @@ class Image(Shown):
         return {"axes": self.axes, "pixel size": self.calibration.text or "not known", "source": self.source}
 
     def _picture(self) -> NDArray[np.uint8] | None:
-        return small_grey(self.data[self.planes // 2] if self.axes[0] in "ZT" else self.data)
+        window = (...,) if isinstance(self.data, np.ndarray) else tuple(map(middle_of, self.plane_shape))
+        return small_grey(self.data[self.planes // 2, *window] if self.axes[0] in "ZT" else self.data[window])
 
     @property
     def plane_shape(self) -> tuple[int, int]:
@@ -224,9 +223,8 @@ class Volume(Shown):
 
     def _picture(self) -> NDArray[np.uint8] | None:
         """Draw the middle slice, or the middle of it where it is huge: nothing else is read."""
-        depth, *plane = self.shape
-        rows, columns = (slice(max(0, (size - LARGEST_SIDE) // 2), (size + LARGEST_SIDE) // 2) for size in plane)
-        return small_grey(self.read(depth // 2, depth // 2 + 1, rows, columns)[0])
+        depth, rows, columns = self.shape
+        return small_grey(self.read(depth // 2, depth // 2 + 1, middle_of(rows), middle_of(columns))[0])
 
     def read(self, z0: int, z1: int, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[Any]:
         """Read the slices `z0` to `z1` (not included), or a window of them, into memory.

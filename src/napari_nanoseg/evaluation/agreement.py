@@ -216,7 +216,7 @@ def pool_agreement(several: Iterable[Agreements]) -> Agreements:
     NanosegError
         When there is none, or sizes are in nanometres for some and in pixels for others.
     """
-    every = as_list(several, Mapping, "pool_agreement: 'several'", "a list of what agreement() gives")
+    every = as_list(several, dict, "pool_agreement: 'several'", "a list of what agreement() gives")
     if len({one["area"].unit for one in every}) != 1:
         raise NanosegError(
             "Sizes of particles can be put together when there are some, all in pixels or all in nanometres; "
