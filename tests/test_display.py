@@ -101,7 +101,7 @@ def test_an_image_has_a_small_picture_and_its_particles_their_colours() -> None:
 
     colours = picture_in(instances()._repr_html_())
     expected = LABELS[::3, ::3]
-    np.testing.assert_array_equal(colours, COLOURS[expected])
+    np.testing.assert_array_equal(colours, np.array(COLOURS)[expected])
 
     sample = picture_in(ns.Sample(ns.Image(GREY), instances())._repr_html_())
     np.testing.assert_array_equal(sample[10, 10:30], np.tile(COLOURS[1], (20, 1)))

@@ -1,4 +1,7 @@
-"""How results show themselves: in one line, and in notebooks with a small picture and a table of figures."""
+"""How results show themselves: in one line, and in notebooks with a small picture and a table of figures.
+
+NumPy is imported where it is used: the command line, which loads the types of this package, starts without it.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from html import escape
 from io import BytesIO
-from typing import Any
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LONGEST = 119
 """Characters of a line."""
@@ -19,10 +24,9 @@ LARGEST_SIDE = 8192
 """Of the window that is read from a disk for a picture, px, at most."""
 MOST_ROWS = 40
 """Of a table; what does not fit is counted."""
-COLOURS = np.array(
-    [[0, 0, 0], [230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178], [213, 94, 0],
-     [204, 121, 167]],
-    np.uint8,
+COLOURS = (
+    (0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
+    (204, 121, 167),
 )  # fmt: skip
 """Black, for what is no object, and Okabe and Ito's colours (jfly.uni-koeln.de/color), which objects take in turn."""
 
@@ -109,6 +113,8 @@ def middle_of(size: int) -> slice:
 
 def small_grey(pixels: Any) -> NDArray[np.uint8]:
     """Draw an image, (Y, X) or (Y, X, C), small, from some of its pixels, between its 0.5 and 99.5 percentiles."""
+    import numpy as np
+
     step = step_for(pixels.shape[:2])
     picked = np.asarray(pixels[::step, ::step], dtype=np.float64)
     if picked.ndim == 3 and picked.shape[2] != 3:
@@ -121,12 +127,15 @@ def small_grey(pixels: Any) -> NDArray[np.uint8]:
 
 def coloured(labels: NDArray[Any]) -> NDArray[np.uint8]:
     """Give every label above 0 a colour; those below and 0 are black."""
-    labels = np.maximum(labels, 0)
-    return COLOURS[np.where(labels > 0, (labels - 1) % (len(COLOURS) - 1) + 1, 0)]
+    import numpy as np
+
+    return np.array(COLOURS, np.uint8)[np.where(labels > 0, (labels - 1) % (len(COLOURS) - 1) + 1, 0)]
 
 
 def outlined(grey: NDArray[np.uint8], labels: NDArray[Any]) -> NDArray[np.uint8]:
     """Draw the outlines of labels over a small picture of the same size."""
+    import numpy as np
+
     picture = grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
     padded = np.pad(labels, 1, mode="edge")
     edge = np.zeros(labels.shape, bool)
@@ -140,6 +149,8 @@ def outlined(grey: NDArray[np.uint8], labels: NDArray[Any]) -> NDArray[np.uint8]
 
 def bar(parts: Iterable[tuple[int, tuple[int, int, int]]]) -> NDArray[np.uint8] | None:
     """Draw counts as a bar of pieces as long as they are many; None when all are 0."""
+    import numpy as np
+
     counts, colours = zip(*parts, strict=True)
     total = sum(counts)
     if not total:
@@ -153,7 +164,7 @@ def brief(value: Any) -> str:
     """Write a figure: whole numbers in full, others with three digits, None as a dash."""
     if value is None:
         return "–"
-    if isinstance(value, float | np.floating):
+    if isinstance(value, Real) and not isinstance(value, Integral):
         return f"{value:.3g}"
     return str(value)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 
-from napari_nanoseg.arguments import as_path
 from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
@@ -21,7 +21,7 @@ from napari_nanoseg.config.nanowires import FitNanowiresJob, NanowiresJob
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainJob
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.errors import NanosegError, need
 
 AnyJob = (
     GenerateJob
@@ -71,7 +71,8 @@ def read_job(path: str | Path) -> AnyJob:
     NanosegError
         When the file cannot be read or does not hold a valid job.
     """
-    return parse_job(read_yaml(as_path(path, "read_job: 'path'")), str(path))
+    need(path, (str, PathLike), "read_job: 'path'", "a path")
+    return parse_job(read_yaml(path), str(path))
 
 
 def read_yaml(path: str | Path) -> Any:
