@@ -23,13 +23,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg import load_model, read_image, read_labels
+from napari_nanoseg import load_model, read_image
 from napari_nanoseg.config.cracks import CrackThreshold
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.engines.baseline.volume import ThresholdPredictor, level_steps
 from napari_nanoseg.evaluation.tolerant import PixelEvaluation, evaluate_pixels, pool_pixels
 from napari_nanoseg.events import Epoch, Job, Notice, drain
+from napari_nanoseg.io.images import read_label_array
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.samples import Image, Volume
 
@@ -102,7 +103,7 @@ def thresholded(image: Image, config: CrackThreshold) -> NDArray[np.bool_]:
 def pairs(part: str, few: int | None) -> Iterator[tuple[Image, NDArray[np.generic]]]:
     """Images and masks of a part of the data."""
     for path in sorted((DATA / part / "images").iterdir())[:few]:
-        yield read_image(path), read_labels(DATA / part / "masks" / path.name)
+        yield read_image(path), read_label_array(DATA / part / "masks" / path.name)
 
 
 def summary(found: list[PixelEvaluation]) -> dict[str, float]:

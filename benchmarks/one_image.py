@@ -27,7 +27,6 @@ from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.evaluation.error_map import overlay_figure
 from napari_nanoseg.evaluation.matching import pool
 from napari_nanoseg.events import Epoch, Job, Notice
-from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.model_library import STARTER
 from napari_nanoseg.jobs.child_process import run_in_child
@@ -98,7 +97,7 @@ def run_group(
     told, untold, unchanged = [], [], []
     for target in targets:
         image = read_image(EMPS / "images" / f"{target}.png")
-        truth = Instances.from_labels(read_labels(EMPS / "masks" / f"{target}.png"))
+        truth = read_labels(EMPS / "masks" / f"{target}.png")
         prediction = model.segment(image)
         untold.append(evaluate(truth, prediction))
         diameter = truth.diameter()

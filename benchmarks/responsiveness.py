@@ -317,11 +317,11 @@ class Bench:
 
 def sample() -> tuple[NDArray[Any], NDArray[np.int32]]:
     """The sample micrograph and its particles."""
-    from napari_nanoseg.io.images import read_image, read_labels
+    from napari_nanoseg.io.images import read_image, read_label_array
     from napari_nanoseg.io.sample_data import sample_data
 
     image = read_image(sample_data() / "particles.tif").loaded()
-    return np.asarray(image.data), np.asarray(read_labels(sample_data() / "particles_truth.tif"))
+    return np.asarray(image.data), np.asarray(read_label_array(sample_data() / "particles_truth.tif"))
 
 
 def known(truth: NDArray[np.int32]) -> NDArray[np.int32]:

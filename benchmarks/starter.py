@@ -119,7 +119,7 @@ def main() -> None:
 def examined(model: Model, name: str, shape: str) -> Row:
     """One image of the data set, segmented in all ways."""
     image = read_image(EMPS / "images" / f"{name}.png").loaded()
-    truth = Instances.from_labels(read_labels(EMPS / "masks" / f"{name}.png"))
+    truth = read_labels(EMPS / "masks" / f"{name}.png")
     given = {"told": truth.diameter(), "estimated": None}
     results = {way: found_by(model, image, truth, diameter) for way, diameter in given.items()}
     others = {}

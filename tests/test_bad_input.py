@@ -34,7 +34,7 @@ from napari_nanoseg.engines.stardist.network import StarDistNet
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Notice, Progress, drain
 from napari_nanoseg.io.datasets import open_dataset
-from napari_nanoseg.io.images import read_labels
+from napari_nanoseg.io.images import read_label_array
 from napari_nanoseg.io.run_record import sha256
 from napari_nanoseg.jobs.run import run
 from napari_nanoseg.samples import Sample
@@ -181,7 +181,7 @@ def test_little_is_enough(tmp_path, image, labels):
     job = SegmentJob(model=tmp_path / "m", images=(source,), out=tmp_path / "labels")
     job = job.model_copy(update={"images": (source / "images",)})
     drain(run(job))
-    assert read_labels(tmp_path / "labels" / "a b.tif").shape == labels.shape
+    assert read_label_array(tmp_path / "labels" / "a b.tif").shape == labels.shape
 
 
 # --- images and models -----------------------------------------------------------------------------------------------

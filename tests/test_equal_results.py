@@ -18,7 +18,7 @@ from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.io.datasets import open_dataset, write_sample
-from napari_nanoseg.io.images import read_labels, write_image
+from napari_nanoseg.io.images import read_label_array, write_image
 from napari_nanoseg.samples import Sample
 
 
@@ -70,7 +70,7 @@ def test_segment(disc_model, make_sample: Callable[..., Sample], tmp_path, optio
     assert content(outs[0], "*.tif") == content(outs[1], "*.tif")
     found = ns.load_model(disc_model).segment(ns.read_image(image), SegmentConfig.parse(options))
     assert len(found) > 0
-    np.testing.assert_array_equal(read_labels(outs[0] / image.name), found.to_labels())
+    np.testing.assert_array_equal(read_label_array(outs[0] / image.name), found.to_labels())
 
 
 def test_train(dataset, make_sample: Callable[..., Sample], tmp_path):

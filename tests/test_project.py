@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from napari_nanoseg.config.jobs import AnyJob
+
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "qtpy", "PyQt6", "PySide6", "napari", "pandas", "skimage", "stardist", "matplotlib", "numba")
-NEEDED = ("napari.yaml", "sample_data/particles.tif", "sample_data/annotated/known/particles.png", "py.typed")
+NEEDED = (
+    "__init__.pyi",
+    "napari.yaml",
+    "sample_data/particles.tif",
+    "sample_data/annotated/known/particles.png",
+    "py.typed",
+)
 
 
 @pytest.mark.parametrize("module", ["napari_nanoseg", "napari_nanoseg.cli"])
@@ -28,6 +38,17 @@ def test_every_public_name_can_be_imported() -> None:
 
     for name in napari_nanoseg.__all__:
         assert getattr(napari_nanoseg, name) is not None
+    assert {kind.__name__ for kind in get_args(AnyJob)} <= {*napari_nanoseg.__all__}
+
+
+def test_type_checkers_find_every_public_name() -> None:
+    import napari_nanoseg
+
+    stub = ast.parse((Path(napari_nanoseg.__file__).parent / "__init__.pyi").read_text(encoding="utf-8"))
+    declared = {
+        alias.asname: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert declared == {name: f"napari_nanoseg.{module}" for name, module in napari_nanoseg._PUBLIC.items()}
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def split_papers() -> dict[str, list[str]]:
 def at_working_scale(name: str) -> Sample:
     """An annotated image of the data set, its particles of the working diameter."""
     pixels = read_image(EMPS / "images" / f"{name}.png").loaded().data
-    labels = read_labels(EMPS / "masks" / f"{name}.png")
+    labels = np.asarray(read_labels(EMPS / "masks" / f"{name}.png"))
     factor = min(LARGEST_FACTOR, WORKING_DIAMETER / Instances.from_labels(labels).diameter())
     seen = np.clip(np.rint(ScaledView(pixels, factor).whole()), 0, 255).astype(np.uint8)
     instances = Instances.from_labels(scaled_labels(labels, factor))

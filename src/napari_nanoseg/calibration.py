@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.display import Shown
+from napari_nanoseg.errors import NanosegError, need, unsuitable
 
 NM_PER_UNIT = {
     "pm": 1e-3, "angstrom": 0.1, "å": 0.1, "nm": 1.0, "nanometer": 1.0, "nanometre": 1.0,
@@ -15,10 +17,12 @@ NM_PER_UNIT = {
     "m": 1e9, "meter": 1e9, "metre": 1e9,
 }  # fmt: skip
 """Nanometres per length unit, as spelled in image files (lower case)."""
+CALIBRATION = "a Calibration; Calibration.of(2.5) is one of 2.5 nm per pixel"
+"""What is wanted where something else is given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+@dataclass(frozen=True, slots=True, repr=False)
+class Calibration(Shown):
     """Pixel size of an image, or the fact that it is not known.
 
     Parameters
@@ -35,7 +39,19 @@ class Calibration:
     pixel_size_nm: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        for size in self.pixel_size_nm or ():
+        if self.pixel_size_nm is None:
+            return
+        need(
+            self.pixel_size_nm,
+            (tuple, list),
+            "Calibration: 'pixel_size_nm'",
+            "a size for each axis; see Calibration.of",
+        )
+        for size in self.pixel_size_nm:
+            try:
+                float(size)
+            except (TypeError, ValueError):
+                raise unsuitable("Calibration: a size of 'pixel_size_nm'", size, "a number") from None
             if not (math.isfinite(size) and size > 0):
                 raise NanosegError(f"The pixel size {size} nm is not a positive number; correct the calibration.")
 
@@ -48,11 +64,25 @@ class Calibration:
         NanosegError
             When the unit is not a length or the size is not positive.
         """
+        need(unit, str, "Calibration.of: 'unit'", "the name of a unit, such as nm or um")
         factor = NM_PER_UNIT.get(unit.strip().lower())
         if factor is None:
             raise NanosegError(f"'{unit}' is not a unit of length; use nm, um or mm.")
-        sizes = size if isinstance(size, tuple) else (size,) * ndim
-        return cls(tuple(float(value) * factor for value in sizes))
+        sizes = tuple(size) if isinstance(size, Iterable) and not isinstance(size, str) else (size,) * ndim
+        try:
+            return cls(tuple(float(value) * factor for value in sizes))
+        except (TypeError, ValueError):
+            raise unsuitable("Calibration.of: 'size'", size, "a number, or one for each axis") from None
+
+    def _line(self) -> str:
+        return self.text or "not known"
+
+    @property
+    def text(self) -> str:
+        """The pixel size in words, '2.5 nm/px'; empty when it is not known."""
+        sizes = self.pixel_size_nm or ()
+        same = sizes[:1] if len(set(sizes)) == 1 else sizes
+        return f"{' x '.join(f'{size:.4g}' for size in same)} nm/px" if sizes else ""
 
     @property
     def known(self) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar, get_args
 
+from napari_nanoseg.display import Shown, figures_line
 from napari_nanoseg.errors import NanosegError
 
 
@@ -59,12 +60,19 @@ class Waiting:
     """Nothing new: a job that waits for another process says so, that it can be closed then. It is not shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobResult:
+@dataclass(frozen=True, slots=True, repr=False)
+class JobResult(Shown):
     """What a job leaves: figures for tables and the files written (name to path)."""
 
     figures: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+
+    def _line(self) -> str:
+        parts = [", ".join(self.files) and f"files: {', '.join(self.files)}", figures_line(self.figures)]
+        return "; ".join(part for part in parts if part)
+
+    def _rows(self) -> dict[str, Any]:
+        return {**self.figures, **self.files}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.display import Shown, coloured, counted, extent, step_for
+from napari_nanoseg.errors import NanosegError, unsuitable
 from napari_nanoseg.outlines import outline, rasterise, rings
 from napari_nanoseg.rle import decode_counts, encode_counts, mask_from_counts, mask_to_counts
 
 LARGEST_ID = np.iinfo(np.int32).max
 
 
-@dataclass(frozen=True, eq=False)
-class Instances:
+@dataclass(frozen=True, eq=False, repr=False)
+class Instances(Shown):
     """The particles of one image, each with a mask of its own.
 
     Make one with :meth:`from_labels`, :meth:`from_masks`, :meth:`from_polygons`, :meth:`from_coco` or :meth:`empty`.
@@ -87,6 +88,7 @@ class Instances:
         """
         from scipy.ndimage import find_objects
 
+        labels = np.asarray(labels)
         if labels.dtype.kind not in "iu":
             raise NanosegError(f"Labels must be whole numbers, not {labels.dtype}; number the objects first.")
         largest = int(labels.max(initial=0))
@@ -196,7 +198,11 @@ class Instances:
         """
         boxes, masks = [], []
         for polygon in polygons:
-            mask, start = rasterise(np.asarray(polygon, dtype=float), shape)
+            try:
+                vertices = np.asarray(polygon, dtype=float)
+            except (TypeError, ValueError):
+                raise unsuitable("An outline", polygon, "an array of vertices (row, column)") from None
+            mask, start = rasterise(vertices, shape)
             boxes.append([*start, *np.add(start, mask.shape)])
             masks.append(mask)
         return cls.from_masks(shape, np.reshape(boxes, (len(masks), 4)), masks, scores, classes, ids)
@@ -305,6 +311,61 @@ class Instances:
             for index, (row, column, row_stop, column_stop) in enumerate(self.boxes.tolist())
         ]
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Label image, for NumPy; see :meth:`to_labels`."""
+        if copy is False:
+            raise ValueError("a label image is made of the particles, so it is always a copy")
+        return self.to_labels().astype(dtype or np.int32, copy=False)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes of the label image."""
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> np.dtype[np.int32]:
+        """Type of the label image."""
+        return np.dtype(np.int32)
+
+    def small_labels(self) -> NDArray[np.int32]:
+        """Label image of some of the pixels, for a small picture; of a volume, of its middle slice.
+
+        Returns
+        -------
+        int32 array
+            ``to_labels()[::step, ::step]`` with the step of :func:`~napari_nanoseg.display.step_for`.
+        """
+        stack, plane = self.shape[:-2], self.shape[-2:]
+        step = step_for(plane)
+        labels = np.zeros([-(-size // step) for size in plane], np.int32)
+        for index in np.argsort(self.scores, kind="stable"):
+            box, mask = self._box(index), self.masks[index]
+            for size, reach in zip(stack, box, strict=False):
+                middle = size // 2 - reach.start
+                mask = mask[middle] if 0 <= middle < len(mask) else np.zeros((0, 0), bool)
+            if mask.size:
+                (row, column) = (reach.start for reach in box[-2:])
+                picked = mask[-row % step :: step, -column % step :: step]
+                top, left = -(-row // step), -(-column // step)
+                labels[top : top + picked.shape[0], left : left + picked.shape[1]][picked] = self.ids[index]
+        return labels
+
+    def _line(self) -> str:
+        return f"{counted(len(self), 'particle')}, {extent(self.shape)}"
+
+    def _rows(self) -> dict[str, Any]:
+        rows: dict[str, Any] = {"particles": len(self)}
+        if len(self):
+            rows |= {"median diameter (px)": self.diameter(), "at the border": int(self.touches_border.sum())}
+            if (self.scores != 1).any():
+                rows["scores"] = f"{self.scores.min():.2f} to {self.scores.max():.2f}"
+            if self.classes.any():
+                rows["classes"] = ", ".join(map(str, np.unique(self.classes)))
+        return rows
+
+    def _picture(self) -> NDArray[np.uint8] | None:
+        return coloured(self.small_labels())
+
     def __len__(self) -> int:
         return len(self.masks)
 
@@ -405,7 +466,10 @@ def _filled(values: ArrayLike | None, count: int, default: int, dtype: type[Any]
     """`values` as an array of `count`, or `default` repeated."""
     if values is None:
         return np.full(count, default, dtype=dtype)
-    array = np.asarray(values, dtype=dtype)
+    try:
+        array = np.asarray(values, dtype=dtype)
+    except (TypeError, ValueError):
+        raise unsuitable("One of scores, classes and ids", values, "an array of numbers") from None
     if array.shape != (count,):
         raise NanosegError(f"{array.size} scores, classes or ids came for {count} objects; give one per object.")
     return array

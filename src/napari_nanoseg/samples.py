@@ -9,15 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.calibration import Calibration
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.calibration import CALIBRATION, Calibration
+from napari_nanoseg.display import Shown, counted, extent, middle_of, named, outlined, small_grey, step_for
+from napari_nanoseg.errors import NanosegError, need, need_array
 from napari_nanoseg.instances import Instances
 
 AXES = ("YX", "YXC", "ZYX", "ZYXC", "TYX", "TYXC")
 
 
-@dataclass(frozen=True, eq=False)
-class Image:
+@dataclass(frozen=True, eq=False, repr=False)
+class Image(Shown):
     """A micrograph, a stack of slices or a time series.
 
     Parameters
@@ -44,6 +45,8 @@ class Image:
     source: str = "image"
 
     def __post_init__(self) -> None:
+        need_array(self.data, "Image: 'data'")
+        need(self.calibration, Calibration, "Image: 'calibration'", CALIBRATION)
         if self.axes not in AXES or self.data.ndim != len(self.axes):
             raise NanosegError(
                 f"{self.source}: an array of shape {self.data.shape} does not have the axes {self.axes}; "
@@ -55,6 +58,36 @@ class Image:
             raise NanosegError(
                 f"{self.source}: pixels of type {self.data.dtype} are not grey values; convert the image to 16 bits."
             )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Pixels, for NumPy."""
+        return np.array(self.loaded().data, dtype=dtype, copy=copy)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return tuple(self.data.shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.data.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+        return self.data.dtype
+
+    def _line(self) -> str:
+        parts = [extent(self.shape), str(self.dtype), self.axes, self.calibration.text, named(self.source)]
+        return ", ".join(part for part in parts if part)
+
+    def _rows(self) -> dict[str, Any]:
+        return {"axes": self.axes, "pixel size": self.calibration.text or "not known", "source": self.source}
+
+    def _picture(self) -> NDArray[np.uint8] | None:
+        window = (...,) if isinstance(self.data, np.ndarray) else tuple(map(middle_of, self.plane_shape))
+        return small_grey(self.data[self.planes // 2, *window] if self.axes[0] in "ZT" else self.data[window])
 
     @property
     def plane_shape(self) -> tuple[int, int]:
@@ -118,8 +151,8 @@ class Sliceable(Protocol):
         """The pixels of slices of the three axes."""
 
 
-@dataclass(frozen=True, eq=False)
-class Volume:
+@dataclass(frozen=True, eq=False, repr=False)
+class Volume(Shown):
     """A tomogram, which need not fit into memory.
 
     Parameters
@@ -142,6 +175,8 @@ class Volume:
     source: str = "volume"
 
     def __post_init__(self) -> None:
+        need_array(self.data, "Volume: 'data'")
+        need(self.calibration, Calibration, "Volume: 'calibration'", CALIBRATION)
         shape = tuple(self.data.shape)
         if len(shape) != 3:
             raise NanosegError(
@@ -164,6 +199,32 @@ class Volume:
         """Slices, rows and columns."""
         depth, rows, columns = self.data.shape
         return int(depth), int(rows), int(columns)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All voxels, for NumPy: the whole volume is read into memory."""
+        return np.array(self.read(0, self.shape[0]), dtype=dtype, copy=copy)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, 3."""
+        return 3
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the voxels."""
+        return self.data.dtype
+
+    def _line(self) -> str:
+        parts = [extent(self.shape), str(self.dtype), "ZYX", self.calibration.text, named(self.source)]
+        return ", ".join(part for part in parts if part)
+
+    def _rows(self) -> dict[str, Any]:
+        return {"voxel size": self.calibration.text or "not known", "source": self.source}
+
+    def _picture(self) -> NDArray[np.uint8] | None:
+        """Draw the middle slice, or the middle of it where it is huge: nothing else is read."""
+        depth, rows, columns = self.shape
+        return small_grey(self.read(depth // 2, depth // 2 + 1, middle_of(rows), middle_of(columns))[0])
 
     def read(self, z0: int, z1: int, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[Any]:
         """Read the slices `z0` to `z1` (not included), or a window of them, into memory.
@@ -194,8 +255,8 @@ class Volume:
         return pixels
 
 
-@dataclass(frozen=True, eq=False)
-class Sample:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sample(Shown):
     """A synthetic or annotated image with its instances.
 
     Parameters
@@ -226,6 +287,10 @@ class Sample:
     truth: Mapping[str, NDArray[Any]] | None = None
 
     def __post_init__(self) -> None:
+        need(self.image, Image, "Sample: 'image'", "an Image; Image(array) makes one")
+        need(self.instances, Instances, "Sample: 'instances'", "Instances; Instances.from_labels(array) makes some")
+        if self.known is not None:
+            need_array(self.known, "Sample: 'known'")
         shape = self.image.plane_shape
         if self.instances.shape != shape:
             raise NanosegError(
@@ -237,13 +302,23 @@ class Sample:
         if self.truth is not None and any(len(column) != len(self.instances) for column in self.truth.values()):
             raise NanosegError(f"{self.name}: the table of true values needs a row for each of the instances.")
 
+    def _line(self) -> str:
+        known = "" if self.known is None else f", {self.known.mean():.0%} known"
+        return f"{self.name!r}, {counted(len(self.instances), 'particle')}, {extent(self.image.shape)}{known}"
+
+    def _rows(self) -> dict[str, Any]:
+        return self.image._rows() | self.instances._rows()
+
+    def _picture(self) -> NDArray[np.uint8] | None:
+        return outlined(small_grey(self.image.data), self.instances.small_labels())
+
 
 UNLABELLED = -1
 """In a map of classes: nobody has said what this pixel is."""
 
 
-@dataclass(frozen=True, eq=False)
-class ClassSample:
+@dataclass(frozen=True, eq=False, repr=False)
+class ClassSample(Shown):
     """An image whose pixels have classes: what a network that gives every pixel a class learns from.
 
     Parameters
@@ -266,8 +341,24 @@ class ClassSample:
     name: str = "sample"
 
     def __post_init__(self) -> None:
+        need(self.image, Image, "ClassSample: 'image'", "an Image; Image(array) makes one")
+        need_array(self.classes, "ClassSample: 'classes'")
         shape = self.image.data.shape[: len(self.image.axes.removesuffix("C"))]
         if self.classes.shape != shape:
             raise NanosegError(
                 f"{self.name}: the mask has the shape {self.classes.shape} but the image {shape}; label the image."
             )
+
+    def _line(self) -> str:
+        return f"{self.name!r}, {extent(self.image.shape)}"
+
+    def _rows(self) -> dict[str, Any]:
+        shares = np.bincount(self.classes.ravel() + 1) / self.classes.size  # from UNLABELLED on
+        names = ["unlabelled", "background", *(f"class {number}" for number in range(1, len(shares) - 1))]
+        return {name: f"{share:.2%}" for name, share in zip(names, shares.tolist(), strict=False) if share}
+
+    def _picture(self) -> NDArray[np.uint8] | None:
+        classes = self.classes[len(self.classes) // 2] if self.classes.ndim == 3 else self.classes
+        step = step_for(classes.shape)
+        picture = self.image._picture()
+        return None if picture is None else outlined(picture, classes[::step, ::step])

@@ -14,7 +14,7 @@ from stardist.matching import matching
 from napari_nanoseg import Instances, NanosegError, evaluate
 from napari_nanoseg.evaluation.coco import BOX_FIGURES, MASK_FIGURES
 from napari_nanoseg.evaluation.matching import pool
-from napari_nanoseg.io.images import read_labels
+from napari_nanoseg.io.images import read_label_array
 
 LABELS = arrays(np.uint8, (7, 8), elements=st.integers(0, 6))
 NAMES = {
@@ -57,7 +57,7 @@ def test_ties_at_one_half():
 
 def test_real_particles_equal_stardist(shared_data):
     for path in sorted((shared_data / "emps" / "masks").glob("*.png"))[:40:8]:
-        truth = read_labels(path)
+        truth = read_label_array(path)
         for threshold in (0.5, 0.7):
             assert_as_stardist(truth, np.roll(truth, (2, 3), (0, 1)), threshold)
 

@@ -236,7 +236,7 @@ def from_files(folder: Path) -> ViewerModel:
     viewer.add_layer(Layer.create(*image_layer(read_image(folder / "grey.tif"), "grey")))
     for name, labels in (("prediction", prediction), ("truth", truth)):
         write_labels(folder / f"{name}.tif", labels, SIZE)
-        data, options, kind = labels_layer(read_labels(folder / f"{name}.tif"), SIZE, name)
+        data, options, kind = labels_layer(np.asarray(read_labels(folder / f"{name}.tif")), SIZE, name)
         options["metadata"]["source"] = str(folder / f"{name}.tif")
         viewer.add_layer(Layer.create(data, options, kind))
     return viewer

@@ -213,7 +213,7 @@ def test_the_saved_table_is_that_of_the_command(qtbot, tmp_path, monkeypatch, na
     write_labels(labels_file, particles(), SIZE)
     viewer = ViewerModel()
     viewer.add_layer(Layer.create(*image_layer(read_image(image_file), "grey")))
-    data, options, kind = labels_layer(read_labels(labels_file), SIZE, "found")
+    data, options, kind = labels_layer(np.asarray(read_labels(labels_file)), SIZE, "found")
     options["metadata"]["source"] = str(labels_file)
     viewer.add_layer(Layer.create(data, options, kind))
     dock = Measure(viewer)

@@ -38,7 +38,7 @@ from napari_nanoseg.config.baseline import BaselineWishes
 from napari_nanoseg.config.command import command
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.events import Progress
-from napari_nanoseg.io.images import read_image, read_labels, write_image
+from napari_nanoseg.io.images import read_image, read_label_array, write_image
 from napari_nanoseg.io.model_library import baseline_folders, starter_folder
 from napari_nanoseg.io.recent_models import recent_models, remember_model
 from napari_nanoseg.io.run_record import sha256
@@ -190,7 +190,7 @@ def test_dock_command_and_python_give_identical_labels(
     result = CliRunner().invoke(app, words[1:])
     assert result.exit_code == 0, result.output
     out = Path(words[words.index("--out") + 1])
-    np.testing.assert_array_equal(read_labels(out / f"{Path(image.source).stem}.tif"), particles.data)
+    np.testing.assert_array_equal(read_label_array(out / f"{Path(image.source).stem}.tif"), particles.data)
     record = record_of(particles)
     written = yaml.safe_load((out / f"{Path(image.source).stem}.run.yaml").read_text(encoding="utf-8"))
     for name in ("config", "inputs", "versions", "figures", "device"):
@@ -506,7 +506,7 @@ def test_labels_are_saved_as_the_job_does_and_painted_ones_are_recorded_so(
     target = tmp_path / "out" / "labels.tif"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
     run(dock, qtbot, dock.save_button)
-    np.testing.assert_array_equal(read_labels(target), particles.data)
+    np.testing.assert_array_equal(read_label_array(target), particles.data)
     assert read_image(target).calibration == image.calibration
     record = yaml.safe_load(target.with_suffix(".run.yaml").read_text(encoding="utf-8"))
     assert record == record_of(particles)

@@ -23,7 +23,7 @@ from napari_nanoseg._gui.segment import Segment
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.train import Train
 from napari_nanoseg.events import Epoch
-from napari_nanoseg.io.images import read_labels
+from napari_nanoseg.io.images import read_label_array
 from napari_nanoseg.io.sample_data import sample_data
 
 OUTLINED = (28, 34, 14, 69, 80, 75, 72, 58)
@@ -87,7 +87,7 @@ class Tour:
         self.robot.click(page, "New annotation")
         labels = self.viewer.layers.selection.active
         assert isinstance(labels, Labels)
-        truth = read_labels(sample_data() / "particles_truth.tif")
+        truth = read_label_array(sample_data() / "particles_truth.tif")
         for label in OUTLINED:
             self.robot.polygon(labels, outline(truth, label))
         assert len(np.unique(labels.data)) == 1 + len(OUTLINED)
@@ -202,7 +202,7 @@ class Tour:
         robot.click(page, "Compare")
         self.finish(page, 60)
         robot.settle(0.3)
-        truth = read_labels(sample_data() / "particles_truth.tif")
+        truth = read_label_array(sample_data() / "particles_truth.tif")
         rows, columns = np.nonzero(truth == OUTLINED[2])
         robot.click_at(self.image, rows.mean(), columns.mean())
         robot.settle(0.3)

@@ -13,7 +13,7 @@ from roifile import ROI_TYPE, ImagejRoi, roiwrite
 
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
-from napari_nanoseg.io.annotations import read_annotation, read_coco
+from napari_nanoseg.io.annotations import read_coco, read_labels
 from napari_nanoseg.io.images import write_labels
 
 SHAPE = (40, 60)
@@ -36,15 +36,15 @@ def test_label_images(tmp_path: Path) -> None:
     labels = boxed(2, 3, 9, 12) * 7 + boxed(20, 30, 25, 50) * 300
     for name in ("a.tif", "a.png"):
         write_labels(tmp_path / name, labels)
-        assert np.array_equal(read_annotation(tmp_path / name, SHAPE).to_labels(), labels)
+        assert np.array_equal(read_labels(tmp_path / name, SHAPE).to_labels(), labels)
     np.save(tmp_path / "a.npy", labels)
-    assert read_annotation(tmp_path / "a.npy", SHAPE).ids.tolist() == [7, 300]
+    assert read_labels(tmp_path / "a.npy", SHAPE).ids.tolist() == [7, 300]
 
 
 def test_imagej_polygons_go_along_the_corners_of_pixels(tmp_path: Path) -> None:
     roi = ImagejRoi.frompoints([[3, 2], [12, 2], [12, 9], [3, 9]])
     roi.tofile(tmp_path / "größe 1.roi")
-    assert np.array_equal(read_annotation(tmp_path / "größe 1.roi", SHAPE).to_labels(), boxed(2, 3, 9, 12))
+    assert np.array_equal(read_labels(tmp_path / "größe 1.roi", SHAPE).to_labels(), boxed(2, 3, 9, 12))
 
 
 @pytest.mark.parametrize("kind", [ROI_TYPE.FREEHAND, ROI_TYPE.TRACED])
@@ -52,14 +52,14 @@ def test_imagej_freehand(tmp_path: Path, kind: ROI_TYPE) -> None:
     roi = ImagejRoi.frompoints(np.array([[3.25, 2.25], [12.25, 2.25], [12.25, 9.25], [3.25, 9.25]], dtype=np.float32))
     roi.roitype = kind
     roi.tofile(tmp_path / "a.roi")
-    assert np.array_equal(read_annotation(tmp_path / "a.roi", SHAPE).to_labels(), boxed(2, 3, 9, 12))
+    assert np.array_equal(read_labels(tmp_path / "a.roi", SHAPE).to_labels(), boxed(2, 3, 9, 12))
 
 
 def test_a_set_of_regions_keeps_overlaps_and_order(tmp_path: Path) -> None:
     rectangle = roi_of(ROI_TYPE.RECT, 2, 3, 20, 12)
     oval = roi_of(ROI_TYPE.OVAL, 10, 5, 30, 45)
     roiwrite(tmp_path / "set.zip", [rectangle, oval], name=["one", "two"])
-    instances = read_annotation(tmp_path / "set.zip", SHAPE)
+    instances = read_labels(tmp_path / "set.zip", SHAPE)
     assert instances.overlapping
     assert instances.boxes.tolist() == [[2, 3, 20, 12], [10, 5, 30, 45]]
     assert instances.areas.tolist() == [18 * 9, pytest.approx(math.pi * 10 * 20, rel=0.02)]
@@ -69,7 +69,7 @@ def test_other_files_in_a_zip_are_left_alone(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         archive.writestr("../one.roi", ImagejRoi.frompoints([[3, 2], [12, 2], [12, 9]]).tobytes())
         archive.writestr("__MACOSX/readme.txt", "x")
-    assert len(read_annotation(tmp_path / "set.zip", SHAPE)) == 1
+    assert len(read_labels(tmp_path / "set.zip", SHAPE)) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["set.zip"]
     assert not (tmp_path.parent / "one.roi").exists()
 
@@ -80,7 +80,7 @@ def test_lines_and_points_are_refused_by_name(tmp_path: Path, kind: ROI_TYPE) ->
     roi.roitype = kind
     roiwrite(tmp_path / "set.zip", [roi], name=["scale bar"])
     with pytest.raises(NanosegError, match="the region scale bar"):
-        read_annotation(tmp_path / "set.zip", SHAPE)
+        read_labels(tmp_path / "set.zip", SHAPE)
 
 
 def test_coco_of_one_and_of_many_images(tmp_path: Path) -> None:
@@ -88,14 +88,14 @@ def test_coco_of_one_and_of_many_images(tmp_path: Path) -> None:
     image = {"id": 5, "file_name": "some/folder/a.tif", "height": SHAPE[0], "width": SHAPE[1]}
     content = {"images": [image], "annotations": instances.to_coco(5), "categories": []}
     (tmp_path / "any.json").write_text(json.dumps(content))
-    assert np.array_equal(read_annotation(tmp_path / "any.json", SHAPE).to_labels(), instances.to_labels())
+    assert np.array_equal(read_labels(tmp_path / "any.json", SHAPE).to_labels(), instances.to_labels())
     content["images"].append({"id": 6, "file_name": "C:\\data\\b.tif"})
     (tmp_path / "b.json").write_text(json.dumps(content))
     assert set(read_coco(tmp_path / "b.json")) == {"a", "b"}
-    assert len(read_annotation(tmp_path / "b.json", SHAPE)) == 0
+    assert len(read_labels(tmp_path / "b.json", SHAPE)) == 0
     (tmp_path / "any.json").write_text(json.dumps(content))
     with pytest.raises(NanosegError, match="2 images, none called any"):
-        read_annotation(tmp_path / "any.json", SHAPE)
+        read_labels(tmp_path / "any.json", SHAPE)
     with pytest.raises(NanosegError, match="annotates an image of shape"):
         read_coco(tmp_path / "b.json")["a"].instances((3, 4), "b.json")
 
@@ -120,7 +120,7 @@ def test_bad_annotations_get_one_sentence(tmp_path: Path, name: str) -> None:
     content, sentence = BAD[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(NanosegError, match=sentence) as caught:
-        read_annotation(tmp_path / name, SHAPE)
+        read_labels(tmp_path / name, SHAPE)
     assert str(tmp_path / name) in str(caught.value)
 
 
@@ -128,18 +128,18 @@ def test_what_does_not_tell_particles_apart_is_refused(tmp_path: Path) -> None:
     two = boxed(2, 3, 9, 12) | boxed(20, 30, 25, 50)
     write_labels(tmp_path / "a.tif", two * 255)
     with pytest.raises(NanosegError, match="black and white"):
-        read_annotation(tmp_path / "a.tif", SHAPE)
+        read_labels(tmp_path / "a.tif", SHAPE)
     write_labels(tmp_path / "a.tif", two * 3)
-    assert len(read_annotation(tmp_path / "a.tif", SHAPE)) == 1
+    assert len(read_labels(tmp_path / "a.tif", SHAPE)) == 1
 
 
 def test_another_shape_is_refused(tmp_path: Path) -> None:
     write_labels(tmp_path / "a.tif", np.ones((4, 5), dtype=int))
     with pytest.raises(NanosegError, match=r"of shape \(4, 5\), not \(40, 60\)"):
-        read_annotation(tmp_path / "a.tif", SHAPE)
+        read_labels(tmp_path / "a.tif", SHAPE)
 
 
 def test_cellpose_files_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "a_seg.npy", np.array({"masks": np.ones(SHAPE)}))
     with pytest.raises(NanosegError, match="Cellpose"):
-        read_annotation(tmp_path / "a_seg.npy", SHAPE)
+        read_labels(tmp_path / "a_seg.npy", SHAPE)

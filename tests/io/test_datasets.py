@@ -15,7 +15,7 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.datasets import DatasetWriter, open_dataset, write_sample
-from napari_nanoseg.io.images import read_labels, write_image, write_labels
+from napari_nanoseg.io.images import read_label_array, write_image, write_labels
 from napari_nanoseg.io.tables import read_table
 from napari_nanoseg.samples import Image, Sample
 
@@ -68,7 +68,7 @@ def test_without_overlaps_there_is_no_coco_file(tmp_path: Path) -> None:
     with DatasetWriter(tmp_path) as writer:
         writer.add(sample("a"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "masks"]
-    assert read_labels(tmp_path / "masks" / "a.tif").dtype == np.int32
+    assert read_label_array(tmp_path / "masks" / "a.tif").dtype == np.int32
 
 
 def test_overlaps_are_kept_with_everything_written_together(tmp_path: Path) -> None:
@@ -223,6 +223,6 @@ def test_emps_is_a_dataset(shared_data: Path) -> None:
     assert len(dataset) == 357
     for index in range(0, 357, 60):
         one = dataset[index]
-        labels = read_labels(shared_data / "emps" / "masks" / f"{one.name}.png")
+        labels = read_label_array(shared_data / "emps" / "masks" / f"{one.name}.png")
         assert np.array_equal(one.instances.to_labels(), labels)
         assert len(one.instances) == len(np.unique(labels)) - 1

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.io.images import list_images, read_image, read_labels, write_image, write_labels
+from napari_nanoseg.io.images import list_images, read_image, read_label_array, write_image, write_labels
 from napari_nanoseg.samples import Image
 
 GREY = np.random.default_rng(0).integers(0, 255, (30, 40), dtype=np.uint8)
@@ -85,7 +85,7 @@ def test_black_and_white(tmp_path: Path) -> None:
     Pillow.fromarray(GREY > 99).save(tmp_path / "a.png")
     assert np.array_equal(read_image(tmp_path / "a.png").data, GREY > 99)
     write_image(tmp_path / "b.png", Image(GREY > 99))
-    assert np.array_equal(read_labels(tmp_path / "b.png"), np.where(GREY > 99, 255, 0))
+    assert np.array_equal(read_label_array(tmp_path / "b.png"), np.where(GREY > 99, 255, 0))
 
 
 @pytest.mark.parametrize("scale", [1, 257])
@@ -150,7 +150,7 @@ def test_labels_come_back(tmp_path: Path, suffix: str, largest: int) -> None:
     labels = np.zeros((20, 30), dtype=np.int64)
     labels[3:5, 4:9] = largest
     write_labels(tmp_path / f"a{suffix}", labels, Calibration((2.0, 2.0)))
-    read = read_labels(tmp_path / f"a{suffix}")
+    read = read_label_array(tmp_path / f"a{suffix}")
     assert np.array_equal(read, labels)
     assert read.dtype == (np.int32 if suffix == ".tif" else np.uint16)
 
@@ -163,16 +163,16 @@ def test_label_files_are_small_and_calibrated(tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.tif").calibration.nm_per_pixel == pytest.approx(2.0)
     volume = np.stack([labels, labels])
     write_labels(tmp_path / "b.tif", volume)
-    assert np.array_equal(read_labels(tmp_path / "b.tif"), volume)
+    assert np.array_equal(read_label_array(tmp_path / "b.tif"), volume)
 
 
 def test_labels_in_palettes_and_whole_floats(tmp_path: Path) -> None:
     picture = Pillow.frombytes("P", (40, 30), (GREY % 5).tobytes())
     picture.putpalette(list(range(200, 0, -1)) + [7] * 568)
     picture.save(tmp_path / "a.png")
-    assert np.array_equal(read_labels(tmp_path / "a.png"), GREY % 5)
+    assert np.array_equal(read_label_array(tmp_path / "a.png"), GREY % 5)
     np.save(tmp_path / "a.npy", GREY.astype(np.float32))
-    labels = read_labels(tmp_path / "a.npy")
+    labels = read_label_array(tmp_path / "a.npy")
     assert np.array_equal(labels, GREY)
     assert labels.dtype == np.int64
 
@@ -269,11 +269,11 @@ def test_missing_files_and_folders_get_one_sentence(tmp_path: Path) -> None:
 def test_what_are_no_labels(tmp_path: Path) -> None:
     Pillow.fromarray(COLOUR).save(tmp_path / "a.png")
     with pytest.raises(NanosegError, match="colours, not labels"):
-        read_labels(tmp_path / "a.png")
+        read_label_array(tmp_path / "a.png")
     for values in (GREY / 3, NAN, GREY * 1e20):
         np.save(tmp_path / "a.npy", values)
         with pytest.raises(NanosegError, match="fractions, not labels"):
-            read_labels(tmp_path / "a.npy")
+            read_label_array(tmp_path / "a.npy")
 
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:

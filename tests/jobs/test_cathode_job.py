@@ -13,7 +13,7 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Progress, drain
 from napari_nanoseg.generators.cathode.generator import Cathode
 from napari_nanoseg.io.datasets import open_dataset
-from napari_nanoseg.io.images import read_image, read_labels
+from napari_nanoseg.io.images import read_image, read_label_array
 from napari_nanoseg.io.tables import read_table
 from napari_nanoseg.jobs.cathode import cathode_job
 
@@ -40,7 +40,7 @@ def test_writes_slices_that_are_a_dataset(tmp_path: Path) -> None:
     np.testing.assert_array_equal(sample.image.data, phantom.image.data[6])
     np.testing.assert_array_equal(sample.instances.to_labels(), phantom.classes[6])
     assert sample.image.calibration.nm_per_pixel == pytest.approx(140)
-    np.testing.assert_array_equal(read_labels(job.out / "particles" / f"{sample.name}.tif"), phantom.particles[6])
+    np.testing.assert_array_equal(read_label_array(job.out / "particles" / f"{sample.name}.tif"), phantom.particles[6])
     profile = read_table(job.out / "truth" / "cathode_000001_profile.csv")
     assert list(profile) == list(phantom.profile)
     np.testing.assert_array_equal(profile["damage"], phantom.profile["damage"])
@@ -60,10 +60,10 @@ def test_writes_stacks_with_binary_masks(tmp_path: Path) -> None:
     assert image.axes == "ZYX"
     assert image.calibration.pixel_size_nm == pytest.approx((140, 140, 140))
     np.testing.assert_array_equal(image.data, phantom.image.data)
-    mask = read_labels(tmp_path / "masks" / "cathode_000000.tif")
+    mask = read_label_array(tmp_path / "masks" / "cathode_000000.tif")
     assert mask.dtype == np.uint8
     np.testing.assert_array_equal(mask, phantom.classes == 1)
-    np.testing.assert_array_equal(read_labels(tmp_path / "particles" / "cathode_000000.tif"), phantom.particles)
+    np.testing.assert_array_equal(read_label_array(tmp_path / "particles" / "cathode_000000.tif"), phantom.particles)
 
 
 def test_any_number_of_workers_writes_the_same_and_goes_on(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_events_and_result_are_those_of_the_job(tmp_path: Path) -> None:
     body = f"""
     for event in {EVENTS!r}:
         yield event
-    return {RESULT!r}
+    return JobResult({RESULT.figures!r}, {RESULT.files!r})
     """
     assert loop(follow_child(child(body, tmp_path))) == (EVENTS, RESULT)
 

@@ -14,7 +14,7 @@ from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Stage, drain
 from napari_nanoseg.io.datasets import open_dataset
-from napari_nanoseg.io.images import read_labels
+from napari_nanoseg.io.images import read_label_array
 from napari_nanoseg.jobs import demo
 from napari_nanoseg.jobs.run import run
 
@@ -51,7 +51,7 @@ def test_leaves_everything_it_promises_and_replaces_only_itself(tiny, tmp_path):
     for name in ("model/model.yaml", "model/preview.png", "table.csv", "labels/particles.run.yaml",
                  "comparison/overlays", "comparison/metrics.json", "run.yaml"):  # fmt: skip
         assert (job.out / name).exists(), name
-    labels = read_labels(job.out / "labels" / "particles.tif")
+    labels = read_label_array(job.out / "labels" / "particles.tif")
     assert result.figures["particles"] == labels.max()
     assert 0 <= result.figures["f1"] <= 1
     assert math.isfinite(result.figures["true_d50_nm"])

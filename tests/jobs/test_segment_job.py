@@ -20,7 +20,7 @@ from napari_nanoseg.evaluation.matching import evaluate
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage, drain
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import read_coco
-from napari_nanoseg.io.images import expand, read_image, read_labels, write_image
+from napari_nanoseg.io.images import expand, read_image, read_label_array, write_image
 from napari_nanoseg.io.run_record import sha256
 from napari_nanoseg.jobs.segment import segment_job
 from napari_nanoseg.samples import Image, Sample
@@ -70,7 +70,7 @@ def test_every_kind_of_image_gets_its_labels_and_its_record(disc_model, sample, 
     events, result = loop(segment_job(job))
     assert labels_in(job.out) == sorted(path.stem for path in images)
     for path in images:
-        labels = read_labels(job.out / f"{path.stem}.tif")
+        labels = read_label_array(job.out / f"{path.stem}.tif")
         assert labels.shape == sample.image.data.shape
         assert evaluate(sample.instances, Instances.from_labels(labels)).f1 > 0.9, path.name
         record = yaml.safe_load((job.out / f"{path.stem}.run.yaml").read_text(encoding="utf-8"))
@@ -137,7 +137,7 @@ def test_a_stack_becomes_a_stack_of_labels(disc_model, make_sample, tmp_path):
     drain(segment_job(job_of(disc_model, [tmp_path / "stack.tif"], tmp_path / "out")))
     with tifffile.TiffFile(tmp_path / "out" / "stack.tif") as file:
         assert file.series[0].axes == "ZYX"
-    labels = read_labels(tmp_path / "out" / "stack.tif")
+    labels = read_label_array(tmp_path / "out" / "stack.tif")
     assert labels.shape == (3, 96, 128)
     for truth, found in zip(slices, labels, strict=True):
         assert evaluate(truth.instances, Instances.from_labels(found)).f1 > 0.9
@@ -152,7 +152,7 @@ def test_coco_holds_the_same_objects_for_all_images(disc_model, images, tmp_path
     found = read_coco(coco)
     assert set(found) == {path.stem for path in images[:2]}
     for name, entry in found.items():
-        labels = read_labels(tmp_path / "out" / f"{name}.tif")
+        labels = read_label_array(tmp_path / "out" / f"{name}.tif")
         objects = entry.instances(labels.shape, name)
         assert sorted(objects.areas) == sorted(Instances.from_labels(labels).areas)
         assert (objects.scores < 1).all()
@@ -179,7 +179,7 @@ def test_cancelled_after_the_first_image_it_keeps_that_one_whole(disc_model, ima
     first = images[0].stem
     assert {path.name for path in job.out.iterdir()} == {f"{first}.tif", f"{first}.run.yaml"}
     assert set(read_coco(coco)) == {first}
-    read_labels(job.out / f"{first}.tif")
+    read_label_array(job.out / f"{first}.tif")
 
 
 def test_an_image_without_particles_is_noticed_and_gets_empty_labels(disc_model, tmp_path):
@@ -190,7 +190,7 @@ def test_an_image_without_particles_is_noticed_and_gets_empty_labels(disc_model,
     events, result = loop(segment_job(job))
     assert any(isinstance(event, Notice) and "leer.tif: no particle" in event.message for event in events)
     assert result.figures["particles"] == 0
-    assert not read_labels(tmp_path / "out" / "leer.tif").any()
+    assert not read_label_array(tmp_path / "out" / "leer.tif").any()
 
 
 @pytest.mark.parametrize("stem", ["overflow", "second"])
@@ -246,7 +246,7 @@ def test_a_model_is_asked_for_by_its_name_and_recorded_with_its_path(disc_model,
     drain(segment_job(job_of(Path("discs"), images[:1], tmp_path / "named")))
     drain(segment_job(job_of(discs, images[:1], tmp_path / "by path")))
     name = images[0].stem
-    labels = [read_labels(tmp_path / out / f"{name}.tif") for out in ("named", "by path")]
+    labels = [read_label_array(tmp_path / out / f"{name}.tif") for out in ("named", "by path")]
     np.testing.assert_array_equal(*labels)
     record = yaml.safe_load((tmp_path / "named" / f"{name}.run.yaml").read_text(encoding="utf-8"))
     assert record["inputs"][str(discs)] == sha256(discs)
@@ -272,6 +272,6 @@ def test_an_image_of_one_value_does_not_end_a_batch(model, images, tmp_path):
     said = [event.message for event in events if isinstance(event, Notice)]
     assert any("flat" in text and "all pixels are the same" in text for text in said)
     assert result.figures["images"] == 2
-    empty = read_labels(tmp_path / "out" / "flat.tif")
+    empty = read_label_array(tmp_path / "out" / "flat.tif")
     assert empty.shape == (60, 70)
     assert not empty.any()

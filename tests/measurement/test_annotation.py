@@ -12,8 +12,9 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from napari_nanoseg import Calibration, Image, Instances, Sample
+from napari_nanoseg.io.annotations import read_labels
 from napari_nanoseg.io.datasets import open_dataset
-from napari_nanoseg.io.images import read_image, read_labels
+from napari_nanoseg.io.images import read_image
 from napari_nanoseg.io.sample_data import sample_data
 from napari_nanoseg.measurement.annotation import Finding, check_annotation, describe
 from napari_nanoseg.measurement.pieces import Pieces, fragment_limit, mended
@@ -51,7 +52,7 @@ def only(kind: str, checked: Sample) -> Finding:
 
 def test_nothing_is_said_about_sound_annotations() -> None:
     assert check_annotation(sample(squares())) == []
-    truth = Instances.from_labels(read_labels(sample_data() / "particles_truth.tif"))
+    truth = read_labels(sample_data() / "particles_truth.tif")
     assert check_annotation(Sample(read_image(sample_data() / "particles.tif"), truth)) == []
     assert check_annotation(open_dataset(sample_data() / "annotated")[0]) == []
 

@@ -10,7 +10,8 @@ import pytest
 
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
-from napari_nanoseg.io.images import read_image, read_labels
+from napari_nanoseg.io.annotations import read_labels
+from napari_nanoseg.io.images import read_image, read_label_array
 from napari_nanoseg.io.sample_data import sample_data
 from napari_nanoseg.measurement.guess import guess_particles
 from napari_nanoseg.samples import Image, Sample
@@ -58,7 +59,7 @@ def test_a_stack_is_refused() -> None:
 
 def test_the_sample_micrograph() -> None:
     guess = guess_particles(read_image(sample_data() / "particles.tif"))
-    truth = Instances.from_labels(read_labels(sample_data() / "particles_truth.tif")).diameter()
+    truth = read_labels(sample_data() / "particles_truth.tif").diameter()
     assert guess is not None
     assert guess.polarity == "bright"
     assert 1 / 1.5 < guess.diameter / truth < 1.5
@@ -67,7 +68,7 @@ def test_the_sample_micrograph() -> None:
 def test_real_micrographs(shared_data: Path) -> None:
     told = right = close = 0
     for path in sorted((shared_data / "emps" / "images").iterdir())[3::16]:
-        image, labels = read_image(path), read_labels(shared_data / "emps" / "masks" / path.name)
+        image, labels = read_image(path), read_label_array(shared_data / "emps" / "masks" / path.name)
         guess = guess_particles(image)
         if guess is None or labels.all():
             continue

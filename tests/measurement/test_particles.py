@@ -12,7 +12,7 @@ from skimage.measure import perimeter_crofton, regionprops
 from skimage.morphology import convex_hull_image
 
 from napari_nanoseg import Calibration, Image, Instances, NanosegError, measure
-from napari_nanoseg.io.images import read_labels
+from napari_nanoseg.io.images import read_label_array
 from napari_nanoseg.measurement.particles import measuring
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 14), st.integers(1, 14))).filter(lambda mask: mask.any())
@@ -274,7 +274,7 @@ def test_bad_input_is_refused_in_one_sentence():
 
 
 def test_real_particles_agree_with_scikit_image(shared_data):
-    labels = read_labels(sorted((shared_data / "emps" / "masks").glob("*.png"))[5])
+    labels = read_label_array(sorted((shared_data / "emps" / "masks").glob("*.png"))[5])
     table = measure(labels)
     regions = regionprops(labels)
     assert table["label"].tolist() == [region.label for region in regions]

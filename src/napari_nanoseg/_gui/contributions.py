@@ -21,7 +21,7 @@ from napari_nanoseg.config.unet import STANDARD_CLASSES
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.datasets import open_dataset
-from napari_nanoseg.io.images import TIFF_SUFFIXES, read_image, read_labels
+from napari_nanoseg.io.images import TIFF_SUFFIXES, read_image, read_label_array
 from napari_nanoseg.io.sample_data import sample_data
 
 Paths = str | list[str]
@@ -74,7 +74,7 @@ def sample_annotated() -> list[LayerData]:
 def sample_truth() -> list[LayerData]:
     """Return the micrograph with all its particles."""
     image = read_image(sample_data() / "particles.tif")
-    truth = read_labels(sample_data() / "particles_truth.tif")
+    truth = read_label_array(sample_data() / "particles_truth.tif")
     return [image_layer(image, "particles"), labels_layer(truth, image.calibration, "ground truth")]
 
 

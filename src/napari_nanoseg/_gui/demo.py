@@ -8,9 +8,9 @@ from pathlib import Path
 from napari_nanoseg._gui.layers import ANNOTATED, LayerData, error_layers, image_layer, labels_layer
 from napari_nanoseg._gui.show import show
 from napari_nanoseg.evaluation.matching import evaluate
-from napari_nanoseg.instances import Instances
+from napari_nanoseg.io.annotations import read_labels
 from napari_nanoseg.io.datasets import open_dataset
-from napari_nanoseg.io.images import read_image, read_labels
+from napari_nanoseg.io.images import read_image
 from napari_nanoseg.io.sample_data import sample_data
 from napari_nanoseg.io.tables import read_table
 
@@ -21,8 +21,8 @@ def demo_layers(folder: Path) -> tuple[list[LayerData], str]:
     """Layers of all that the demo left in a folder, from the bottom up, and the name of the one with the outlines."""
     data = sample_data()
     image = read_image(data / "particles.tif")
-    truth = Instances.from_labels(read_labels(data / "particles_truth.tif"))
-    prediction = Instances.from_labels(read_labels(folder / "labels" / "particles.tif"))
+    truth = read_labels(data / "particles_truth.tif")
+    prediction = read_labels(folder / "labels" / "particles.tif")
     annotated = open_dataset(data / "annotated")[0].instances
     synthetic = open_dataset(folder / "synthetic")[0]
     calibration = image.calibration

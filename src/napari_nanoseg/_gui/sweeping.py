@@ -54,7 +54,8 @@ def parse_vary(config: TrainConfig, start_from: Path | None, vary: Any, labels: 
         For the first wrong field or value, in the words of the labels.
     """
     try:
-        return SweepJob(config=config, start_from=start_from, vary=vary, dataset=Path(), out=Path())
+        values = {"config": config, "start_from": start_from, "vary": vary, "dataset": Path(), "out": Path()}
+        return SweepJob.model_validate(values)
     except ValidationError as error:
         text = error.errors()[0]["msg"].removeprefix("Value error, ")
         for name, label in labels.items():

@@ -83,7 +83,9 @@ class Command:
         except ValidationError as error:
             option = option_at(self.options, error.errors()[0]["loc"])
             named = f" (option {option})" if option else ""
-            raise NanosegError(f"nanoseg {self.words}: {describe(error).removesuffix('.')}{named}.") from error
+            raise NanosegError(
+                f"nanoseg {self.words}: {describe(error, self.job).removesuffix('.')}{named}."
+            ) from error
         except NanosegError as error:
             raise NanosegError(f"nanoseg {self.words}: {error}") from error
 

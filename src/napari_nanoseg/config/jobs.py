@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,7 +21,7 @@ from napari_nanoseg.config.nanowires import FitNanowiresJob, NanowiresJob
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainJob
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.errors import NanosegError, need
 
 AnyJob = (
     GenerateJob
@@ -70,6 +71,7 @@ def read_job(path: str | Path) -> AnyJob:
     NanosegError
         When the file cannot be read or does not hold a valid job.
     """
+    need(path, (str, PathLike), "read_job: 'path'", "a path")
     return parse_job(read_yaml(path), str(path))
 
 

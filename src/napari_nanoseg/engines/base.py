@@ -14,14 +14,17 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
+from napari_nanoseg.arguments import as_image
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
+from napari_nanoseg.display import Shown
 from napari_nanoseg.engines.device import choose_device
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, drain
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import write_bytes, write_text
 from napari_nanoseg.io.model_cards import CARD, WEIGHTS
+from napari_nanoseg.io.model_summary import card_in_words, network_in_words
 from napari_nanoseg.samples import Image
 
 
@@ -78,10 +81,17 @@ class Found(ABC):
         return probability, overlap, config.min_area
 
 
-class Model(ABC):
+class Model(Shown, ABC):
     """A way to find particles, with its card; made by :func:`~napari_nanoseg.engines.library.load_model`."""
 
     card: ModelCard
+
+    def _line(self) -> str:
+        size = "; particles of any size" if self.card.for_any_size else ""
+        return f"{network_in_words(self.card.network)}{size}"
+
+    def _rows(self) -> dict[str, str]:
+        return card_in_words(self.card)
 
     @abstractmethod
     def detect_steps(
@@ -109,7 +119,9 @@ class Model(ABC):
         found = yield from self.detect_steps(image, config)
         return (yield from found.instances_steps())
 
-    def segment(self, image: Image | np.ndarray[Any, Any], config: SegmentConfig | None = None) -> Instances:
+    def segment(
+        self, image: Image | np.ndarray[Any, Any], config: SegmentConfig | None = None, **fields: Any
+    ) -> Instances:
         """Segment an image or a stack slice by slice.
 
         Parameters
@@ -117,6 +129,8 @@ class Model(ABC):
         image : Image or array
             Axes (Y, X), or (Z, Y, X) for an array of three axes.
         config : SegmentConfig, optional
+        **fields
+            Fields of :class:`SegmentConfig`, such as ``diameter=58``, which override those of `config`.
 
         Returns
         -------
@@ -126,11 +140,10 @@ class Model(ABC):
         Raises
         ------
         NanosegError
-            When the image does not suit the model.
+            When the image does not suit the model, or arguments are of a wrong type or name.
         """
-        if not isinstance(image, Image):
-            image = Image(np.asarray(image), {2: "YX", 3: "ZYX"}.get(np.ndim(image), "?"), source="the array")
-        return drain(self.segment_steps(image, config or SegmentConfig()))
+        config = SegmentConfig.combined(config, fields, "segment")
+        return drain(self.segment_steps(as_image(image, "segment: 'image'"), config))
 
     @abstractmethod
     def runs_on(self, wish: str) -> tuple[str, str]:

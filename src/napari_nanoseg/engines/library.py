@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_nanoseg.arguments import as_path
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.unet import UNetConfig
@@ -42,7 +43,7 @@ def load_model(name_or_path: str | Path) -> Model:
     NanosegError
         When there is no model, it is damaged, or of a kind that is not known.
     """
-    path = find_model(name_or_path)
+    path = find_model(as_path(name_or_path, "load_model: 'name_or_path'"))
     if (path / CARD).is_file():
         card = read_card(path)
         if not card.needs_weights:

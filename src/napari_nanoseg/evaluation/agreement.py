@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.arguments import as_calibration, as_instances, as_list
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.evaluate import EvaluateConfig
+from napari_nanoseg.display import Shown, brief
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.axial import axial_difference, axial_median, axial_wasserstein, kuiper
 from napari_nanoseg.evaluation.comparison import Comparison, comparing
@@ -32,8 +34,8 @@ LIMITS = 1.96
 """Standard deviations within which 95 % of normally distributed differences lie."""
 
 
-@dataclass(frozen=True, eq=False)
-class Agreement:
+@dataclass(frozen=True, eq=False, repr=False)
+class Agreement(Shown):
     """One quantity of the true and of the predicted particles that count.
 
     Parameters
@@ -75,6 +77,17 @@ class Agreement:
         if self.circular:
             return *kuiper(self.truth, self.prediction), axial_wasserstein(self.truth, self.prediction)
         return *smirnov(self.truth, self.prediction), float(wasserstein_distance(self.truth, self.prediction))
+
+    def _line(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        true, predicted = (brief(self._median(side)) for side in (self.truth, self.prediction))
+        return (
+            f"{self.quantity}: median {true}{unit} true ({len(self.truth)}), {predicted}{unit} predicted "
+            f"({len(self.prediction)}); {len(self.pairs)} pairs"
+        )
+
+    def _rows(self) -> dict[str, Any]:
+        return self.figures()
 
     def figures(self) -> dict[str, int | float | str | None]:
         """What ``docs/measuring.md`` defines, by name; None where too few particles count.
@@ -121,6 +134,7 @@ def agreement(
     prediction: Instances | NDArray[Any] | DataFrame,
     config: EvaluateConfig | None = None,
     calibration: Calibration | None = None,
+    **fields: Any,
 ) -> Agreements:
     """Compare the distributions of area, aspect ratio, orientation, equivalent diameter and length (largest Feret).
 
@@ -137,6 +151,8 @@ def agreement(
     calibration : Calibration, optional
         Pixel size where the config gives none. Sizes are in pixels when it is not known, and for tables unless both
         have sizes in nanometres.
+    **fields
+        Fields of :class:`EvaluateConfig`, which override those of `config`.
 
     Returns
     -------
@@ -147,20 +163,19 @@ def agreement(
     ------
     NanosegError
         When shapes differ, pixels are not square, a table is compared with something else, or lacks a column or has
-        one that is no numbers.
+        one that is no numbers, or arguments are of a wrong type or name.
     """
     from pandas import DataFrame
 
-    config = EvaluateConfig() if config is None else config
+    config = EvaluateConfig.combined(config, fields, "agreement")
+    calibration = as_calibration(calibration, "agreement: 'calibration'")
     tables = [side for side in (truth, prediction) if isinstance(side, DataFrame)]
     if len(tables) == 1:
         raise NanosegError("One of the two is a table, the other is not; compare two tables, or two label images.")
     if tables:
         return _agreements(tables[0], tables[1], np.zeros((0, 2), np.int64), config)
-    sides = [
-        side if isinstance(side, Instances) else Instances.from_labels(np.asarray(side)) for side in (truth, prediction)
-    ]
-    comparison = drain(comparing(sides[0], sides[1], config, calibration))
+    true, predicted = as_instances(truth, "agreement: 'truth'"), as_instances(prediction, "agreement: 'prediction'")
+    comparison = drain(comparing(true, predicted, config, calibration))
     return drain(agreeing(comparison, config, calibration))
 
 
@@ -201,7 +216,7 @@ def pool_agreement(several: Iterable[Agreements]) -> Agreements:
     NanosegError
         When there is none, or sizes are in nanometres for some and in pixels for others.
     """
-    every = list(several)
+    every = as_list(several, dict, "pool_agreement: 'several'", "a list of what agreement() gives")
     if len({one["area"].unit for one in every}) != 1:
         raise NanosegError(
             "Sizes of particles can be put together when there are some, all in pixels or all in nanometres; "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.errors import need
 from napari_nanoseg.evaluation.agreement import Agreement, Agreements
 from napari_nanoseg.evaluation.axial import PERIOD, axial_density
 from napari_nanoseg.measurement.distributions import PAPER_STYLE, kernel_density
@@ -38,6 +40,7 @@ def agreement_figure(agreements: Agreements) -> Figure:
         One column of a journal wide (89 mm). Every area under a curve is 1; values that are all equal are a line. Over
         each pair stand the Kolmogorov-Smirnov (of directions: Kuiper) statistic and the Wasserstein distance.
     """
+    need(agreements, Mapping, "agreement_figure: 'agreements'", "what agreement() gives")
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.arguments import as_instances, as_pixels
+from napari_nanoseg.errors import NanosegError, need
 from napari_nanoseg.evaluation.matching import Evaluation
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image
@@ -46,9 +47,8 @@ def error_map(
     evaluation : Evaluation
         From :func:`~napari_nanoseg.evaluation.matching.evaluate` of the two.
     """
-    truth, prediction = (
-        item if isinstance(item, Instances) else Instances.from_labels(np.asarray(item)) for item in (truth, prediction)
-    )
+    truth = as_instances(truth, "error_map: 'truth'")
+    prediction = as_instances(prediction, "error_map: 'prediction'")
     right = np.isin(prediction.ids, evaluation.prediction_ids)
     missed = ~np.isin(truth.ids, evaluation.truth_ids)
     return ErrorMap(prediction[right].to_labels(), prediction[~right].to_labels(), truth[missed].to_labels())
@@ -153,7 +153,8 @@ def overlay_figure(
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    data = image.data if isinstance(image, Image) else np.asarray(image)
+    need(evaluation, Evaluation, "overlay_figure: 'evaluation'", "what evaluate() gives")
+    data = as_pixels(image, "overlay_figure: 'image'")
     picture = overlay(data, error_map(truth, prediction, evaluation))
     rows, columns = picture.shape[:2]
     figure = Figure(figsize=(7.0, 7.0 * rows / columns + 0.35), dpi=300)

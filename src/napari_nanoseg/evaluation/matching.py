@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.arguments import as_calibration, as_instances, as_list, as_number, refuse_unknown
 from napari_nanoseg.calibration import Calibration
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.display import Shown, bar
+from napari_nanoseg.errors import NanosegError, unsuitable
 from napari_nanoseg.evaluation.coco import (
     BOX_FIGURES,
     COCO_SIZES,
@@ -26,8 +28,12 @@ if TYPE_CHECKING:
     from scipy.sparse import coo_array, csr_array
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
+KINDS = ((86, 180, 233), (230, 159, 0), (204, 121, 167))
+"""Colours of TP, FP and FN, as in :mod:`~napari_nanoseg.evaluation.error_map`."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Shown):
     """Counts of one comparison, or of several pooled; every figure follows from them.
 
     Figures whose denominator is 0 are 0, as in StarDist: without a match, precision, recall, F1, accuracy, panoptic
@@ -200,8 +206,24 @@ class Evaluation:
     def _twice_mean_count(self) -> int:
         return 2 * self.true_positives + self.false_positives + self.false_negatives
 
+    def _line(self) -> str:
+        return (
+            f"F1 {self.f1:.2f}: {self.true_positives} TP, {self.false_positives} FP, {self.false_negatives} FN at IoU "
+            f"{self.iou_threshold:g}"
+        )
+
+    def _rows(self) -> dict[str, Any]:
+        return self._counted_figures()
+
+    def _picture(self) -> NDArray[np.uint8] | None:
+        return bar(zip((self.true_positives, self.false_positives, self.false_negatives), KINDS, strict=True))
+
     def figures(self) -> dict[str, int | float | None]:
         """All figures by name, as plain numbers."""
+        return self._counted_figures() | self._average_precision
+
+    def _counted_figures(self) -> dict[str, int | float | None]:
+        """All but the average precision, which takes seconds for many particles."""
         return {
             "iou_threshold": self.iou_threshold,
             "true_positives": self.true_positives,
@@ -216,7 +238,6 @@ class Evaluation:
             "foreground_accuracy": self.foreground_accuracy,
             "recall_complete": self.recall_complete,
             "recall_border": self.recall_border,
-            **self._average_precision,
         }
 
 
@@ -228,6 +249,7 @@ def evaluate(
     size_limits: tuple[float, float] = COCO_SIZES,
     max_detections: int | None = None,
     calibration: Calibration | None = None,
+    **unknown: Any,
 ) -> Evaluation:
     """Match predicted particles with true ones, one to one, so that as many as possible are found.
 
@@ -256,17 +278,23 @@ def evaluate(
     Raises
     ------
     NanosegError
-        When the shapes differ, the threshold or the limits are out of range, or `calibration` has no pixel size or
-        one that is not square.
+        When the shapes differ, the threshold or the limits are out of range, `calibration` has no pixel size or one
+        that is not square, or arguments are of a wrong type or name.
     """
+    refuse_unknown("evaluate", unknown, ("iou_threshold", "size_limits", "max_detections", "calibration"))
+    iou_threshold = as_number(iou_threshold, "evaluate: 'iou_threshold'")
     if not 0 < iou_threshold <= 1:
         raise NanosegError(f"The IoU threshold {iou_threshold} is not above 0 and at most 1; 0.5 is usual.")
-    small, large = size_limits
+    if not isinstance(size_limits, Sequence) or len(size_limits) != 2:
+        raise unsuitable("evaluate: 'size_limits'", size_limits, "two numbers, such as (32, 96)")
+    small, large = (as_number(limit, "evaluate: a limit of 'size_limits'") for limit in size_limits)
+    if max_detections is not None and as_number(max_detections, "evaluate: 'max_detections'") < 1:
+        raise unsuitable("evaluate: 'max_detections'", max_detections, "a number of at least 1")
+    calibration = as_calibration(calibration, "evaluate: 'calibration'")
     if not 0 < small <= large:
         raise NanosegError(f"The size limits {small:g} and {large:g} are not above 0 and in order; COCO has 32 and 96.")
-    truth, prediction = (
-        item if isinstance(item, Instances) else Instances.from_labels(np.asarray(item)) for item in (truth, prediction)
-    )
+    truth = as_instances(truth, "evaluate: 'truth'")
+    prediction = as_instances(prediction, "evaluate: 'prediction'")
     if truth.shape != prediction.shape:
         raise NanosegError(
             f"The truth has the shape {truth.shape} but the prediction {prediction.shape}; "
@@ -326,7 +354,7 @@ def pool(evaluations: Iterable[Evaluation]) -> Evaluation:
     NanosegError
         When there is none or the thresholds or limits differ.
     """
-    every = list(evaluations)
+    every = as_list(evaluations, Evaluation, "pool: 'evaluations'", "a list of what evaluate() gives")
     ways = {(one.iou_threshold, one.size_limits, one.max_detections) for one in every}
     if len(ways) != 1:
         raise NanosegError(

@@ -13,14 +13,17 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.arguments import as_labels, as_list, as_number
+from napari_nanoseg.display import Shown
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.instances import Instances
 
 TOLERANCE = 2.0
 """px"""
 
 
-@dataclass(frozen=True)
-class PixelEvaluation:
+@dataclass(frozen=True, repr=False)
+class PixelEvaluation(Shown):
     """Counts of one comparison of pixels, or of several pooled; every figure follows from them.
 
     Figures whose denominator is 0 are 0, also when truth and prediction are both empty.
@@ -66,6 +69,15 @@ class PixelEvaluation:
         """Intersection over union, without any tolerance."""
         return _ratio(self.both_pixels, self.true_pixels + self.predicted_pixels - self.both_pixels)
 
+    def _line(self) -> str:
+        return (
+            f"F1 {self.f1:.2f}: precision {self.precision:.2f}, recall {self.recall:.2f} within {self.tolerance:g} px; "
+            f"IoU {self.iou:.2f}"
+        )
+
+    def _rows(self) -> dict[str, float]:
+        return self.figures()
+
     def figures(self) -> dict[str, float]:
         """All counts and figures by name."""
         names = ("precision", "recall", "f1", "iou")
@@ -73,8 +85,8 @@ class PixelEvaluation:
 
 
 def evaluate_pixels(
-    truth: NDArray[np.generic],
-    prediction: NDArray[np.generic],
+    truth: Instances | NDArray[np.generic],
+    prediction: Instances | NDArray[np.generic],
     tolerance: float = TOLERANCE,
     known: NDArray[np.bool_] | None = None,
 ) -> PixelEvaluation:
@@ -82,8 +94,8 @@ def evaluate_pixels(
 
     Parameters
     ----------
-    truth, prediction : array of the same shape, (Y, X) or (Z, Y, X)
-        Any numbers; what is not 0 is of the class.
+    truth, prediction : Instances or array of the same shape, (Y, X) or (Z, Y, X)
+        Any numbers; what is not 0 is of the class, and what belongs to a particle.
     tolerance : float
         How far (px, Euclidean, along every axis alike) a pixel may lie from one of the other kind; 0: not at all.
     known : bool array of the same shape, optional
@@ -98,6 +110,11 @@ def evaluate_pixels(
     NanosegError
         When the shapes differ or the tolerance is negative.
     """
+    truth, prediction = (
+        as_labels(given, f"evaluate_pixels: '{name}'") for given, name in ((truth, "truth"), (prediction, "prediction"))
+    )
+    known = None if known is None else as_labels(known, "evaluate_pixels: 'known'") != 0
+    tolerance = as_number(tolerance, "evaluate_pixels: 'tolerance'")
     shapes = {array.shape for array in (truth, prediction, known) if array is not None}
     if len(shapes) > 1:
         raise NanosegError(
@@ -126,7 +143,9 @@ def pool_pixels(evaluations: Iterable[PixelEvaluation]) -> PixelEvaluation:
     NanosegError
         When there is none, or they were made with different tolerances.
     """
-    found = list(evaluations)
+    found = as_list(
+        evaluations, PixelEvaluation, "pool_pixels: 'evaluations'", "a list of what evaluate_pixels() gives"
+    )
     if len({one.tolerance for one in found}) != 1:
         raise NanosegError("Only comparisons made with the same tolerance can be pooled; compare the images again.")
     counts = [{name: value for name, value in asdict(one).items() if name != "tolerance"} for one in found]

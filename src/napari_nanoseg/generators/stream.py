@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
+from napari_nanoseg.arguments import as_list
 from napari_nanoseg.config.cathode import CathodeConfig
 from napari_nanoseg.config.generate import CutPasteConfig
 from napari_nanoseg.config.nanowires import NanowireConfig
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.errors import NanosegError, unsuitable
 from napari_nanoseg.generators.cathode.phantom import Phantom
 from napari_nanoseg.samples import Sample
 
 
 @overload
-def generate(config: CathodeConfig, sources: None = None) -> Iterator[Phantom]: ...
+def generate(config: CathodeConfig, sources: None = None, **fields: Any) -> Iterator[Phantom]: ...
 @overload
 def generate(
-    config: CutPasteConfig | NanowireConfig, sources: Iterable[Sample] | str | Path | None = None
+    config: CutPasteConfig | NanowireConfig, sources: Iterable[Sample] | str | Path | None = None, **fields: Any
 ) -> Iterator[Sample]: ...
 def generate(
-    config: CutPasteConfig | NanowireConfig | CathodeConfig, sources: Iterable[Sample] | str | Path | None = None
+    config: CutPasteConfig | NanowireConfig | CathodeConfig,
+    sources: Iterable[Sample] | str | Path | None = None,
+    **fields: Any,
 ) -> Iterator[Sample] | Iterator[Phantom]:
     """Make synthetic samples, or phantoms of cathodes, without end; nothing is written.
 
@@ -32,6 +35,8 @@ def generate(
     sources : iterable of Sample, or path of a data set
         The annotated micrographs that particles and backgrounds of the cut-and-paste generator come from; the others
         have none.
+    **fields
+        Fields of the config, which override its own.
 
     Yields
     ------
@@ -46,6 +51,9 @@ def generate(
         :class:`napari_nanoseg.generators.nanowires.generator.Nanowires`), phantoms that cannot be made (see
         :class:`napari_nanoseg.generators.cathode.generator.Cathode`).
     """
+    if not isinstance(config, CutPasteConfig | NanowireConfig | CathodeConfig):
+        raise unsuitable("generate: 'config'", config, "a CutPasteConfig, NanowireConfig or CathodeConfig")
+    config = config.with_fields(**fields)
     if isinstance(config, CathodeConfig):
         if sources is not None:
             raise NanosegError("The cathode generator takes no source; leave it out.")
@@ -68,5 +76,6 @@ def generate(
         sources = open_dataset(Path(sources))
     from napari_nanoseg.generators.cutpaste import CutPaste
 
-    generator = CutPaste(config, list(sources))
+    wanted = "a list of samples or the path of a dataset"
+    generator = CutPaste(config, as_list(sources, Sample, "generate: 'sources'", wanted))
     return (generator.sample(index) for index in count())

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.arguments import as_path
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
-from napari_nanoseg.io.images import check_file, read_labels
+from napari_nanoseg.io.images import check_file, read_label_array
 from napari_nanoseg.outlines import joined
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class CocoImage:
             raise NanosegError(f"{where}: {error}") from error
 
 
-def read_annotation(path: str | Path, shape: tuple[int, int] | None = None) -> Instances:
-    """Read the annotation of one image.
+def read_labels(path: str | Path, shape: tuple[int, int] | None = None) -> Instances:
+    """Read the particles of one image: its label image, or an annotation made elsewhere.
 
     Parameters
     ----------
@@ -64,12 +65,17 @@ def read_annotation(path: str | Path, shape: tuple[int, int] | None = None) -> I
     shape : tuple of int, optional
         (Y, X) of the image; ImageJ regions do not know it, the others do.
 
+    Returns
+    -------
+    Instances
+        Numbers of a label image are the ids; ``np.asarray`` of them gives the label image back.
+
     Raises
     ------
     NanosegError
         When the file cannot be read, was made for another shape, or does not tell the objects apart.
     """
-    path = Path(path)
+    path = as_path(path, "read_labels: 'path'")
     suffix = path.suffix.lower()
     if suffix in (".roi", ".zip"):
         if shape is None:
@@ -118,7 +124,7 @@ def read_coco(path: str | Path) -> dict[str, CocoImage]:
 def _from_label_image(path: Path, shape: tuple[int, int] | None) -> Instances:
     from scipy.ndimage import label
 
-    labels = read_labels(path)
+    labels = read_label_array(path)
     _same_shape(labels.shape, shape or labels.shape, str(path))
     try:
         instances = Instances.from_labels(labels)

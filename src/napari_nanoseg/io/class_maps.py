@@ -10,20 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.arguments import as_path
 from napari_nanoseg.config.unet import UNetConfig
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.display import Shown
+from napari_nanoseg.errors import NanosegError, unsuitable
 from napari_nanoseg.instances import Instances
-from napari_nanoseg.io.annotations import read_annotation
+from napari_nanoseg.io.annotations import read_labels
 from napari_nanoseg.io.datasets import COCO_NAME, Dataset, find_dataset
-from napari_nanoseg.io.images import read_image, read_labels, write_image, write_labels
+from napari_nanoseg.io.images import read_image, read_label_array, write_image, write_labels
 from napari_nanoseg.samples import UNLABELLED, ClassSample, Image
 
 REGIONS = (".roi", ".zip")
 """Masks that are outlines, not numbers of pixels."""
 
 
-@dataclass(frozen=True)
-class ClassMaps:
+@dataclass(frozen=True, repr=False)
+class ClassMaps(Shown):
     """A dataset whose masks are read as classes, image by image when asked for; stacks have stacks as masks.
 
     Parameters
@@ -36,6 +38,12 @@ class ClassMaps:
 
     dataset: Dataset
     network: UNetConfig
+
+    def _line(self) -> str:
+        return f"{self.network.labels}, classes {', '.join(self.network.classes)}; {self.dataset._line()}"
+
+    def _rows(self) -> dict[str, Any]:
+        return self.dataset._rows()
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -63,7 +71,7 @@ class ClassMaps:
         shape, classes = spatial(image), self._classes(index, image)
         known = dataset.folder / "known" / f"{name}.png"
         if known.is_file():
-            trusted = read_labels(known) > 0
+            trusted = read_label_array(known) > 0
             if trusted.shape != shape:
                 raise NanosegError(
                     f"{known} has the shape {trusted.shape} but the image {shape}; mark the image itself."
@@ -88,9 +96,9 @@ class ClassMaps:
                 )
             if outlines or path is None:
                 return class_map(_painted(dataset.coco[name].instances(image.plane_shape, where)), network, where)
-            return class_map(_painted(read_annotation(path, image.plane_shape)), network, str(path))
+            return class_map(_painted(read_labels(path, image.plane_shape)), network, str(path))
         assert path is not None
-        values, shape = read_labels(path), spatial(image)
+        values, shape = read_label_array(path), spatial(image)
         if values.shape != shape:
             raise NanosegError(f"{path} labels an image of shape {values.shape}, not {shape}; label the image itself.")
         return class_map(values, network, str(path))
@@ -118,7 +126,9 @@ def open_class_maps(folder: str | Path, network: UNetConfig) -> ClassMaps:
     NanosegError
         When files are missing, or no mask has a pixel of a class, or of sparse masks of the background.
     """
-    dataset = ClassMaps(find_dataset(folder), network)
+    if not isinstance(network, UNetConfig):
+        raise unsuitable("open_class_maps: 'network'", network, "a UNetConfig")
+    dataset = ClassMaps(find_dataset(as_path(folder, "open_class_maps: 'folder'")), network)
     missing = set(range(network.labels == "dense", len(network.classes) + 1))
     for sample in dataset:
         missing -= set(np.unique(sample.classes).tolist())

@@ -9,19 +9,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.arguments import as_path
+from napari_nanoseg.display import Shown, counted
+from napari_nanoseg.errors import NanosegError, unsuitable
 from napari_nanoseg.instances import Instances
-from napari_nanoseg.io.annotations import ANNOTATION_SUFFIXES, CocoImage, read_annotation, read_coco
+from napari_nanoseg.io.annotations import ANNOTATION_SUFFIXES, CocoImage, read_coco, read_labels
 from napari_nanoseg.io.atomic import write_text, writing
-from napari_nanoseg.io.images import by_stem, list_images, read_image, read_labels, write_image, write_labels
+from napari_nanoseg.io.images import by_stem, list_images, read_image, read_label_array, write_image, write_labels
 from napari_nanoseg.io.tables import write_columns
 from napari_nanoseg.samples import Image, Sample
 
 COCO_NAME = "annotations.json"
 
 
-@dataclass(frozen=True)
-class Dataset:
+@dataclass(frozen=True, repr=False)
+class Dataset(Shown):
     """Annotated images in a folder, read one by one when asked for.
 
     Parameters
@@ -44,6 +46,15 @@ class Dataset:
     annotations: Mapping[str, Path]
     coco: Mapping[str, CocoImage]
 
+    def _line(self) -> str:
+        return f"{counted(len(self), 'image')}, {str(self.folder)!r}"
+
+    def _rows(self) -> dict[str, Any]:
+        return {
+            name: "in " + COCO_NAME if name in self.coco else str(self.annotations[name].relative_to(self.folder))
+            for name in self.names
+        }
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -64,9 +75,9 @@ class Dataset:
         if name in self.coco:
             instances = self.coco[name].instances(image.plane_shape, f"{self.folder / COCO_NAME}, image {name}")
         else:
-            instances = read_annotation(self.annotations[name], image.plane_shape)
+            instances = read_labels(self.annotations[name], image.plane_shape)
         known = self.folder / "known" / f"{name}.png"
-        return Sample(image, instances, read_labels(known) > 0 if known.is_file() else None, name)
+        return Sample(image, instances, read_label_array(known) > 0 if known.is_file() else None, name)
 
 
 def open_dataset(folder: str | Path) -> Dataset:
@@ -84,7 +95,7 @@ def open_dataset(folder: str | Path) -> Dataset:
     NanosegError
         When there is no image, an image has no annotation, a name occurs twice, or no image has a particle.
     """
-    dataset = find_dataset(folder)
+    dataset = find_dataset(as_path(folder, "open_dataset: 'folder'"))
     if not any(len(sample.instances) for sample in dataset):
         raise NanosegError(f"No image in {dataset.folder} has a particle; outline at least one.")
     return dataset
@@ -194,7 +205,9 @@ def write_sample(folder: str | Path, sample: Sample) -> None:
     NanosegError
         When the folder or the disk does not take it.
     """
-    with DatasetWriter(folder) as writer:
+    if not isinstance(sample, Sample):
+        raise unsuitable("write_sample: 'sample'", sample, "a Sample; Sample(image, instances) makes one")
+    with DatasetWriter(as_path(folder, "write_sample: 'folder'")) as writer:
         writer.add(sample)
 
 

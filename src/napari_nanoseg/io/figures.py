@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_nanoseg.arguments import as_path
+from napari_nanoseg.errors import unsuitable
 from napari_nanoseg.io.atomic import atomic_path
 
 if TYPE_CHECKING:
@@ -28,7 +30,10 @@ def write_figure(figure: Figure, path: str | Path) -> None:
     """
     from matplotlib import rc_context
 
-    metadata: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(Path(path).suffix, {})
+    if not hasattr(figure, "savefig"):
+        raise unsuitable("write_figure: 'figure'", figure, "a figure of matplotlib")
+    path = as_path(path, "write_figure: 'path'")
+    metadata: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix, {})
     style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "nanoseg"}
     with rc_context(style), atomic_path(path) as temporary:
         figure.savefig(temporary, metadata=metadata)

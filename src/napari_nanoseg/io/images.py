@@ -11,8 +11,10 @@ from uuid import NAMESPACE_OID, uuid5
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.arguments import as_calibration, as_image, as_labels, as_path
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import atomic_path
 from napari_nanoseg.io.pixel_size import tiff_calibration
 from napari_nanoseg.io.vendor import VENDOR_SUFFIXES, read_vendor
@@ -48,7 +50,7 @@ def read_image(path: str | Path, *, flat: bool = False) -> Image:
     NanosegError
         When the file is missing, empty, damaged, of another kind, or its pixels are not finite or all the same.
     """
-    path = Path(path)
+    path = as_path(path, "read_image: 'path'")
     image = _read(path, labels=False)
     if image.data.dtype.kind == "f" and not np.isfinite(image.data).all():
         count = int(np.count_nonzero(~np.isfinite(image.data)))
@@ -58,8 +60,8 @@ def read_image(path: str | Path, *, flat: bool = False) -> Image:
     return image
 
 
-def read_labels(path: str | Path) -> NDArray[Any]:
-    """Read a label image: integers, one number per object, 0 for background.
+def read_label_array(path: str | Path) -> NDArray[Any]:
+    """Read the numbers of a label image, one per object, 0 for background.
 
     Returns
     -------
@@ -106,7 +108,7 @@ def read_calibration(path: str | Path) -> Calibration:
         raise NanosegError(f"{path} is damaged or not a TIFF file; save or copy it again.") from error
 
 
-def write_image(path: str | Path, image: Image) -> None:
+def write_image(path: str | Path, image: Image | NDArray[Any]) -> None:
     """Write an image atomically, as TIFF with its pixel size or as PNG.
 
     Parameters
@@ -114,15 +116,15 @@ def write_image(path: str | Path, image: Image) -> None:
     path : str or Path
         Ends in ``.tif`` or ``.tiff`` (OME metadata, zlib compression; any dtype) or ``.png`` (8 and 16 bits, YX or
         YXC; no pixel size). Boolean images become 0 and 255.
-    image : Image
-        What to write.
+    image : Image or array, shape (Y, X) or (Z, Y, X)
+        What to write; an array has no pixel size.
 
     Raises
     ------
     NanosegError
         When the file cannot be written or the format cannot hold the image.
     """
-    path = Path(path)
+    path, image = as_path(path, "write_image: 'path'"), as_image(image, "write_image: 'image'", str(path))
     data = image.data
     if data.dtype == bool:
         data = np.where(data, np.uint8(255), np.uint8(0))
@@ -134,15 +136,15 @@ def write_image(path: str | Path, image: Image) -> None:
         raise NanosegError(f"{path} is neither a .tif nor a .png file; choose one of these suffixes.")
 
 
-def write_labels(path: str | Path, labels: NDArray[Any], calibration: Calibration | None = None) -> None:
+def write_labels(path: str | Path, labels: Instances | NDArray[Any], calibration: Calibration | None = None) -> None:
     """Write a label image atomically, as int32 TIFF or 16-bit PNG.
 
     Parameters
     ----------
     path : str or Path
         Ends in ``.tif``, ``.tiff`` or ``.png``.
-    labels : integer array, shape (Y, X) or (Z, Y, X)
-        0 is background.
+    labels : Instances or integer array, shape (Y, X) or (Z, Y, X)
+        Of an array, 0 is background; of overlapping particles, the more probable one is on top.
     calibration : Calibration, optional
         Pixel size, kept in TIFF files.
 
@@ -151,7 +153,9 @@ def write_labels(path: str | Path, labels: NDArray[Any], calibration: Calibratio
     NanosegError
         When the file cannot be written or a label does not fit into the format.
     """
-    path = Path(path)
+    path = as_path(path, "write_labels: 'path'")
+    calibration = as_calibration(calibration, "write_labels: 'calibration'")
+    labels = as_labels(labels, "write_labels: 'labels'")
     if labels.dtype.kind not in "biu":
         raise NanosegError(f"{path}: labels must be integers, not {labels.dtype}; number the objects first.")
     dtype = np.uint16 if path.suffix.lower() == ".png" else np.int32

@@ -10,7 +10,7 @@ from typing import TypeVar
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
-from napari_nanoseg.io.annotations import CocoImage, read_annotation, read_coco
+from napari_nanoseg.io.annotations import CocoImage, read_coco, read_labels
 from napari_nanoseg.io.datasets import COCO_NAME
 from napari_nanoseg.io.images import by_stem, check_file, list_images, read_calibration
 
@@ -39,7 +39,7 @@ class LabelFile:
             When the file cannot be read or does not tell the objects apart.
         """
         if self.coco is None:
-            return read_annotation(self.path)
+            return read_labels(self.path)
         known = self.coco.shape or (None if shape is None or len(shape) != 2 else (shape[0], shape[1]))
         return self.coco.instances(known, f"{self.path}, image {self.name}")
 

@@ -50,7 +50,7 @@ def summary(path: Path) -> dict[str, str]:
     entry = describe_model(path)
     lines = {"Name": entry.name, "Path": str(path)}
     if entry.card is not None:
-        lines |= _card(entry.card)
+        lines |= card_in_words(entry.card)
     elif entry.problem is None:
         network = "StarDist 2-D in the original's format"
         if entry.engine == "unet":
@@ -63,7 +63,8 @@ def summary(path: Path) -> dict[str, str]:
     return lines | {"Files": problem_of(path) or "ok"}
 
 
-def _card(card: ModelCard) -> dict[str, str]:
+def card_in_words(card: ModelCard) -> dict[str, str]:
+    """Say what the card of a model tells: texts by their label."""
     if not card.needs_weights:
         parameters = card.network.model_dump(mode="json", exclude={"engine"})
         return {"Network": network_in_words(card.network)} | {

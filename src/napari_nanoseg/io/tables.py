@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.arguments import as_path
+from napari_nanoseg.errors import NanosegError, need
 from napari_nanoseg.io.atomic import atomic_path, write_text
 from napari_nanoseg.io.images import check_file
 
@@ -35,7 +36,10 @@ def write_table(table: DataFrame, path: str | Path) -> None:
     NanosegError
         When the suffix is another one or the file cannot be written.
     """
-    path = _table_path(path)
+    from pandas import DataFrame
+
+    need(table, DataFrame, "write_table: 'table'", "a table of pandas")
+    path = _table_path(as_path(path, "write_table: 'path'"))
     with atomic_path(path) as temporary:
         if path.suffix.lower() == ".csv":
             table.to_csv(temporary, index=False, encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 from napari_nanoseg.config.density import DensityJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Notice, Progress
-from napari_nanoseg.io.images import expand, read_image, read_labels, write_image
+from napari_nanoseg.io.images import expand, read_image, read_label_array, write_image
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.measurement.density import OpticalDensity, density_steps
 
@@ -34,7 +34,7 @@ def density_job(job: DensityJob) -> Job:
             if target.exists() and path.exists() and target.samefile(path):
                 raise NanosegError(f"The optical density would replace {path}; choose another folder for it.")
     reference = None if job.reference is None else read_image(job.reference)
-    region = None if job.region is None else read_labels(job.region)
+    region = None if job.region is None else read_label_array(job.region)
     total = {"raised": 0, "not_positive": 0}
     incident: list[dict[str, Any]] = []
     for number, (path, target) in enumerate(zip(images, targets, strict=True)):

@@ -14,7 +14,7 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.tolerant import PixelEvaluation, evaluate_pixels, pool_pixels
 from napari_nanoseg.events import Job, JobResult, Progress, Stage
 from napari_nanoseg.io.atomic import write_text
-from napari_nanoseg.io.images import read_labels
+from napari_nanoseg.io.images import read_label_array
 from napari_nanoseg.io.label_files import LabelFile
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.tables import write_table
@@ -111,4 +111,4 @@ def _figures(classes: Sequence[PixelEvaluation]) -> dict[str, Any]:
 def _read(file: LabelFile) -> np.ndarray[Any, Any]:
     if file.coco is not None:
         raise NanosegError(f"{file.path} holds outlines; to compare pixels of classes, give label images.")
-    return read_labels(file.path)
+    return read_label_array(file.path)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from napari_nanoseg.arguments import as_list
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.nanowires import GREY_LOOKS, FitNanowiresJob, NanowireConfig
 from napari_nanoseg.errors import NanosegError
@@ -43,6 +44,7 @@ def fit_nanowires(
     images: Iterable[Image],
     annotated: Iterable[Sample] | str | Path | None = None,
     config: NanowireConfig | None = None,
+    **fields: Any,
 ) -> NanowireConfig:
     """Fit the nanowire generator to real images.
 
@@ -59,6 +61,8 @@ def fit_nanowires(
         Micrographs with outlined wires. Where only a part of one is annotated, ``known`` says which.
     config : NanowireConfig, optional
         What to start from, such as a preset of the instrument; what the images do not tell stays as it is.
+    **fields
+        Fields of :class:`NanowireConfig`, which override those of `config`.
 
     Returns
     -------
@@ -72,8 +76,15 @@ def fit_nanowires(
         :func:`napari_nanoseg.generators.nanowires.fit.targets.target_of`), they differ in type or pixel size, no wire
         is complete, or the wires are narrower than a pixel or longer than the config's images.
     """
-    samples = open_dataset(annotated) if isinstance(annotated, str | Path) else annotated
-    return drain(fitting_nanowires(list(images), samples, config or NanowireConfig())).config
+    config = NanowireConfig.combined(config, fields, "fit_nanowires")
+    several = as_list(images, Image, "fit_nanowires: 'images'", "a list of images; read_image() reads one")
+    if isinstance(annotated, str | Path):
+        samples: Iterable[Sample] | None = open_dataset(annotated)
+    elif annotated is not None:
+        samples = as_list(annotated, Sample, "fit_nanowires: 'annotated'", "a list of samples or the path of a dataset")
+    else:
+        samples = None
+    return drain(fitting_nanowires(several, samples, config)).config
 
 
 def fit_nanowires_job(job: FitNanowiresJob) -> Job:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.arguments import as_image, as_labels
 from napari_nanoseg.config.density import DensityConfig
+from napari_nanoseg.display import Shown, brief
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Progress, drain
 from napari_nanoseg.samples import Image
@@ -17,8 +19,8 @@ from napari_nanoseg.samples import Image
 FloatImage = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class OpticalDensity:
+@dataclass(frozen=True, eq=False, repr=False)
+class OpticalDensity(Shown):
     """The optical density of a transmission image, and how it was found.
 
     Parameters
@@ -40,6 +42,20 @@ class OpticalDensity:
     raised: NDArray[np.int64]
     not_positive: NDArray[np.int64]
     mended: int
+
+    def _line(self) -> str:
+        levels = sorted({brief(self.incident.min()), brief(self.incident.max())}, key=float)
+        return f"{self.image._line()}; I0 {' to '.join(levels)}"
+
+    def _rows(self) -> dict[str, Any]:
+        return {
+            "mean density": float(self.image.data.mean()),
+            "raised pixels": int(self.raised.sum()),
+            "zero or negative": int(self.not_positive.sum()),
+        }
+
+    def _picture(self) -> NDArray[np.uint8] | None:
+        return self.image._picture()
 
     def notices(self) -> list[str]:
         """What the user should know, one sentence each; empty when every pixel was as it should be."""
@@ -64,6 +80,7 @@ def optical_density(
     *,
     region: NDArray[Any] | None = None,
     reference: Image | NDArray[Any] | None = None,
+    **fields: Any,
 ) -> OpticalDensity:
     """Turn transmission into optical density, -ln(I / I0) (Beer-Lambert, natural logarithm).
 
@@ -79,6 +96,8 @@ def optical_density(
     reference : Image or array, shape (Y, X) or (Z, Y, X), optional
         I0 of every pixel: an image without the sample, of one slice or as many as `image`. Zero and negative pixels
         in it count as the median of the others in their slice.
+    **fields
+        Fields of :class:`DensityConfig`, which override those of `config`.
 
     Returns
     -------
@@ -88,8 +107,9 @@ def optical_density(
     ------
     NanosegError
         For colours, NaN or infinite pixels, a region outside the image, a reference of another shape, more than one of
-        region and reference, or an I0 that is not positive.
+        region and reference, an I0 that is not positive, or arguments of a wrong type or name.
     """
+    config = DensityConfig.combined(config, fields, "optical_density")
     return drain(density_steps(image, config, region=region, reference=reference))
 
 
@@ -104,8 +124,9 @@ def density_steps(
 
     Beside images and result, no more than some floating-point copies of one slice are in memory.
     """
-    image, config = _as_image(image, "the array"), config or DensityConfig()
-    reference = None if reference is None else _as_image(reference, "the reference")
+    image, config = _grey(as_image(image, "optical_density: 'image'")), config or DensityConfig()
+    if reference is not None:
+        reference = _grey(as_image(reference, "optical_density: 'reference'", "the reference"))
     marked = _region(image, config, region)
     if reference is not None:
         _check_reference(image, reference, marked)
@@ -129,9 +150,7 @@ def density_steps(
     return OpticalDensity(made, incident, raised, not_positive, mended)
 
 
-def _as_image(image: Image | NDArray[Any], name: str) -> Image:
-    if not isinstance(image, Image):
-        image = Image(np.asarray(image), {2: "YX", 3: "ZYX"}.get(np.ndim(image), "?"), source=name)
+def _grey(image: Image) -> Image:
     if image.axes.endswith("C"):
         raise NanosegError(
             f"{image.source} has colours, from which no intensity can be told; give the grey image that was recorded."
@@ -160,7 +179,7 @@ def _region(image: Image, config: DensityConfig, region: NDArray[Any] | None) ->
         return marked
     if any(spans.values()):
         raise NanosegError(f"{image.source}: I0 is to come from a drawn region and from rows or columns; give one.")
-    marked = np.asarray(region) > 0
+    marked = as_labels(region, "optical_density: 'region'") > 0
     if marked.shape[-2:] != shape or marked.ndim not in (2, 3):
         raise NanosegError(
             f"The region has the shape {marked.shape} but {image.source} {shape}; mark the region in this image."

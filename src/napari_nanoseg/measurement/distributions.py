@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.arguments import as_table
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.measurement.particles import in_nm
 
@@ -138,6 +139,7 @@ def kernel_density(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
 
 def _sizes(table: DataFrame, exclude_border: bool) -> tuple[NDArray[np.float64], str]:
     """Diameters that count, and their unit ("nm", or "" for pixels)."""
+    as_table(table, "'table'", ("touches_border", SIZE))
     kept = table[~table["touches_border"].astype(bool)] if exclude_border else table
     unit = "nm" if in_nm(SIZE) in table else ""
     return kept[in_nm(SIZE) if unit else SIZE].to_numpy(dtype=np.float64), unit

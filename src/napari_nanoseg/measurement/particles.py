@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.arguments import as_calibration, as_instances, as_number, as_pixels, refuse_unknown
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Progress, drain
@@ -37,6 +38,9 @@ def measure(
     instances: Instances | NDArray[Any],
     calibration: Calibration | None = None,
     image: Image | NDArray[Any] | None = None,
+    *,
+    pixel_size_nm: float | None = None,
+    **unknown: Any,
 ) -> DataFrame:
     """Measure every particle on its own full mask, overlapped parts included.
 
@@ -48,6 +52,8 @@ def measure(
         Pixel size; taken from `image` when that is an :class:`Image` and this is not given.
     image : Image or array, optional
         The micrograph, for the mean intensity (of all channels): the shape of the labels, channels last.
+    pixel_size_nm : float, optional
+        The same as ``calibration=Calibration.of(pixel_size_nm)``.
 
     Returns
     -------
@@ -65,8 +71,14 @@ def measure(
     Raises
     ------
     NanosegError
-        For labels of more than three dimensions, an image of another shape, or pixels that are not square.
+        For labels of more than three dimensions, an image of another shape, pixels that are not square, or arguments
+        of a wrong type or name.
     """
+    refuse_unknown("measure", unknown, ("instances", "calibration", "image", "pixel_size_nm"))
+    if pixel_size_nm is not None:
+        if calibration is not None:
+            raise NanosegError("measure: both 'calibration' and 'pixel_size_nm' are given; give one of them.")
+        calibration = Calibration.of(as_number(pixel_size_nm, "measure: 'pixel_size_nm'"))
     return drain(measuring(instances, calibration, image))
 
 
@@ -88,14 +100,14 @@ def measuring(
     """
     from pandas import concat
 
-    if not isinstance(instances, Instances):
-        instances = Instances.from_labels(np.asarray(instances))
+    instances = as_instances(instances, "measure: 'instances'")
+    calibration = as_calibration(calibration, "measure: 'calibration'")
     if len(instances.shape) not in (2, 3):
         raise NanosegError(f"Labels of shape {instances.shape} cannot be measured; give an image or one stack.")
     if calibration is None:
         calibration = image.calibration if isinstance(image, Image) else Calibration()
     nm_per_pixel = calibration.nm_per_pixel if calibration.known else None
-    pixels = image.data if isinstance(image, Image) else image
+    pixels = None if image is None else as_pixels(image, "measure: 'image'")
     _need_same_shape(instances, pixels)
 
     tables = []

@@ -213,7 +213,7 @@ def test_real_particles(shared_data: Path) -> None:
     """Spheres of 15 px."""
     name = "0113230c21"
     image = read_image(shared_data / "emps" / "images" / f"{name}.png")
-    truth = Instances.from_labels(read_labels(shared_data / "emps" / "masks" / f"{name}.png"))
+    truth = read_labels(shared_data / "emps" / "masks" / f"{name}.png")
     found = load_model("watershed").segment(image, SegmentConfig(diameter=truth.diameter()))
     assert evaluate(truth, found, 0.5).recall > 0.5
 

@@ -10,7 +10,7 @@ from napari.layers import Layer
 from napari_nanoseg._gui.layers.reading import instances_of
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
-from napari_nanoseg.io.annotations import read_annotation
+from napari_nanoseg.io.annotations import read_labels
 
 
 def labels_file_of(layer: Layer, instances: Instances | None = None) -> Path | None:
@@ -34,7 +34,7 @@ def labels_file_of(layer: Layer, instances: Instances | None = None) -> Path | N
         if not origin or not Path(origin).is_file():
             continue
         try:
-            stored = read_annotation(origin)
+            stored = read_labels(origin)
         except NanosegError:
             continue
         if same_particles(stored, shown):

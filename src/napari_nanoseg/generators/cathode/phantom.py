@@ -9,13 +9,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.display import Shown, coloured, counted, extent, small_grey, step_for
 from napari_nanoseg.generators.cathode.structure import CRACK
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image, Sample
 
 
-@dataclass(frozen=True, eq=False)
-class Phantom:
+@dataclass(frozen=True, eq=False, repr=False)
+class Phantom(Shown):
     """A synthetic tomogram of a cathode with everything that is true of it.
 
     Parameters
@@ -45,6 +46,21 @@ class Phantom:
     profile: Mapping[str, NDArray[Any]]
     truth: Mapping[str, NDArray[Any]]
     name: str
+
+    def _line(self) -> str:
+        size = self.image.calibration.text
+        particles = counted(int(self.particles.max(initial=0)), "particle")
+        return f"{self.name!r}, {extent(self.classes.shape)}, {particles}{f', {size}' if size else ''}"
+
+    def _rows(self) -> dict[str, Any]:
+        return {name: float(np.nanmean(self.profile[name])) for name in ("damage", "packing")}
+
+    def _picture(self) -> NDArray[np.uint8] | None:
+        """Draw grey values and classes of the middle slice side by side."""
+        middle = len(self.classes) // 2
+        step = 2 * step_for(self.classes.shape[1:])
+        grey = small_grey(self.image.data[middle, ::step, ::step])
+        return np.hstack([np.repeat(grey[..., None], 3, axis=2), coloured(self.classes[middle, ::step, ::step])])
 
     def mask(self, kind: Literal["crack", "classes"]) -> NDArray[np.uint8]:
         """What a network is to learn: 1 for crack and 0 else, or the values of all classes; shape (Z, Y, X)."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from napari_nanoseg.arguments import as_path
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.volume import VolumeConfig
 from napari_nanoseg.errors import NanosegError
@@ -17,7 +19,7 @@ from napari_nanoseg.io.volumes.tiff import open_tiff
 from napari_nanoseg.samples import Volume
 
 
-def open_volume(path: str | Path, config: VolumeConfig | None = None) -> Volume:
+def open_volume(path: str | Path, config: VolumeConfig | None = None, **fields: Any) -> Volume:
     """Open a volume of any size; its voxels are read when they are asked for.
 
     Parameters
@@ -27,6 +29,8 @@ def open_volume(path: str | Path, config: VolumeConfig | None = None) -> Volume:
         an OME-Zarr or Zarr folder (formats 2 and 3), NPY, or raw voxels.
     config : VolumeConfig, optional
         What the file does not tell: the dataset of an HDF5 file, the shape of raw voxels, the voxel size.
+    **fields
+        Fields of :class:`VolumeConfig`, which override those of `config`.
 
     Returns
     -------
@@ -40,7 +44,7 @@ def open_volume(path: str | Path, config: VolumeConfig | None = None) -> Volume:
         When there is no such file, it is damaged, cut off, of another kind or size, or no volume. Voxels that are NaN
         or infinite are refused when they are read.
     """
-    path, config = Path(path), config or VolumeConfig()
+    path, config = as_path(path, "open_volume: 'path'"), VolumeConfig.combined(config, fields, "open_volume")
     volume = _open(path, config)
     if config.voxel_size_nm is None:
         return volume

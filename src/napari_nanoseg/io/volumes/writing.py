@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.arguments import as_path
+from napari_nanoseg.errors import NanosegError, unsuitable
 from napari_nanoseg.events import Progress, drain
 from napari_nanoseg.io.atomic import atomic_path, hidden_beside, writing
 from napari_nanoseg.io.images import LARGEST_CLASSIC_TIFF_BYTES, TIFF_SUFFIXES, tiff_metadata
@@ -18,7 +19,9 @@ from napari_nanoseg.samples import Volume
 
 def write_volume(path: str | Path, volume: Volume, names: Mapping[int, str] | None = None) -> None:
     """Write a volume atomically; see :func:`write_steps`."""
-    drain(write_steps(path, volume, names))
+    if not isinstance(volume, Volume):
+        raise unsuitable("write_volume: 'volume'", volume, "a Volume; Volume(array) makes one of an array")
+    drain(write_steps(as_path(path, "write_volume: 'path'"), volume, names))
 
 
 def write_steps(

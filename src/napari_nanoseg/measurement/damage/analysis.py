@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.arguments import as_calibration, as_volume
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.damage import DamageConfig
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.display import Shown, counted, extent, figures_line
+from napari_nanoseg.errors import NanosegError, unsuitable
 from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting, drain
 from napari_nanoseg.measurement.damage.correlation import Correlation, Line, SignChange, sign_change
 from napari_nanoseg.measurement.damage.cracks import Cracks
 from napari_nanoseg.measurement.damage.particles import Particles
-from napari_nanoseg.measurement.damage.phases import Phases, Slab, as_volume
+from napari_nanoseg.measurement.damage.phases import Phases, Slab
 from napari_nanoseg.measurement.damage.profile import Distribution, mean_share
 from napari_nanoseg.measurement.damage.units import Lengths
 from napari_nanoseg.measurement.damage.windows import Counts, Windows, ratio, window_size
@@ -34,8 +36,8 @@ POINTS = 5000
 """Windows that are kept for the scatter plot, about."""
 
 
-@dataclass(frozen=True, eq=False)
-class Damage:
+@dataclass(frozen=True, eq=False, repr=False)
+class Damage(Shown):
     """What is known about the damage of a volume.
 
     Parameters
@@ -82,6 +84,12 @@ class Damage:
     notices: tuple[str, ...]
     figures: dict[str, Any]
 
+    def _line(self) -> str:
+        return f"{counted(len(self.profile), 'slice')}, window {extent(self.window)}; {figures_line(self.figures)}"
+
+    def _rows(self) -> dict[str, Any]:
+        return self.figures
+
 
 def damage(
     classes: Volume | Sliceable,
@@ -92,6 +100,7 @@ def damage(
     calibration: Calibration | None = None,
     config: DamageConfig | None = None,
     write: MapWriter | None = None,
+    **fields: Any,
 ) -> Damage:
     """Analyse the cracks in a volume: damage, packing, their profiles and correlation, every crack and particle.
 
@@ -113,6 +122,8 @@ def damage(
         Called with the name of a map, ``"damage"`` or ``"packing"``, the number of a slice, and a float32 array
         (Z, R, C) of that slice and those that follow; once for every slab, in order. NaN where a window has no area to
         divide by. With a stride of 1, R and C are the rows and columns of the volume.
+    **fields
+        Fields of :class:`DamageConfig`, which override those of `config`.
 
     Returns
     -------
@@ -122,12 +133,14 @@ def damage(
     ------
     NanosegError
         When shapes differ, a class map is none, values have no name, particles or voids are asked for but not given,
-        the window is physical and the size of a voxel is not known, or a chosen slice is not there.
+        the window is physical and the size of a voxel is not known, a chosen slice is not there, or arguments are of a
+        wrong type or name.
 
     Notes
     -----
     ``docs/cracks.md`` defines every column.
     """
+    config = DamageConfig.combined(config, fields, "damage")
     return drain(
         damaging(
             classes, particle, labels=labels, grey=grey, calibration=calibration, config=config, write=write
@@ -150,14 +163,18 @@ def damaging(
     In memory are some slabs, a bit for every voxel of the last slices, about a kilobyte and a half for every slice, and
     a row for every crack and particle.
     """
-    config = config or DamageConfig()
+    config, calibration = config or DamageConfig(), as_calibration(calibration, "damage: 'calibration'")
+    if write is not None and not callable(write):
+        raise unsuitable("damage: 'write'", write, "a function")
     if calibration is None:
         calibration = classes.calibration if isinstance(classes, Volume) else Calibration()
     phases = Phases(
-        as_volume(classes, calibration, "the class map"),
-        None if particle is None else as_volume(particle, calibration, "the mask of the particles"),
-        None if labels is None else as_volume(labels, calibration, "the label volume"),
-        None if grey is None else as_volume(grey, calibration, "the grey volume"),
+        as_volume(classes, "damage: 'classes'", calibration, "the class map"),
+        None
+        if particle is None
+        else as_volume(particle, "damage: 'particle'", calibration, "the mask of the particles"),
+        None if labels is None else as_volume(labels, "damage: 'labels'", calibration, "the label volume"),
+        None if grey is None else as_volume(grey, "damage: 'grey'", calibration, "the grey volume"),
         config,
     )
     run = _Run(phases, config, calibration, write)

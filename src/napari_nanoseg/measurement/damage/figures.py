@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nanoseg.errors import need
 from napari_nanoseg.measurement.damage.analysis import Damage
 from napari_nanoseg.measurement.distributions import BAR, DENSITY, FIT, MARK, PAPER_STYLE
 
@@ -35,6 +36,7 @@ def damage_figures(damage: Damage, beside: Damage | None = None) -> dict[str, Fi
         ``profile``, ``distribution``; ``correlation`` and ``slope`` where there are particles; ``cracks`` where cracks
         were measured and there are some.
     """
+    need(damage, Damage, "damage_figures: 'damage'", "what damage() gives")
     figures = {"profile": _profile_figure(damage, beside), "distribution": distribution_figure(damage)}
     if len(damage.correlation):
         figures["correlation"] = correlation_figure(damage)

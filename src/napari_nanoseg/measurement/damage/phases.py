@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.damage import CRACK, PARTICLE, VOID, DamageConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Progress
-from napari_nanoseg.samples import Sliceable, Volume
+from napari_nanoseg.samples import Volume
 
 Mask = NDArray[np.bool_]
 
@@ -239,11 +238,6 @@ def grey_levels(grey: Volume, *, voids: bool, step: int) -> Generator[Progress, 
 def _half(greys: NDArray[np.float64]) -> float:
     """From the middle of a bin to its upper edge: a threshold is the last bin of the darker class."""
     return float(greys[1] - greys[0]) / 2 if len(greys) > 1 else 0.0
-
-
-def as_volume(data: Sliceable | Volume, calibration: Calibration, name: str) -> Volume:
-    """Name an array and give it its size of voxels."""
-    return data if isinstance(data, Volume) else Volume(data, calibration, name)
 
 
 def _need_shape(name: str, volume: Volume, classes: Volume) -> None:
