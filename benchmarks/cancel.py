@@ -121,9 +121,7 @@ def slices(folder: Path) -> Path:
     """Slices of the sample cathode as a dataset of classes."""
     from tifffile import imread, imwrite
 
-    from napari_nanoseg.io.images import read_labels
-
-    volume, classes = imread(data() / "cathode" / "cathode.tif"), read_labels(data() / "cathode" / "classes.tif")
+    volume, classes = imread(data() / "cathode" / "cathode.tif"), imread(data() / "cathode" / "classes.tif")
     for z in range(0, 32, 4):
         for name, plane in (("images", volume[z]), ("masks", (classes[z] == 1).astype(np.uint8))):
             (folder / "slices" / name).mkdir(parents=True, exist_ok=True)

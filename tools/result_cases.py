@@ -469,6 +469,8 @@ def _cracks(out: Path, sample: Path) -> dict[str, Case]:
 
 
 def _functions(out: Path, sample: Path) -> dict[str, Case]:
+    from tifffile import imread
+
     import napari_nanoseg as ns
 
     made = out / "inputs" / "out"
@@ -476,11 +478,11 @@ def _functions(out: Path, sample: Path) -> dict[str, Case]:
 
     def segmenting(folder: Path) -> Values:
         config = ns.SegmentConfig(diameter=60.0, device="cpu")
-        crop = ns.read_labels(made / "crop.tif")
+        crop = imread(made / "crop.tif")
         return {name: ns.load_model(name).segment(crop, config) for name in ("starter", "watershed", "threshold")}
 
     def measuring(folder: Path) -> Values:
-        labels, micrograph = ns.read_labels(truth), ns.read_image(image)
+        labels, micrograph = imread(truth), ns.read_image(image)
         stack = np.stack([labels[:256, :256], labels[256:512, 256:512]])
         wires = next(iter(ns.open_dataset(sample / "network")))
         return {
@@ -491,10 +493,10 @@ def _functions(out: Path, sample: Path) -> dict[str, Case]:
         }
 
     def evaluating(folder: Path) -> Values:
-        true, shifted = ns.read_labels(truth), ns.read_labels(made / "shifted_truth.tif")
+        true, shifted = imread(truth), imread(made / "shifted_truth.tif")
         parts = [ns.evaluate(true[at], shifted[at]) for at in (np.s_[:384], np.s_[384:])]
         agreements = [ns.agreement(true[at], shifted[at]) for at in (np.s_[:384], np.s_[384:])]
-        cracks = ns.read_labels(sample / "cathode" / "classes.tif") == 1
+        cracks = imread(sample / "cathode" / "classes.tif") == 1
         pixels = [ns.evaluate_pixels(cracks[z], np.roll(cracks[z], 2, 0), 1.5) for z in (5, 15, 25)]
         return {
             "parts": parts,
@@ -508,7 +510,7 @@ def _functions(out: Path, sample: Path) -> dict[str, Case]:
 
     def density(folder: Path) -> Values:
         stack = ns.read_image(made / "transmission.tif")
-        region = ns.read_labels(made / "region.tif") > 0
+        region = imread(made / "region.tif") > 0
         found = {
             "plain": ns.optical_density(stack),
             "region": ns.optical_density(stack, region=region),
