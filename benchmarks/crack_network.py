@@ -30,7 +30,7 @@ from napari_nanoseg.generators.cathode.generator import Cathode
 from napari_nanoseg.io.volumes import open_volume, write_volume
 from napari_nanoseg.jobs.cathode import cathode_job
 from napari_nanoseg.jobs.child_process import run_in_child
-from napari_nanoseg.jobs.cracks import cracks
+from napari_nanoseg.jobs.functions import cracks
 from napari_nanoseg.measurement.damage.analysis import damage
 from napari_nanoseg.samples import Volume
 
@@ -74,7 +74,7 @@ def tested(out: Path, phantoms: int) -> dict[str, float]:
         write_volume(scan, Volume(phantom.image.data, phantom.image.calibration))
         for name, model in (("network", out / "model"), ("threshold", "threshold")):
             folder = out / f"{name}_{index}"
-            drain(cracks(CracksConfig(analyse=False), scan, model, folder))
+            cracks(CracksConfig(analyse=False), scan, model, folder, progress=False)
             found = open_volume(folder / "classes.ome.zarr").read(0, len(truth)) == 1
             both[name].append((int((found & truth).sum()), int((found | truth).sum()), profile_error(found, truth)))
     figures = {}

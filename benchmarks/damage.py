@@ -24,11 +24,10 @@ from numpy.typing import NDArray
 from napari_nanoseg.config.cathode import cathode_preset
 from napari_nanoseg.config.cracks import CracksConfig
 from napari_nanoseg.config.damage import DamageConfig
-from napari_nanoseg.events import drain
 from napari_nanoseg.generators.cathode.generator import Cathode
 from napari_nanoseg.generators.cathode.structure import CLASSES
 from napari_nanoseg.io.volumes import write_volume
-from napari_nanoseg.jobs.cracks import cracks
+from napari_nanoseg.jobs.functions import cracks
 from napari_nanoseg.measurement.damage.analysis import damage
 from napari_nanoseg.samples import Volume
 
@@ -53,7 +52,9 @@ def thresholded(phantom: Phantom) -> dict[str, Any]:
         folder = Path(name)
         image = phantom.image
         write_volume(folder / "scan.tif", Volume(image.data, image.calibration))
-        result = drain(cracks(CracksConfig(damage=PLAIN), folder / "scan.tif", "threshold", folder / "out"))
+        result = cracks(
+            CracksConfig(damage=PLAIN), folder / "scan.tif", "threshold", folder / "out", progress=False
+        ).result
         profile = np.genfromtxt(folder / "out" / "profile.csv", delimiter=",", names=True)
     return {"damage": profile["damage"], **result.figures}
 

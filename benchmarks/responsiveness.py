@@ -227,7 +227,7 @@ class Bench:
         from napari_nanoseg._gui.preview_making import PreviewMaker, Question
         from napari_nanoseg.config.generate import GenerateJob
         from napari_nanoseg.io.datasets import write_sample
-        from napari_nanoseg.jobs.run import run
+        from napari_nanoseg.jobs.run import run_steps
 
         pages: list[Any] = []
         self.job(
@@ -245,7 +245,7 @@ class Bench:
         self.start(name, page)
         write_sample(self.folder / "source", source)
         job = GenerateJob(config=config, source=self.folder / "source", out=self.folder / "synthetic", count=20)
-        self.directly(name, lambda: drain(run(job)))
+        self.directly(name, lambda: drain(run_steps(job)))
 
     def train(self) -> None:
         """Forty steps of a small network; then, unmeasured, the model that segments."""

@@ -36,7 +36,7 @@ from napari_nanoseg.events import Notice, Progress, drain
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.images import read_label_array
 from napari_nanoseg.io.run_record import sha256
-from napari_nanoseg.jobs.run import run
+from napari_nanoseg.jobs.run import run_steps
 from napari_nanoseg.samples import Sample
 
 TINY = TrainConfig(
@@ -53,7 +53,7 @@ JARGON = re.compile(
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings run in this process; that a child says the same is shown elsewhere."""
-    monkeypatch.setattr(commands, "execute", run)
+    monkeypatch.setattr(commands, "execute", run_steps)
 
 
 def disc(shape: tuple[int, int], middle: tuple[float, float], radius: float) -> NDArray[np.int32]:
@@ -174,13 +174,13 @@ def test_nanowires_that_cannot_be_drawn(tmp_path, options, words):
 )
 def test_little_is_enough(tmp_path, image, labels):
     source = annotated(tmp_path / "Quelle ä", image, labels)
-    events = list(run(GenerateJob(config=SMALL, source=source, out=tmp_path / "made", count=1, workers=1)))
+    events = list(run_steps(GenerateJob(config=SMALL, source=source, out=tmp_path / "made", count=1, workers=1)))
     assert any(isinstance(event, Notice) and "one particle" in event.message for event in events)
     assert len(open_dataset(tmp_path / "made")) == 1
-    drain(run(TrainJob(config=TINY, dataset=source, out=tmp_path / "m")))
+    drain(run_steps(TrainJob(config=TINY, dataset=source, out=tmp_path / "m")))
     job = SegmentJob(model=tmp_path / "m", images=(source,), out=tmp_path / "labels")
     job = job.model_copy(update={"images": (source / "images",)})
-    drain(run(job))
+    drain(run_steps(job))
     assert read_label_array(tmp_path / "labels" / "a b.tif").shape == labels.shape
 
 
@@ -294,7 +294,7 @@ def test_no_memory_for_training(dataset, tmp_path, monkeypatch, words):
 
     monkeypatch.setattr(StarDistNet, "forward", forward)
     with pytest.raises(NanosegError, match="batch_size"):
-        drain(run(TrainJob(config=TINY, dataset=dataset, out=tmp_path / "m")))
+        drain(run_steps(TrainJob(config=TINY, dataset=dataset, out=tmp_path / "m")))
     assert not list((tmp_path / "m").iterdir())
 
 
@@ -365,13 +365,13 @@ def test_a_device_is_not_replaced_by_a_file(disc_model, image, tmp_path):
 def test_cancelled_at_every_event_nothing_is_half_written(jobs, dataset, disc_model, tmp_path, kind):
     before = sha256(dataset), sha256(disc_model)
     job = jobs[kind]
-    total = sum(1 for _ in run(job))
+    total = sum(1 for _ in run_steps(job))
     complete = {path.name for path in (tmp_path / "out ä" / kind).rglob("*") if path.is_file()}
     assert total > 0
     chosen = range(total) if kind != "train" else sorted({*range(11), 15, 30, total - 1})
     for stop in chosen:
         shutil.rmtree(tmp_path / "out ä", ignore_errors=True)
-        steps = run(job)
+        steps = run_steps(job)
         for _ in range(stop + 1):
             event = next(steps)
         steps.close()

@@ -85,7 +85,7 @@ def test_train(dataset, make_sample: Callable[..., Sample], tmp_path):
     script = (
         "import sys, yaml, napari_nanoseg as ns\n"
         "config = ns.TrainConfig.parse(yaml.safe_load(open(sys.argv[1], encoding='utf-8')))\n"
-        "for event in ns.train(config, sys.argv[2], sys.argv[3]): pass\n"
+        "ns.train(config, sys.argv[2], sys.argv[3])\n"
     )
     command = [sys.executable, "-c", script, tmp_path / "config.yaml", dataset, tmp_path / "here"]
     subprocess.run(command, check=True, capture_output=True)

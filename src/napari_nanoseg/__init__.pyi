@@ -46,7 +46,11 @@ from napari_nanoseg.evaluation.matching import pool as pool
 from napari_nanoseg.evaluation.tolerant import PixelEvaluation as PixelEvaluation
 from napari_nanoseg.evaluation.tolerant import evaluate_pixels as evaluate_pixels
 from napari_nanoseg.evaluation.tolerant import pool_pixels as pool_pixels
+from napari_nanoseg.events import Epoch as Epoch
 from napari_nanoseg.events import JobResult as JobResult
+from napari_nanoseg.events import Notice as Notice
+from napari_nanoseg.events import Progress as Progress
+from napari_nanoseg.events import Stage as Stage
 from napari_nanoseg.generators.cathode.phantom import Phantom as Phantom
 from napari_nanoseg.generators.stream import generate as generate
 from napari_nanoseg.instances import Instances as Instances
@@ -63,10 +67,11 @@ from napari_nanoseg.io.images import write_labels as write_labels
 from napari_nanoseg.io.tables import write_table as write_table
 from napari_nanoseg.io.volumes import open_volume as open_volume
 from napari_nanoseg.io.volumes import write_volume as write_volume
-from napari_nanoseg.jobs.cracks import cracks as cracks
+from napari_nanoseg.jobs.cracks import CracksResult as CracksResult
 from napari_nanoseg.jobs.fit_nanowires import fit_nanowires as fit_nanowires
-from napari_nanoseg.jobs.run import run as run
-from napari_nanoseg.jobs.train import train as train
+from napari_nanoseg.jobs.functions import cracks as cracks
+from napari_nanoseg.jobs.functions import run as run
+from napari_nanoseg.jobs.functions import train as train
 from napari_nanoseg.measurement.damage.analysis import Damage as Damage
 from napari_nanoseg.measurement.damage.analysis import damage as damage
 from napari_nanoseg.measurement.damage.figures import damage_figures as damage_figures

@@ -21,7 +21,7 @@ from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress
 from napari_nanoseg.jobs import child_process
 from napari_nanoseg.jobs.child_process import follow_child, run_in_child
 from napari_nanoseg.jobs.failures import JobCrashError
-from napari_nanoseg.jobs.run import run
+from napari_nanoseg.jobs.run import run_steps
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
 
@@ -325,7 +325,7 @@ def test_a_real_job_is_the_same_here_and_in_a_child(folder: Path) -> None:
     tifffile.imwrite("Wahrheit.tif", labels)
     tifffile.imwrite("gefunden ä.tif", np.roll(labels, 1, axis=0))
     job = EvaluateJob(truth=Path("Wahrheit.tif"), prediction=Path("gefunden ä.tif"))
-    here = loop(run(job))
+    here = loop(run_steps(job))
     assert here[1].figures["true_positives"] == 2
     assert loop(run_in_child(job)) == here
     assert len(list(folder.iterdir())) == 3, "the job file was left behind"

@@ -24,7 +24,6 @@ from napari_nanoseg import (
     NanosegError,
     Volume,
     VolumeConfig,
-    cracks,
     open_volume,
     write_volume,
 )
@@ -32,13 +31,18 @@ from napari_nanoseg.cli import app
 from napari_nanoseg.config.cracks import CracksJob, CrackThreshold
 from napari_nanoseg.config.jobs import parse_job
 from napari_nanoseg.engines.baseline.volume import ThresholdPredictor, ThresholdSlabs
-from napari_nanoseg.events import Notice, Progress, drain
-from napari_nanoseg.jobs.run import run
+from napari_nanoseg.events import Job, Notice, Progress, drain
+from napari_nanoseg.jobs.cracks import cracks_job
+from napari_nanoseg.jobs.run import run_steps
 from napari_nanoseg.jobs.slabs import slabs_of
 
 NM = Calibration((80.0, 20.0, 20.0))
 DEPTH = 28
 EIGHT = CracksConfig(slab=8, analyse=False)
+
+
+def cracks(config: CracksConfig, volume: Path, model: str, out: Path) -> Job:
+    return cracks_job(CracksJob(config=config, volume=volume, model=Path(model), out=out))
 
 
 def cracked() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -106,7 +110,7 @@ def test_a_job_that_was_cancelled_goes_on(
     job = CracksJob(
         config=CracksConfig(slab=8, analyse=False, output=output), volume=volume, model=Path("threshold"), out=tmp_path
     )
-    with closing(run(job)) as steps:
+    with closing(run_steps(job)) as steps:
         predicting = False
         for event in steps:
             predicting |= getattr(event, "name", "") == "predict"
@@ -120,7 +124,7 @@ def test_a_job_that_was_cancelled_goes_on(
     monkeypatch.setattr(
         ThresholdSlabs, "class_map_steps", lambda self, z0, z1: (computed.append(z0), original(self, z0, z1))[1]
     )
-    result = drain(run(job))
+    result = drain(run_steps(job))
     assert computed == list(range(8 * slabs, DEPTH, 8))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         [{"ome-zarr": "classes.ome.zarr", "tiff": "classes.tif"}[output], "journal.json", "run.yaml"]

@@ -16,7 +16,7 @@ from napari_nanoseg.events import Job, JobResult, Stage, drain
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.images import read_label_array
 from napari_nanoseg.jobs import demo
-from napari_nanoseg.jobs.run import run
+from napari_nanoseg.jobs.run import run_steps
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         return TrainConfig(engine=engine, patch_size=64, working_diameter=16, batch_size=1, workers=0, **values)
 
     monkeypatch.setattr(demo, "TrainConfig", config)
-    monkeypatch.setattr(demo, "run_in_child", run)
+    monkeypatch.setattr(demo, "run_in_child", run_steps)
 
 
 def loop(job: Job) -> tuple[list[str], JobResult]:

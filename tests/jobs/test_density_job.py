@@ -20,7 +20,7 @@ from napari_nanoseg.config.density import DensityJob
 from napari_nanoseg.events import Notice, Progress, drain
 from napari_nanoseg.io.images import write_image, write_labels
 from napari_nanoseg.jobs.density import density_job
-from napari_nanoseg.jobs.run import run
+from napari_nanoseg.jobs.run import run_steps
 
 PIXEL = Calibration((25.0, 30.0))
 
@@ -59,7 +59,7 @@ def test_file_command_and_python_give_the_same(images: Path, tmp_path: Path, giv
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout.splitlines()[-1])
     job = DensityJob(config=config, images=(images,), out=tmp_path / "again", **paths)
-    drain(run(DensityJob.parse(yaml.safe_load(job.to_yaml()))))
+    drain(run_steps(DensityJob.parse(yaml.safe_load(job.to_yaml()))))
     for name in ("single ü", "energies"):
         found = optical_density(read_image(images / f"{name}.tif"), DensityConfig.parse(config), **beside)
         written = read_image(tmp_path / "od" / f"{name}.tif")

@@ -278,6 +278,47 @@ def test_a_bad_coco_prediction_is_refused_in_one_sentence(tmp_path, pairs):
         drain(evaluate_job(EvaluateJob(truth=tmp_path / "truth", prediction=coco)))
 
 
+@pytest.fixture
+def partly(tmp_path):
+    """A data set in which one of four particles is outlined, its left half known; a prediction finds five."""
+    truth, prediction = np.zeros((2, 40, 60), np.int32)
+    truth[5:15, 5:15] = 1
+    prediction[5:15, 6:16], prediction[25:35, 40:50], prediction[5:15, 45:55] = 1, 2, 3
+    prediction[30:36, 8:14] = 4  # where the truth is known: a false positive
+    prediction[18:24, 25:33] = 5  # mostly where it is not known
+    known = np.zeros(truth.shape, bool)
+    known[:, :28] = True
+    image = Image(np.random.default_rng(0).random(truth.shape))
+    sample = Sample(image, Instances.from_labels(truth), known, "a")
+    write_sample(tmp_path / "annotated", sample)
+    write_labels(tmp_path / "prediction" / "a.tif", prediction)
+    return truth, prediction, known
+
+
+@pytest.mark.parametrize("truth", [".", "masks", "masks/a.tif"])
+def test_what_lies_where_the_truth_is_not_known_is_not_judged(tmp_path, partly, truth):
+    prediction = tmp_path / "prediction" / ("a.tif" if truth.endswith(".tif") else "")
+    job = EvaluateJob(truth=tmp_path / "annotated" / truth, prediction=prediction, out=tmp_path / "out")
+    events, result = followed(job)
+    figures = result.figures
+    assert (figures["true_positives"], figures["false_positives"], figures["false_negatives"]) == (1, 1, 0)
+    assert figures["not_judged"] == 3
+    assert any(isinstance(event, Notice) and "3 predicted particles" in event.message for event in events)
+    assert figures["agreement"]["area"]["n_prediction"] == 2
+    assert read_table(tmp_path / "out" / "evaluation.csv")["false_positives"].tolist() == [1]
+
+
+def test_python_judges_where_the_truth_is_known(partly):
+    truth, prediction, known = partly
+    assert evaluate(truth, prediction).false_positives == 4
+    assert evaluate(truth, prediction, known=known).false_positives == 1
+    assert evaluate(truth, prediction, known=np.zeros_like(known)).precision == 1  # what is outlined is known
+    assert evaluate(np.stack([truth] * 2), np.stack([prediction] * 2), known=known).false_positives == 1  # as a volume
+    assert agreement(truth, prediction, known=known)["area"].figures()["n_prediction"] == 2
+    with pytest.raises(NanosegError, match=r"known region has the shape \(3, 3\)"):
+        evaluate(truth, prediction, known=np.ones((3, 3), bool))
+
+
 def test_a_prediction_without_truth_is_mentioned(tmp_path, pairs):
     write_labels(tmp_path / "prediction" / "extra.tif", pairs["one"][1])
     job = EvaluateJob(truth=tmp_path / "truth", prediction=tmp_path / "prediction")

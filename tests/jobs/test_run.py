@@ -13,7 +13,7 @@ from napari_nanoseg.config.jobs import JOBS, parse_job, read_job
 from napari_nanoseg.config.segment import SegmentConfig, SegmentJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Progress, drain
-from napari_nanoseg.jobs.run import run
+from napari_nanoseg.jobs.run import run_steps
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> list[ConvertJob]:
 
 def test_a_job_runs_when_it_is_looped_over(converted: list[ConvertJob]) -> None:
     job = ConvertJob(model=Path("model"), out=Path("out"))
-    running = run(job)
+    running = run_steps(job)
     assert next(running) == Progress(1, 1, "models")
     assert converted == []
     assert drain(running) == JobResult({"models": 1})

@@ -30,9 +30,9 @@ from napari_nanoseg.io.tables import read_table
 from napari_nanoseg.jobs import sweep
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.jobs.failures import JobCrashError
-from napari_nanoseg.jobs.run import run
+from napari_nanoseg.jobs.run import run_steps
 from napari_nanoseg.jobs.start import settled
-from napari_nanoseg.jobs.sweep import _evaluated, _settled, sweep_job
+from napari_nanoseg.jobs.sweep import _settled, sweep_job
 from napari_nanoseg.jobs.train import fewer, held_out
 from napari_nanoseg.samples import Sample
 
@@ -65,7 +65,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[TrainJob]:
 
     def here(job: TrainJob) -> Job:
         jobs.append(job)
-        return (yield from run(job))
+        return (yield from run_steps(job))
 
     monkeypatch.setattr(sweep, "run_in_child", here)
     return jobs
@@ -181,14 +181,14 @@ def test_a_training_whose_process_dies_does_not_end_the_sweep(dataset, tmp_path,
     def dying(job: TrainJob) -> Job:
         if job.config.seed == 1:
             raise JobCrashError("The process of the job was ended by the signal SIGKILL.")
-        return (yield from run(job))
+        return (yield from run_steps(job))
 
     monkeypatch.setattr(sweep, "run_in_child", dying)
     result = drain(sweep_job(job_of(dataset, tmp_path / "sweep", {"seed": [1, 2]})))
     assert (result.figures["failed"], result.figures["best"]) == (1, "seed=2")
     # the next time it is tried again, and only it
     again: list[int] = []
-    monkeypatch.setattr(sweep, "run_in_child", lambda job: again.append(job.config.seed) or run(job))
+    monkeypatch.setattr(sweep, "run_in_child", lambda job: again.append(job.config.seed) or run_steps(job))
     result = drain(sweep_job(job_of(dataset, tmp_path / "sweep", {"seed": [1, 2]}, resume=True)))
     assert again == [1]
     assert result.figures["failed"] == 0
@@ -276,10 +276,10 @@ def test_what_is_found_where_nothing_is_known_does_not_count(make_sample):
     known[:, 60:] = True
     partly = Sample(sample.image, truth[right], known, "a")
     assert 0 < np.count_nonzero(right) < len(truth)
-    assert _evaluated(partly, truth).f1 == 1
-    assert _evaluated(Sample(sample.image, truth[right], None, "a"), truth).precision < 1
+    assert evaluate(partly.instances, truth, known=partly.known).f1 == 1
+    assert evaluate(truth[right], truth).precision < 1
     extra = Instances.from_labels(np.pad(np.ones((3, 3), int), ((0, 93), (60, 33))))
-    assert _evaluated(partly, extra).false_positives == 1
+    assert evaluate(partly.instances, extra, known=partly.known).false_positives == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")

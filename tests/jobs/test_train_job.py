@@ -330,15 +330,13 @@ import napari_nanoseg as ns
 from napari_nanoseg.config.generate import GenerateJob
 
 small = ns.CutPasteConfig(width=96, height=96)
-for event in ns.run(GenerateJob(config=small, source={dataset!r}, out={out!r} + "/made", count=4, workers=2)):
-    pass
+ns.run(GenerateJob(config=small, source={dataset!r}, out={out!r} + "/made", count=4, workers=2))
 engine = ns.StarDistConfig(unet_n_filter_base=4, unet_n_depth=2, net_conv_after_unet=16, n_rays=16)
 config = ns.TrainConfig(
     engine=engine, steps=3, batch_size=2, patch_size=64, working_diameter=16, device="cpu", optimize_thresholds=False
 )
-for event in ns.train(config, {out!r} + "/made", {out!r} + "/model"):
-    pass
-print("done", ns.load_model({out!r} + "/model").card.network.n_rays)
+model = ns.train(config, {out!r} + "/made", {out!r} + "/model")
+print("done", model.card.network.n_rays, len(model.history))
 """
 
 

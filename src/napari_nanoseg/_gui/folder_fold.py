@@ -17,7 +17,7 @@ from napari_nanoseg.config.measure import MeasureJob
 from napari_nanoseg.config.segment import SegmentConfig, SegmentJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, JobResult, Waiting
-from napari_nanoseg.jobs.run import run
+from napari_nanoseg.jobs.run import run_steps
 
 TABLE = "particles.csv"
 Chosen = Callable[[], tuple[Path, SegmentConfig]]
@@ -124,7 +124,7 @@ def segment_folder(
     from napari_nanoseg.engines.device import use_threads
 
     use_threads(threads)
-    segmented = yield from run(segmenting)
+    segmented = yield from run_steps(segmenting)
     if measuring is None:
         return FolderResult(segmented, None)
-    return FolderResult(segmented, (yield from run(measuring)))
+    return FolderResult(segmented, (yield from run_steps(measuring)))

@@ -30,7 +30,7 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, JobResult, Stage
 from napari_nanoseg.io.datasets import write_sample
 from napari_nanoseg.io.places import free_path
-from napari_nanoseg.jobs.run import run
+from napari_nanoseg.jobs.run import run_steps
 
 EMPTY = "The preview appears here."
 
@@ -176,7 +176,7 @@ class Generate(Step):
         def steps() -> Generator[Event, None, _Written]:
             with _removed_if_unused(order):
                 yield from _write_source(order)
-                return _Written(order, (yield from run(order.job)))
+                return _Written(order, (yield from run_steps(order.job)))
 
         if self.panel.start(steps, f"Generating {order.job.out.name}"):
             self.offer()

@@ -86,6 +86,6 @@ def doctor(as_json: Json = False) -> None:
 
 def _from_file(job_file: Path) -> Job:
     """Read the job as its first step, so that a bad file is one of the job's errors."""
-    from napari_nanoseg.jobs.run import run
+    from napari_nanoseg.jobs.run import run_steps
 
-    return (yield from run(read_job(job_file)))
+    return (yield from run_steps(read_job(job_file)))

@@ -29,9 +29,9 @@ def execute(job: AnyJob) -> Job:
         from napari_nanoseg.jobs.child_process import run_in_child
 
         return run_in_child(job)
-    from napari_nanoseg.jobs.run import run
+    from napari_nanoseg.jobs.run import run_steps
 
-    return run(job)
+    return run_steps(job)
 
 
 def finish(job: AnyJob, as_json: bool) -> None:

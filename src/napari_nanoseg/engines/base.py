@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from safetensors import SafetensorError
@@ -23,9 +23,13 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, drain
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import write_bytes, write_text
-from napari_nanoseg.io.model_cards import CARD, WEIGHTS
+from napari_nanoseg.io.model_cards import CARD, HISTORY, WEIGHTS
 from napari_nanoseg.io.model_summary import card_in_words, network_in_words
+from napari_nanoseg.progress import Show, finish
 from napari_nanoseg.samples import Image
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class Found(ABC):
@@ -85,6 +89,8 @@ class Model(Shown, ABC):
     """A way to find particles, with its card; made by :func:`~napari_nanoseg.engines.library.load_model`."""
 
     card: ModelCard
+    folder: Path | None = None
+    """Where the model was loaded from, if that is a folder made by NanoSeg."""
 
     def _line(self) -> str:
         size = "; particles of any size" if self.card.for_any_size else ""
@@ -92,6 +98,30 @@ class Model(Shown, ABC):
 
     def _rows(self) -> dict[str, str]:
         return card_in_words(self.card)
+
+    @property
+    def history(self) -> DataFrame:
+        """The losses and validation scores of every epoch of the training; empty where none are kept.
+
+        Returns
+        -------
+        DataFrame
+            One row per epoch: ``epoch``, ``step``, ``train_...`` and ``validation_...``.
+
+        Raises
+        ------
+        NanosegError
+            When the file is damaged.
+        """
+        import pandas as pd
+
+        path = None if self.folder is None else self.folder / HISTORY
+        if path is None or not path.is_file():
+            return pd.DataFrame()
+        try:
+            return pd.read_csv(path)
+        except (OSError, ValueError) as error:
+            raise NanosegError(f"{path} cannot be read ({error}); the model itself works without it.") from error
 
     @abstractmethod
     def detect_steps(
@@ -120,7 +150,12 @@ class Model(Shown, ABC):
         return (yield from found.instances_steps())
 
     def segment(
-        self, image: Image | np.ndarray[Any, Any], config: SegmentConfig | None = None, **fields: Any
+        self,
+        image: Image | np.ndarray[Any, Any],
+        config: SegmentConfig | None = None,
+        *,
+        progress: Show = True,
+        **fields: Any,
     ) -> Instances:
         """Segment an image or a stack slice by slice.
 
@@ -129,6 +164,9 @@ class Model(Shown, ABC):
         image : Image or array
             Axes (Y, X), or (Z, Y, X) for an array of three axes.
         config : SegmentConfig, optional
+        progress : bool or callable
+            True shows a bar in terminals and notebooks, unless the work is short; False nothing; a callable is given
+            every event.
         **fields
             Fields of :class:`SegmentConfig`, such as ``diameter=58``, which override those of `config`.
 
@@ -143,7 +181,7 @@ class Model(Shown, ABC):
             When the image does not suit the model, or arguments are of a wrong type or name.
         """
         config = SegmentConfig.combined(config, fields, "segment")
-        return drain(self.segment_steps(as_image(image, "segment: 'image'"), config))
+        return finish(self.segment_steps(as_image(image, "segment: 'image'"), config), progress)
 
     @abstractmethod
     def runs_on(self, wish: str) -> tuple[str, str]:

@@ -52,6 +52,7 @@ def load_model(name_or_path: str | Path) -> Model:
             return BaselineModel.from_card(card)
         model = _engine(card).from_card(card)
         read_weights(model.network, path, card.weights_sha256)
+        model.folder = path
         return model
     if is_keras(path):
         return _stardist().from_keras(path)

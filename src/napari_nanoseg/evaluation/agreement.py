@@ -134,6 +134,8 @@ def agreement(
     prediction: Instances | NDArray[Any] | DataFrame,
     config: EvaluateConfig | None = None,
     calibration: Calibration | None = None,
+    *,
+    known: NDArray[np.bool_] | None = None,
     **fields: Any,
 ) -> Agreements:
     """Compare the distributions of area, aspect ratio, orientation, equivalent diameter and length (largest Feret).
@@ -151,6 +153,8 @@ def agreement(
     calibration : Calibration, optional
         Pixel size where the config gives none. Sizes are in pixels when it is not known, and for tables unless both
         have sizes in nanometres.
+    known : bool array, shape (Y, X), optional
+        Where the truth is complete; None: everywhere. See :func:`~napari_nanoseg.evaluation.matching.judged`.
     **fields
         Fields of :class:`EvaluateConfig`, which override those of `config`.
 
@@ -175,7 +179,7 @@ def agreement(
     if tables:
         return _agreements(tables[0], tables[1], np.zeros((0, 2), np.int64), config)
     true, predicted = as_instances(truth, "agreement: 'truth'"), as_instances(prediction, "agreement: 'prediction'")
-    comparison = drain(comparing(true, predicted, config, calibration))
+    comparison = drain(comparing(true, predicted, config, calibration, known))
     return drain(agreeing(comparison, config, calibration))
 
 

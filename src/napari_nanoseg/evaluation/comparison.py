@@ -8,12 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.evaluate import EvaluateConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.error_map import ErrorMap, error_map
-from napari_nanoseg.evaluation.matching import Evaluation, evaluate, pool
+from napari_nanoseg.evaluation.matching import Evaluation, evaluate, judged, pool
 from napari_nanoseg.events import Progress
 from napari_nanoseg.instances import Instances
 
@@ -35,12 +36,15 @@ class Comparison:
         Slice by slice.
     evaluations : tuple of Evaluation
         Slice by slice, at the same threshold.
+    not_judged : int
+        Number of predicted particles left out because the truth is not known where they lie.
     """
 
     shape: tuple[int, ...]
     truth: tuple[Instances, ...]
     prediction: tuple[Instances, ...]
     evaluations: tuple[Evaluation, ...]
+    not_judged: int = 0
 
     @cached_property
     def evaluation(self) -> Evaluation:
@@ -81,6 +85,7 @@ def comparing(
     prediction: Instances,
     config: EvaluateConfig | None = None,
     calibration: Calibration | None = None,
+    known: NDArray[np.bool_] | None = None,
 ) -> Generator[Progress, None, Comparison]:
     """Compare an image, or a stack slice by slice: a particle that reaches through several slices counts in each.
 
@@ -92,6 +97,8 @@ def comparing(
         Threshold and limits, those of :func:`~napari_nanoseg.evaluation.matching.evaluate`.
     calibration : Calibration, optional
         Pixel size, for limits in nm, where the config gives none.
+    known : bool array, shape (Y, X), optional
+        Where the truth is complete, in every slice; None: everywhere.
 
     Yields
     ------
@@ -115,6 +122,8 @@ def comparing(
         )
     trues, predicted, evaluations = [], [], []
     for true_plane, predicted_plane in zip(truth.planes(), prediction.planes(), strict=True):
+        if known is not None:
+            predicted_plane = judged(true_plane, predicted_plane, known, config.iou_threshold)
         trues.append(true_plane)
         predicted.append(predicted_plane)
         evaluations.append(
@@ -129,7 +138,8 @@ def comparing(
         )
         if len(truth.shape) == 3:
             yield Progress(len(trues), truth.shape[0], "slices")
-    return Comparison(truth.shape, tuple(trues), tuple(predicted), tuple(evaluations))
+    not_judged = len(prediction) - sum(map(len, predicted)) if known is not None else 0
+    return Comparison(truth.shape, tuple(trues), tuple(predicted), tuple(evaluations), not_judged)
 
 
 def _calibration(config: EvaluateConfig, known: Calibration | None) -> Calibration | None:

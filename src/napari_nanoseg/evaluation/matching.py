@@ -249,6 +249,7 @@ def evaluate(
     size_limits: tuple[float, float] = COCO_SIZES,
     max_detections: int | None = None,
     calibration: Calibration | None = None,
+    known: NDArray[np.bool_] | None = None,
     **unknown: Any,
 ) -> Evaluation:
     """Match predicted particles with true ones, one to one, so that as many as possible are found.
@@ -270,6 +271,9 @@ def evaluate(
         The surest ones of each image and class that count for the average precision; None: all (COCO: 100).
     calibration : Calibration, optional
         Pixel size, for limits in nm.
+    known : bool array, shape (Y, X) or (Z, Y, X), optional
+        Where the truth is complete, such as :attr:`Sample.known`; None: everywhere. Predicted particles that lie mostly
+        elsewhere and match no true particle are left out; see :func:`judged`.
 
     Returns
     -------
@@ -281,7 +285,7 @@ def evaluate(
         When the shapes differ, the threshold or the limits are out of range, `calibration` has no pixel size or one
         that is not square, or arguments are of a wrong type or name.
     """
-    refuse_unknown("evaluate", unknown, ("iou_threshold", "size_limits", "max_detections", "calibration"))
+    refuse_unknown("evaluate", unknown, ("iou_threshold", "size_limits", "max_detections", "calibration", "known"))
     iou_threshold = as_number(iou_threshold, "evaluate: 'iou_threshold'")
     if not 0 < iou_threshold <= 1:
         raise NanosegError(f"The IoU threshold {iou_threshold} is not above 0 and at most 1; 0.5 is usual.")
@@ -300,6 +304,8 @@ def evaluate(
             f"The truth has the shape {truth.shape} but the prediction {prediction.shape}; "
             "compare label images of the same micrograph."
         )
+    if known is not None:
+        prediction = judged(truth, prediction, known, iou_threshold)
     true_pixels, predicted_pixels = _pixels(truth), _pixels(prediction)
     every = _ious(true_pixels, predicted_pixels, min(iou_threshold, LEAST_IOU))
     rows, columns, ious = _best_pairs(_at_least(every, iou_threshold))
@@ -334,6 +340,42 @@ def evaluate(
             ),
         ),
     )
+
+
+def judged(truth: Instances, prediction: Instances, known: NDArray[np.bool_], iou_threshold: float = 0.5) -> Instances:
+    """Leave out predicted particles that a partly annotated truth says nothing about.
+
+    Parameters
+    ----------
+    truth, prediction : Instances, shape (Y, X) or (Z, Y, X)
+        The particles.
+    known : bool array, shape (Y, X) or that of the particles
+        Where the truth is complete. The outlined particles themselves are always known.
+    iou_threshold : float
+        Smallest intersection over union of a match.
+
+    Returns
+    -------
+    Instances
+        The predicted particles that match a true one, or at least half of whose pixels are known.
+
+    Raises
+    ------
+    NanosegError
+        When the shapes differ.
+    """
+    mask = np.asarray(known, dtype=bool)
+    if mask.shape not in (truth.shape, truth.shape[1:]):
+        raise NanosegError(
+            f"The known region has the shape {mask.shape} but the truth {truth.shape}; give the one of this image."
+        )
+    mask = mask | (truth.to_labels() > 0)
+    inside = [
+        2 * np.count_nonzero(mask[tuple(map(slice, box[: mask.ndim], box[mask.ndim :]))] & own) >= np.count_nonzero(own)
+        for box, own in zip(prediction.boxes.tolist(), prediction.masks, strict=True)
+    ]
+    matched = evaluate(truth, prediction, iou_threshold).prediction_ids
+    return prediction[np.array(inside, bool) | np.isin(prediction.ids, matched)]
 
 
 def pool(evaluations: Iterable[Evaluation]) -> Evaluation:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import CocoImage, read_coco, read_labels
 from napari_nanoseg.io.datasets import COCO_NAME
-from napari_nanoseg.io.images import by_stem, check_file, list_images, read_calibration
+from napari_nanoseg.io.images import by_stem, check_file, list_images, read_calibration, read_label_array
 
 Found = TypeVar("Found")
 
@@ -24,6 +27,7 @@ class LabelFile:
     name: str
     path: Path
     coco: CocoImage | None = None
+    known_path: Path | None = None
 
     def read(self, shape: tuple[int, ...] | None = None) -> Instances:
         """Read the objects.
@@ -42,6 +46,16 @@ class LabelFile:
             return read_labels(self.path)
         known = self.coco.shape or (None if shape is None or len(shape) != 2 else (shape[0], shape[1]))
         return self.coco.instances(known, f"{self.path}, image {self.name}")
+
+    def known(self) -> NDArray[np.bool_] | None:
+        """Read where the labels are complete, from ``known/`` of their data set.
+
+        Returns
+        -------
+        bool array, shape (Y, X), or None
+            None: everywhere.
+        """
+        return None if self.known_path is None else read_label_array(self.known_path) > 0
 
     @property
     def calibration(self) -> Calibration:
@@ -64,17 +78,17 @@ def find_labels(path: Path) -> dict[str, LabelFile]:
         When nothing is there, or two files have the same stem.
     """
     if path.suffix.lower() == ".json":
-        return _from_coco(path)
+        return _with_known(_from_coco(path), path.parent)
     if not path.is_dir():
         check_file(path)
-        return {path.stem: LabelFile(path.stem, path)}
+        return _with_known({path.stem: LabelFile(path.stem, path)}, path.parent)
     folder = path / "masks" if (path / "masks").is_dir() else path
     found = {name: LabelFile(name, file) for name, file in by_stem(list_images(folder)).items()}
     if (path / COCO_NAME).is_file():
         found |= _from_coco(path / COCO_NAME)
     if not found:
         raise NanosegError(f"{path} has no label images; choose the folder that holds them.")
-    return dict(sorted(found.items()))
+    return _with_known(dict(sorted(found.items())), path)
 
 
 def find_images(paths: Iterable[Path]) -> dict[str, Path]:
@@ -98,6 +112,15 @@ def find_images(paths: Iterable[Path]) -> dict[str, Path]:
 def partners(names: Collection[str], found: Mapping[str, Found]) -> dict[str, Found]:
     """What belongs to the names: that of the same stem; a single one belongs to a single name whatever it is called."""
     return dict(zip(names, found.values(), strict=True)) if len(names) == len(found) == 1 else dict(found)
+
+
+def _with_known(files: dict[str, LabelFile], folder: Path) -> dict[str, LabelFile]:
+    """Add the known regions of a data set to its labels; `folder` is the data set or its ``masks/``."""
+    dataset = folder.parent if folder.name == "masks" else folder
+    known = {name: dataset / "known" / f"{name}.png" for name in files}
+    return {
+        name: replace(file, known_path=known[name]) if known[name].is_file() else file for name, file in files.items()
+    }
 
 
 def _from_coco(path: Path) -> dict[str, LabelFile]:

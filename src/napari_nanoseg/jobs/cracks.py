@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_nanoseg.calibration import Calibration
-from napari_nanoseg.config.cracks import CracksConfig, CracksJob
+from napari_nanoseg.config.cracks import CracksJob
 from napari_nanoseg.config.damage import CRACK, DamageConfig
 from napari_nanoseg.config.paths import absolute
+from napari_nanoseg.display import Shown
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Stage
 from napari_nanoseg.io.model_cards import RUN
@@ -29,9 +30,9 @@ BASELINE = "threshold"
 """Model of the library that needs no network."""
 
 
-@dataclass(frozen=True, eq=False)
-class Analysed:
-    """What a job leaves in its folder, and what it found.
+@dataclass(frozen=True, eq=False, repr=False)
+class CracksResult(Shown):
+    """The files and figures of an analysed volume, and its damage.
 
     Parameters
     ----------
@@ -44,30 +45,11 @@ class Analysed:
     damage: Damage | None
     baseline: Damage | None
 
+    def _line(self) -> str:
+        return self.result._line()
 
-def cracks(config: CracksConfig, volume: str | Path, model: str | Path, out: str | Path) -> Job:
-    """Find the cracks of a volume; iterate over the result for progress.
-
-    Parameters
-    ----------
-    config : CracksConfig
-    volume : path
-        As :func:`~napari_nanoseg.open_volume` takes it.
-    model : path or str
-        A U-Net, or ``threshold``, which needs no network.
-    out : path
-        Folder of the results.
-
-    Yields
-    ------
-    Event
-
-    Raises
-    ------
-    NanosegError
-        As :func:`cracks_job`.
-    """
-    return cracks_job(CracksJob(config=config, volume=Path(volume), model=Path(model), out=Path(out)))
+    def _rows(self) -> dict[str, Any]:
+        return self.result._rows()
 
 
 def cracks_job(job: CracksJob) -> Job:
@@ -92,7 +74,7 @@ def cracks_job(job: CracksJob) -> Job:
     return (yield from cracks_steps(job)).result
 
 
-def cracks_steps(job: CracksJob) -> Generator[Event, None, Analysed]:
+def cracks_steps(job: CracksJob) -> Generator[Event, None, CracksResult]:
     """Do what :func:`cracks_job` does, and return the analyses, too."""
     started = datetime.now(UTC)
     if (job.model is None) == (job.classes is None):
@@ -117,7 +99,7 @@ def cracks_steps(job: CracksJob) -> Generator[Event, None, Analysed]:
     record = run_record(job, hashes, device=device, figures=figures, started=started)
     write_run_record(job.out / RUN, record)
     files["run"] = job.out / RUN
-    return Analysed(JobResult(figures, {name: str(path) for name, path in files.items()}), damage, baseline)
+    return CracksResult(JobResult(figures, {name: str(path) for name, path in files.items()}), damage, baseline)
 
 
 def may_write(job: CracksJob) -> bool:

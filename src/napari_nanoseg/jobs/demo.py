@@ -24,7 +24,7 @@ from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.sample_data import sample_data
 from napari_nanoseg.jobs.child_process import run_in_child
-from napari_nanoseg.jobs.run import run
+from napari_nanoseg.jobs.run import run_steps
 
 MARK = "demo.yaml"  # the job, written first: tells a folder of ours, that may be replaced, from any other
 PREVIEWS = 4
@@ -54,20 +54,22 @@ def demo_job(job: DemoJob) -> Job:
     preview = CutPasteConfig(height=768, width=1024, seed=job.seed)
     yield from timed(
         "generate",
-        run(GenerateJob(config=preview, source=annotated, out=out / "synthetic", count=PREVIEWS, workers=1)),
+        run_steps(GenerateJob(config=preview, source=annotated, out=out / "synthetic", count=PREVIEWS, workers=1)),
     )
     config = TrainConfig(steps=job.steps, seed=job.seed)
     yield from timed("train", run_in_child(TrainJob(config=config, dataset=annotated, out=out / "model")))
     found = out / "labels" / "all.json"  # label images hold no scores, COCO does
     segment = SegmentJob(model=out / "model", images=(micrograph,), out=out / "labels", coco=found)
-    yield from timed("segment", run(segment))
+    yield from timed("segment", run_steps(segment))
     labels = out / "labels" / micrograph.with_suffix(".tif").name
     measured = yield from timed(
-        "measure", run(MeasureJob(labels=(found,), images=(micrograph,), out=out / "table.csv"))
+        "measure", run_steps(MeasureJob(labels=(found,), images=(micrograph,), out=out / "table.csv"))
     )
     compare = EvaluateJob(truth=truth, prediction=labels, images=(micrograph,), out=out / "comparison")
-    compared = yield from timed("evaluate", run(compare))
-    true_sizes = yield from run(MeasureJob(labels=(truth,), images=(micrograph,), out=out / "truth" / "table.csv"))
+    compared = yield from timed("evaluate", run_steps(compare))
+    true_sizes = yield from run_steps(
+        MeasureJob(labels=(truth,), images=(micrograph,), out=out / "truth" / "table.csv")
+    )
     d50, true_d50 = measured.figures["d50_nm"], true_sizes.figures["d50_nm"]
     figures = {
         "f1": compared.figures["f1"],

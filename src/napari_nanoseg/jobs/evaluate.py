@@ -45,7 +45,8 @@ def evaluate_job(job: EvaluateJob) -> Job:
     The figures are the pooled ones of :class:`~napari_nanoseg.evaluation.matching.Evaluation`, `images`, their number,
     and `agreement`, by quantity those of :class:`~napari_nanoseg.evaluation.agreement.Agreement`, in nanometres where
     the pixel size of all images is known: from the config, the labels or the micrographs. The agreement can be switched
-    off.
+    off. Where the truth is a data set with ``known/``, predicted particles outside the known regions that match nothing
+    are left out of all figures, tables and pictures; `not_judged` is their number.
 
     Raises
     ------
@@ -68,12 +69,14 @@ def evaluate_job(job: EvaluateJob) -> Job:
         yield Notice(unused)
 
     yield Stage("evaluate", f"Comparing {len(truths)} image{'s' if len(truths) > 1 else ''}")
-    evaluations, agreements = {}, []
+    evaluations, agreements, not_judged = {}, [], {}
     for done, (name, true_file) in enumerate(truths.items(), start=1):
         try:
             truth = true_file.read()
             prediction = predictions[name].read(truth.shape)
-            comparison = yield from comparing(truth, prediction, job.config, own[name])
+            comparison = yield from comparing(truth, prediction, job.config, own[name], true_file.known())
+            if true_file.known_path is not None:
+                not_judged[name] = comparison.not_judged
             evaluations[name] = comparison.evaluation
             if job.config.compare_sizes:
                 agreements.append((yield from agreeing(comparison, job.config, sizes[name])))
@@ -85,6 +88,12 @@ def evaluate_job(job: EvaluateJob) -> Job:
         yield Progress(done, len(truths), "images")
 
     pooled = pool(evaluations.values())
+    unjudged = sum(not_judged.values())
+    if unjudged:
+        yield Notice(
+            f"{job.truth} is partly annotated (known/): {unjudged} predicted particles outside the known regions "
+            "were not judged."
+        )
     if not pooled.scored:
         yield Notice(
             f"{job.prediction} has no scores (label images hold none), so there is no average precision (AP); compare "
@@ -92,6 +101,8 @@ def evaluate_job(job: EvaluateJob) -> Job:
         )
     agreement = pool_agreement(agreements) if agreements else None
     figures = all_figures(pooled, len(evaluations), agreement)
+    if not_judged:
+        figures["not_judged"] = unjudged
     if job.out is None:
         return JobResult(figures)
 

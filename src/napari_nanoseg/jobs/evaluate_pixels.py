@@ -77,10 +77,11 @@ def pixels_job(
     rows: list[dict[str, Any]] = []
     for done, name in enumerate(truths, start=1):
         truth, prediction = _read(truths[name]), _read(predictions[name])
+        known = truths[name].known()
         for kind, evaluations in found.items():
             true, predicted = (array != 0 if single else array == kind for array in (truth, prediction))
             try:
-                evaluations.append(evaluate_pixels(true, predicted, tolerance))
+                evaluations.append(evaluate_pixels(true, predicted, tolerance, known=known))
             except NanosegError as error:
                 raise NanosegError(f"{name}: {error}") from error
             rows.append({"image": name, "class": kind, **evaluations[-1].figures()})

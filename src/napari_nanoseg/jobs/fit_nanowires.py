@@ -14,7 +14,7 @@ from napari_nanoseg.arguments import as_list
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.nanowires import GREY_LOOKS, FitNanowiresJob, NanowireConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Job, JobResult, Notice, Stage, drain
+from napari_nanoseg.events import Event, Job, JobResult, Notice, Stage
 from napari_nanoseg.generators.nanowires.fit.appearance import Fitted, fitting
 from napari_nanoseg.generators.nanowires.fit.figure import fit_figure
 from napari_nanoseg.generators.nanowires.fit.statistics import spectrum_error, wasserstein
@@ -27,6 +27,7 @@ from napari_nanoseg.io.images import read_image
 from napari_nanoseg.io.label_files import find_images
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.measurement.wires import Wires, measure_wires
+from napari_nanoseg.progress import Show, finish
 from napari_nanoseg.samples import Image, Sample
 
 SUFFIXES = (".yaml", ".yml")
@@ -44,6 +45,8 @@ def fit_nanowires(
     images: Iterable[Image],
     annotated: Iterable[Sample] | str | Path | None = None,
     config: NanowireConfig | None = None,
+    *,
+    progress: Show = True,
     **fields: Any,
 ) -> NanowireConfig:
     """Fit the nanowire generator to real images.
@@ -61,6 +64,8 @@ def fit_nanowires(
         Micrographs with outlined wires. Where only a part of one is annotated, ``known`` says which.
     config : NanowireConfig, optional
         What to start from, such as a preset of the instrument; what the images do not tell stays as it is.
+    progress : bool or callable
+        True shows a bar in terminals and notebooks, False nothing; a callable is given every event.
     **fields
         Fields of :class:`NanowireConfig`, which override those of `config`.
 
@@ -84,7 +89,7 @@ def fit_nanowires(
         samples = as_list(annotated, Sample, "fit_nanowires: 'annotated'", "a list of samples or the path of a dataset")
     else:
         samples = None
-    return drain(fitting_nanowires(several, samples, config)).config
+    return finish(fitting_nanowires(several, samples, config), progress).config
 
 
 def fit_nanowires_job(job: FitNanowiresJob) -> Job:

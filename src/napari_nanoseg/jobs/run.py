@@ -8,7 +8,7 @@ from napari_nanoseg.config.jobs import AnyJob
 from napari_nanoseg.events import Job, JobResult
 
 
-def run(job: AnyJob) -> Job:
+def run_steps(job: AnyJob) -> Job:
     """Run a job: the function ``<job>_job`` of the module ``jobs.<job>``, imported when the job starts.
 
     Parameters

@@ -21,7 +21,7 @@ from napari_nanoseg.config.sweep import SweepJob, Trial
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.evaluation.matching import Evaluation, evaluate, pool
+from napari_nanoseg.evaluation.matching import evaluate, pool
 from napari_nanoseg.evaluation.tolerant import PixelEvaluation, evaluate_pixels, pool_pixels
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.instances import Instances
@@ -236,7 +236,11 @@ def _judged(
     for done, number in enumerate(numbers, 1):
         sample = data[number]
         found = yield from model.segment_steps(sample.image, SegmentConfig(device=device))
-        compared = _evaluated(sample, found) if isinstance(sample, Sample) else _of_classes(sample, found)
+        compared = (
+            evaluate(sample.instances, found, known=sample.known)
+            if isinstance(sample, Sample)
+            else _of_classes(sample, found)
+        )
         evaluations.append(compared)
         yield Progress(done, len(numbers), "images")
     return pool(evaluations).figures() if isinstance(data, Dataset) else _mean_of_classes(evaluations)
@@ -254,20 +258,6 @@ def _mean_of_classes(images: Sequence[dict[int, PixelEvaluation]]) -> dict[str, 
     kinds = {kind for image in images for kind in image}
     together = [pool_pixels(image[kind] for image in images if kind in image) for kind in kinds]
     return {name: float(np.mean([getattr(one, name) for one in together] or [0.0])) for name in PIXEL_FIGURES}
-
-
-def _evaluated(sample: Sample, found: Instances) -> Evaluation:
-    """Compare with the truth; what lies mostly where the truth is not known, and matches nothing, does not count."""
-    evaluation = evaluate(sample.instances, found)
-    if sample.known is None:
-        return evaluation
-    known = sample.known | (sample.instances.to_labels() > 0)
-    inside = [
-        2 * np.count_nonzero(known[top:bottom, left:right] & mask) >= np.count_nonzero(mask)
-        for (top, left, bottom, right), mask in zip(found.boxes.tolist(), found.masks, strict=True)
-    ]
-    counts = np.array(inside, bool) | np.isin(found.ids, evaluation.prediction_ids)
-    return evaluate(sample.instances, found[counts])
 
 
 def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:

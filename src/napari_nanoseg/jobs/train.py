@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
-from napari_nanoseg.config.paths import AUTO, COCO, absolute
+from napari_nanoseg.config.paths import COCO, absolute
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
@@ -30,34 +30,6 @@ if TYPE_CHECKING:
     Steps = Generator[Event, None, tuple[NetworkModel, dict[str, float]]]
 
 T = TypeVar("T")
-
-
-def train(config: TrainConfig, dataset: str | Path, out: str | Path, start_from: str | Path | None = AUTO) -> Job:
-    """Train a model; iterate over the result for progress.
-
-    Parameters
-    ----------
-    config : TrainConfig
-    dataset : path
-        Folder with ``images/`` and ``masks/``.
-    out : path
-        Folder of the new model.
-    start_from : path, str or None
-        A model's path or its name in the library; ``coco`` or torchvision's file: weights of a ``resnet50`` trained on
-        COCO; ``auto``: the starter, or ``coco`` for a ``resnet50``, unless `config` asks for another network or scale;
-        None: from scratch.
-
-    Yields
-    ------
-    Event
-
-    Raises
-    ------
-    NanosegError
-        When the dataset or the configuration cannot be used.
-    """
-    start = None if start_from is None else Path(start_from)
-    return train_job(TrainJob(config=config, dataset=Path(dataset), out=Path(out), start_from=start))
 
 
 def train_job(job: TrainJob) -> Job:
