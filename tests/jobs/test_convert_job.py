@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,3 +95,24 @@ def test_a_model_of_the_library_is_converted_by_its_name(disc_model, tmp_path, m
     assert same_weights(disc_model, tmp_path / "out")
     record = yaml.safe_load((tmp_path / "out" / "run.yaml").read_text(encoding="utf-8"))
     assert record["inputs"] == {str(discs): sha256(discs)}
+
+
+FULL = """
+import resource, sys
+from napari_nanoseg.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+sys.argv = ["nanoseg", "convert", "starter", "--to", sys.argv[1], "--out", sys.argv[2]]
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of files are POSIX")
+def test_a_disk_that_is_full_ends_in_a_sentence(tmp_path):
+    """Every file may have 100 kB, as if there were no more on the disk; HDF5 ended the process then."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", FULL, "stardist", str(out)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "Cannot write" in ended.stderr
+    assert "choose another disk" in ended.stderr
+    assert not out.exists()

@@ -273,8 +273,8 @@ def _save(
         "config": _same_training(config),
         "rng": torch.get_rng_state(),
     }
-    with atomic_path(folder / CHECKPOINT) as temporary:
-        torch.save(content, temporary)
+    with atomic_path(folder / CHECKPOINT) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)  # by its name, torch would not tell of a full disk
     if state.history:
         text = io.StringIO()
         writer = csv.DictWriter(text, list(state.history[0]))

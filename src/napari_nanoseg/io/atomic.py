@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from uuid import uuid4
 
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.leftovers import hidden_beside, remove, visible
 
 # NumPy's writers raise OSError without a number when the disk takes only a part
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
     errno.EDQUOT: "your disk quota is used up; free some space or choose another folder",
+    errno.EFBIG: "the file is larger than the disk or your account allows; choose another disk",
     errno.EACCES: "you may not write there; choose another folder",
     errno.EPERM: "you may not write there; choose another folder",
     errno.EROFS: "the disk is read-only; choose another folder",
@@ -25,6 +27,7 @@ _REMEDIES = {
     errno.EISDIR: "there is a folder of that name; choose another name",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
+_FAILURES_OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 @contextmanager
@@ -34,13 +37,29 @@ def writing(path: Path) -> Iterator[None]:
     Raises
     ------
     NanosegError
-        For every OSError in the block.
+        For every OSError in the block, and for errors that a library raises in place of one.
     """
     try:
         yield
-    except OSError as error:
-        reason = _REMEDIES.get(error.errno or errno.ENOSPC, f"{error.strerror}; choose another folder")
-        raise NanosegError(f"Cannot write {path}: {reason}.") from error
+    except NanosegError:
+        raise
+    except Exception as error:
+        failure = error if isinstance(error, OSError) else _failure_of_disk(error)
+        if failure is None:
+            raise
+        reason = _REMEDIES.get(failure.errno or errno.ENOSPC, f"{failure.strerror}; choose another folder")
+        raise NanosegError(f"Cannot write {visible(path)}: {reason}.") from error
+
+
+def _failure_of_disk(error: BaseException) -> OSError | None:
+    """Find the failure of a disk behind the error of a library: torch raises one while it handles the other."""
+    number = getattr(errno, str(error).removeprefix("IO_"), None)  # lxml, for openpyxl: "IO_ENOSPC"
+    if isinstance(number, int):
+        return OSError(number, os.strerror(number))
+    behind = error.__cause__ or error.__context__
+    if isinstance(behind, OSError) and behind.errno in _FAILURES_OF_DISKS:
+        return behind
+    return None if behind is None else _failure_of_disk(behind)
 
 
 @contextmanager
@@ -71,7 +90,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Give a temporary folder to fill; rename it to `path` when the block succeeds, remove it when it fails.
 
     The temporary folder is hidden and lies in the same folder (made when missing).
@@ -79,21 +98,40 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises
     ------
     NanosegError
-        When the disk does not take it, or there is something at `path`.
+        When the disk does not take it, or there is something at `path` that is not to be replaced.
     """
     temporary = hidden_beside(path)
     with writing(path):
         temporary.mkdir(parents=True)
         try:
             yield temporary
-            temporary.rename(path)
+            if replace:
+                replace_folder(temporary, path)
+            else:
+                temporary.rename(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def hidden_beside(path: Path) -> Path:
-    """Make up a hidden name in the folder of `path`, for what is being written or removed; its suffix is the same."""
-    return path.with_name(f".nanoseg-{uuid4().hex}{path.suffix}")
+def replace_folder(temporary: Path, path: Path) -> None:
+    """Give a folder that is whole its name; what was there is removed once the name is given.
+
+    Raises
+    ------
+    NanosegError
+        When the disk does not take it; then what was there is still there.
+    """
+    before = hidden_beside(path)
+    with writing(path):
+        if path.exists():
+            path.rename(before)
+        try:
+            temporary.rename(path)
+        except OSError:
+            if before.exists():
+                before.rename(path)
+            raise
+    remove(before)
 
 
 def need_writable(folder: Path) -> None:

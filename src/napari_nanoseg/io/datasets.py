@@ -186,13 +186,14 @@ class DatasetWriter:
         known, truth = self.folder / "known" / f"{name}.png", self.folder / "truth" / f"{name}.csv"
         if sample.truth is not None:
             write_columns(truth, sample.truth)
-        write_image(self.folder / "images" / f"{name}.tif", sample.image)
-        write_labels(self.folder / "masks" / f"{name}.tif", instances.to_labels(), sample.image.calibration)
         if sample.known is not None:
             write_image(known, Image(sample.known))
         for path in [path for path, given in ((known, sample.known), (truth, sample.truth)) if given is None]:
             with writing(path):
                 path.unlink(missing_ok=True)
+        write_image(self.folder / "images" / f"{name}.tif", sample.image)
+        # last: an image with a mask is whole
+        write_labels(self.folder / "masks" / f"{name}.tif", instances.to_labels(), sample.image.calibration)
         self._coco[name] = _coco_image(instances)
         self._needed = self._needed or instances.overlapping or bool(instances.classes.any())
 

@@ -8,7 +8,8 @@ import zipfile
 from pathlib import Path
 
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.io.atomic import atomic_folder, atomic_path, hidden_beside, writing
+from napari_nanoseg.io.atomic import atomic_folder, atomic_path, writing
+from napari_nanoseg.io.leftovers import hidden_beside
 from napari_nanoseg.io.model_cards import (
     ANNOTATED,
     NO_MODEL,

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.io.atomic import write_text
+from napari_nanoseg.io.atomic import writing
+from napari_nanoseg.io.leftovers import hidden_beside, remove
 
 CLOCK_S = 2.0
 """How exactly the start of a process is known."""
 TRAINING = ".nanoseg-training.json"
 """In the folder of a model while a training writes there: the process, and when it began."""
+WORKING = ".nanoseg-working.json"
+"""The same, in the folder of another job that is written step by step."""
 
 
 def is_running(pid: int, started: float) -> bool:
@@ -28,12 +32,7 @@ def is_running(pid: int, started: float) -> bool:
 
 def trainer_of(folder: Path) -> int | None:
     """Number of the process whose training writes into a folder; None when none does."""
-    try:
-        about = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
-        pid, started = int(about["pid"]), float(about["started"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    return pid if is_running(pid, started) else None
+    return _owner(folder / TRAINING)
 
 
 def need_no_training(folder: Path) -> None:
@@ -44,11 +43,7 @@ def need_no_training(folder: Path) -> None:
     NanosegError
         When one does.
     """
-    pid = trainer_of(folder)
-    if pid is not None:
-        raise NanosegError(
-            f"A training writes into {folder} (process {pid}); wait until it has ended, or cancel it first."
-        )
+    _need_no_owner(folder / TRAINING, "A training")
 
 
 @contextmanager
@@ -60,11 +55,69 @@ def training_in(folder: Path) -> Iterator[None]:
     NanosegError
         When another training does, or the folder cannot be written to.
     """
-    need_no_training(folder)
+    with _owning(folder / TRAINING, "A training"):
+        yield
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Say that a job of this process writes into a folder (made when missing), as long as the block runs.
+
+    Raises
+    ------
+    NanosegError
+        When another job does, or the folder cannot be written to.
+    """
+    with _owning(folder / WORKING, "Another job"):
+        yield
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        pid, started = int(about["pid"]), float(about["started"])
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+        return None
+    return pid if is_running(pid, started) else None
+
+
+def _need_no_owner(path: Path, what: str) -> None:
+    pid = _owner(path)
+    if pid is not None:
+        raise NanosegError(
+            f"{what} writes into {path.parent} (process {pid}); wait until it has ended, or cancel it first."
+        )
+
+
+@contextmanager
+def _owning(path: Path, what: str) -> Iterator[None]:
+    _need_no_owner(path, what)
     me = psutil.Process()
-    write_text(folder / TRAINING, json.dumps({"pid": me.pid, "started": me.create_time()}))
+    draft = hidden_beside(path)
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            draft.write_text(json.dumps({"pid": me.pid, "started": me.create_time()}), encoding="utf-8")
+            _claim(draft, path, what)
+        finally:
+            remove(draft)
     try:
         yield
     finally:
-        with suppress(OSError):
-            (folder / TRAINING).unlink()
+        remove(path)
+
+
+def _claim(draft: Path, path: Path, what: str) -> None:
+    """Give a file its name, of two processes to one only; what one that has ended left there is replaced."""
+    while True:
+        try:
+            os.link(draft, path)  # unlike renaming, fails where there is a file
+        except FileExistsError:
+            _need_no_owner(path, what)
+            path.unlink(missing_ok=True)
+        except OSError:  # disks that know no links, such as FAT
+            _need_no_owner(path, what)
+            draft.replace(path)
+            return
+        else:
+            return

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.arguments import as_path
 from napari_nanoseg.errors import NanosegError, need
-from napari_nanoseg.io.atomic import atomic_path, write_text
+from napari_nanoseg.io.atomic import write_bytes, write_text, writing
 from napari_nanoseg.io.images import check_file
 
 if TYPE_CHECKING:
@@ -40,11 +40,13 @@ def write_table(table: DataFrame, path: str | Path) -> None:
 
     need(table, DataFrame, "write_table: 'table'", "a table of pandas")
     path = _table_path(as_path(path, "write_table: 'path'"))
-    with atomic_path(path) as temporary:
+    content = io.BytesIO()  # on a full disk, a workbook that is left half done complains once more when it is deleted
+    with writing(path):  # openpyxl has temporary files
         if path.suffix.lower() == ".csv":
-            table.to_csv(temporary, index=False, encoding="utf-8")
+            table.to_csv(content, index=False, encoding="utf-8")
         else:
-            table.to_excel(temporary, index=False, engine="openpyxl")
+            table.to_excel(content, index=False, engine="openpyxl")
+    write_bytes(path, content.getvalue())
 
 
 def write_columns(path: str | Path, columns: Mapping[str, NDArray[Any]]) -> None:

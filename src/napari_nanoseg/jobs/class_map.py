@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,12 @@ from napari_nanoseg.engines.baseline.volume import ThresholdPredictor, level_ste
 from napari_nanoseg.engines.predictor import Predictor
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, Stage
-from napari_nanoseg.io.atomic import need_writable, writing
+from napari_nanoseg.io.atomic import need_writable, replace_folder, writing
+from napari_nanoseg.io.leftovers import remove
 from napari_nanoseg.io.model_cards import CARD, read_card
 from napari_nanoseg.io.run_record import sha256
 from napari_nanoseg.io.volumes.ome_zarr import open_levels
-from napari_nanoseg.io.volumes.pyramid import coarse_steps, create_zarr, full_resolution
+from napari_nanoseg.io.volumes.pyramid import coarse_steps, create_zarr, full_resolution, write_slab
 from napari_nanoseg.io.volumes.writing import write_tiff_steps
 from napari_nanoseg.jobs.journal import Journal
 from napari_nanoseg.jobs.slabs import Pool, Slab, Threads, run_slabs, slabs_of
@@ -84,13 +85,12 @@ def class_map_steps(job: CracksJob, model: Path, volume: Volume) -> Generator[Ev
     journal = Journal.open(job.out / JOURNAL, _identity(job, model, volume))
     predictor = yield from _predictor_steps(job, model, volume)
     figures: dict[str, Any] = {"threshold": predictor.level} if isinstance(predictor, ThresholdPredictor) else {}
-    if journal.finished == target.name and target.exists():
+    if target.exists() and journal.voxels == math.prod(volume.shape):
+        remove(job.out / PART)  # of a job that was killed before it could
         yield Notice(f"{target} is there already, made by the same job.")
     else:
         figures |= yield from _computed_steps(job, volume, predictor, journal)
         yield from _finished_steps(job, volume, target)
-        journal.finished = target.name
-        journal.save()
     counts = [sum(of_slabs) for of_slabs in zip(*journal.slabs.values(), strict=True)]
     voxels = sum(counts)
     fraction = {name: counts[value] / voxels for value, name in enumerate(predictor.classes, 1)}
@@ -149,18 +149,20 @@ def _computed_steps(
     if not part.is_dir():
         journal.slabs.clear()
     if not journal.slabs:
-        shutil.rmtree(part, ignore_errors=True)
+        remove(part)
         names = dict(enumerate(predictor.classes, 1))
         create_zarr(part, volume.shape, np.dtype(np.uint8), volume.calibration, names)
         journal.save()
     else:
+        for half in part.rglob("*.partial"):  # Zarr's, of a job that was killed
+            half.unlink()
         yield Notice(f"{len(journal.slabs)} of {len(slabs)} slabs are done already; the job goes on.")
     todo = [slab for slab in slabs if slab[0] not in journal.slabs]
     target = full_resolution(part)
 
     def finish(slab: Slab, found: NDArray[np.uint8]) -> None:
         with writing(part):
-            target[slab[0] : slab[1]] = found
+            write_slab(target, slab[0], found)
         # slice by slice, for NumPy makes 64-bit numbers of what it counts
         counts = sum(np.bincount(plane.ravel(), minlength=len(predictor.classes) + 1) for plane in found)
         journal.add(slab[0], np.asarray(counts).tolist())
@@ -189,9 +191,8 @@ def _finished_steps(job: CracksJob, volume: Volume, target: Path) -> Generator[E
     yield Stage("write", f"Writing {target}.")
     if job.config.output == "ome-zarr":
         yield from coarse_steps(part)
-        with writing(target):
-            part.rename(target)
+        replace_folder(part, target)
         return
     levels, _, _ = open_levels(part)
     yield from write_tiff_steps(target, Volume(levels[0], volume.calibration, str(part)))
-    shutil.rmtree(part, ignore_errors=True)
+    remove(part)

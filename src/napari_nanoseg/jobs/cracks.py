@@ -17,6 +17,7 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Stage
 from napari_nanoseg.io.model_cards import RUN
 from napari_nanoseg.io.model_library import find_model
+from napari_nanoseg.io.processes import working_in
 from napari_nanoseg.io.run_record import hash_steps, run_record, write_run_record
 from napari_nanoseg.io.volumes import open_volume
 from napari_nanoseg.io.volumes.ome_zarr import is_zarr, open_levels
@@ -85,6 +86,12 @@ def cracks_steps(job: CracksJob) -> Generator[Event, None, CracksResult]:
     volume = open_volume(job.volume, job.config.input)
     if not volume.calibration.known:
         yield Notice(f"{volume.source} does not tell the size of its voxels in Z, Y and X; give it for results in nm.")
+    with working_in(job.out):
+        return (yield from _written(job, volume, started))
+
+
+def _written(job: CracksJob, volume: Volume, started: datetime) -> Generator[Event, None, CracksResult]:
+    """Write all that the job leaves in its folder."""
     figures, files, device, damage = yield from _stages(job, volume)
     baseline = None
     if job.baseline:

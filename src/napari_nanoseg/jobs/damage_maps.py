@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.events import Progress
-from napari_nanoseg.io.atomic import hidden_beside, writing
+from napari_nanoseg.io.atomic import replace_folder, writing
+from napari_nanoseg.io.leftovers import hidden_beside
 from napari_nanoseg.io.volumes.ome_zarr import open_levels
-from napari_nanoseg.io.volumes.pyramid import coarse_steps, create_zarr, full_resolution
+from napari_nanoseg.io.volumes.pyramid import coarse_steps, create_zarr, full_resolution, write_slab
 from napari_nanoseg.io.volumes.writing import write_tiff_steps
 from napari_nanoseg.samples import Volume
 
@@ -54,7 +55,7 @@ class MapFiles:
             create_zarr(part, (self._depth, *block.shape[1:]), block.dtype, self._calibration, chunk=CHUNK)
             self._targets[name] = full_resolution(part)
         with writing(self._parts[name]):
-            self._targets[name][start : start + len(block)] = np.nan_to_num(block)
+            write_slab(self._targets[name], start, np.nan_to_num(block))
 
     def finish(self) -> Generator[Progress, None, dict[str, Path]]:
         """Make viewers' coarse copies, or TIFF stacks, and give the maps their names in place of earlier ones."""
@@ -67,10 +68,7 @@ class MapFiles:
                 shutil.rmtree(part, ignore_errors=True)
             else:
                 yield from coarse_steps(part)
-                with writing(target):
-                    if target.exists():
-                        shutil.rmtree(target)
-                    part.rename(target)
+                replace_folder(part, target)
             del self._parts[name]
             files[name] = target
         return files

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import write_text
+from napari_nanoseg.io.leftovers import is_empty, remove
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.sample_data import sample_data
 from napari_nanoseg.jobs.child_process import run_in_child
@@ -92,10 +92,12 @@ def _make_room(job: DemoJob) -> None:
     """Remove an earlier demo; refuse to touch anything else."""
     if job.out.exists() and not job.out.is_dir():
         raise NanosegError(f"{job.out} is a file; choose another folder for the demo.")
-    if job.out.is_dir() and any(job.out.iterdir()):
+    if job.out.is_dir() and not is_empty(job.out):
         if not _is_demo(job.out / MARK):
             raise NanosegError(f"{job.out} holds something else than an earlier demo; choose another folder.")
-        shutil.rmtree(job.out)
+        for path in job.out.iterdir():
+            if path.name != MARK:  # stays, so that a demo that is removed by half is still known as one
+                remove(path)
     write_text(job.out / MARK, job.to_yaml())
 
 

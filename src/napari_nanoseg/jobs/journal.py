@@ -23,14 +23,16 @@ class Journal:
         Plain values: all that the result depends on.
     slabs : dict of int to list of int
         By the first slice of every slab that is done, how many voxels have which value.
-    finished : str, optional
-        Name of the result, once it is whole.
     """
 
     path: Path
     job: dict[str, Any]
     slabs: dict[int, list[int]] = field(default_factory=dict)
-    finished: str | None = None
+
+    @property
+    def voxels(self) -> int:
+        """How many voxels are done."""
+        return sum(map(sum, self.slabs.values()))
 
     @classmethod
     def open(cls, path: Path, job: Mapping[str, Any]) -> Self:
@@ -47,7 +49,7 @@ class Journal:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             slabs = {int(first): [int(count) for count in counts] for first, counts in values["slabs"].items()}
-            before, finished = dict(values["job"]), values["finished"]
+            before = dict(values["job"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise NanosegError(f"{path} is damaged; delete it and begin anew, or choose another folder.") from error
         changed = sorted(name for name in plain.keys() | before.keys() if plain.get(name) != before.get(name))
@@ -56,7 +58,7 @@ class Journal:
                 f"{path.parent} holds the result of a job with another {', '.join(changed)}; choose another folder, or "
                 "empty this one."
             )
-        return cls(path, plain, slabs, finished)
+        return cls(path, plain, slabs)
 
     def add(self, first: int, counts: list[int]) -> None:
         """Note that a slab is done.
@@ -71,5 +73,4 @@ class Journal:
 
     def save(self) -> None:
         """Write the file."""
-        values = {"job": self.job, "slabs": self.slabs, "finished": self.finished}
-        write_text(self.path, json.dumps(values, indent=1))
+        write_text(self.path, json.dumps({"job": self.job, "slabs": self.slabs}, indent=1))

@@ -25,10 +25,11 @@ from napari_nanoseg.evaluation.matching import evaluate, pool
 from napari_nanoseg.evaluation.tolerant import PixelEvaluation, evaluate_pixels, pool_pixels
 from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.instances import Instances
-from napari_nanoseg.io.atomic import atomic_folder, hidden_beside, need_writable, write_text
+from napari_nanoseg.io.atomic import atomic_folder, need_writable, write_text
 from napari_nanoseg.io.class_maps import ClassMaps, open_class_maps
 from napari_nanoseg.io.datasets import Dataset, open_dataset
 from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, JOB, RUN
+from napari_nanoseg.io.processes import working_in
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.tables import write_table
 from napari_nanoseg.jobs.child_process import run_in_child
@@ -74,6 +75,14 @@ def sweep_job(job: SweepJob) -> Job:
     trials = yield from _settled(job)
     need_writable(job.out)
     _need_same(job, trials)
+    with working_in(job.out):
+        return (yield from _trained(job, trials, data, numbers, started))
+
+
+def _trained(
+    job: SweepJob, trials: Sequence[Trial], data: Dataset | ClassMaps, numbers: Sequence[int], started: datetime
+) -> Job:
+    """Do the trainings and write what came of them."""
     write_text(job.out / JOB, absolute(job).model_copy(update={"resume": False}).to_yaml())
     rows: list[dict[str, Any]] = []
     said: set[str] = set()
@@ -271,11 +280,7 @@ def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 def _copy_folder(source: Path, target: Path) -> None:
     """Copy a model; one that was there is replaced when the copy is whole."""
-    before = hidden_beside(target)
-    with atomic_folder(target) as temporary:
+    with atomic_folder(target, replace=True) as temporary:
         for file in source.iterdir():
             if file.is_file() and not file.name.startswith("."):
                 shutil.copy2(file, temporary / file.name)
-        if target.exists():
-            target.rename(before)
-    shutil.rmtree(before, ignore_errors=True)

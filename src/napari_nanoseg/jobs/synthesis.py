@@ -22,6 +22,7 @@ from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.atomic import writing
 from napari_nanoseg.io.datasets import COCO_NAME, DatasetWriter, write_sample
+from napari_nanoseg.io.leftovers import is_empty
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.samples import Sample
 
@@ -152,7 +153,7 @@ def write_dataset(job: AnyGenerateJob, inputs: Sequence[Path], prepare: Callable
         When the generator cannot be made, when the folder holds something else, or when it cannot be written.
     """
     record = run_record(job, inputs, seed=job.config.seed, device="cpu", started=started)
-    _check_folder(job, record)
+    recorded = _check_folder(job, record)
     writer = prepare()
     done = writer.finished(job.count)
     for notice in writer.notices:
@@ -179,7 +180,7 @@ def write_dataset(job: AnyGenerateJob, inputs: Sequence[Path], prepare: Callable
         "seconds": round(seconds, 3),
         "images_per_second": round(each * len(missing) / seconds, 2) if missing else 0.0,
     }
-    if missing:
+    if missing or not recorded:
         record = run_record(job, inputs, seed=job.config.seed, device="cpu", figures=figures, started=started)
         write_run_record(job.out / RECORD, record)
     return JobResult(figures, {"dataset": str(job.out), "run_record": str(job.out / RECORD)})
@@ -208,16 +209,16 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _check_folder(job: AnyGenerateJob, record: Mapping[str, Any]) -> None:
-    """Refuse a folder that holds anything but the results of an earlier run of the same kind.
+def _check_folder(job: AnyGenerateJob, record: Mapping[str, Any]) -> bool:
+    """Refuse a folder that holds anything but the results of an earlier run of the same kind; tell if that finished.
 
     Raises
     ------
     NanosegError
         When it does.
     """
-    if not job.out.exists() or (job.out.is_dir() and not any(job.out.iterdir())):
-        return
+    if not job.out.exists() or (job.out.is_dir() and is_empty(job.out)):
+        return False
     if not (job.out / RECORD).is_file():
         raise NanosegError(f"{job.out} is not empty and was not made by this job; choose an empty folder.")
     earlier = read_yaml(job.out / RECORD)
@@ -231,3 +232,4 @@ def _check_folder(job: AnyGenerateJob, record: Mapping[str, Any]) -> None:
         raise NanosegError(
             f"{job.out} holds images made with another config or another source; choose an empty folder."
         )
+    return bool(earlier.get("figures"))

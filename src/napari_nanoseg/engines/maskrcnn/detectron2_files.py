@@ -88,6 +88,6 @@ def write_detectron2(state: Mapping[str, Tensor], config: MaskRCNNConfig, folder
         When a file cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    with atomic_path(folder / D2_WEIGHTS) as temporary:
-        torch.save({"model": tensors}, temporary)
+    with atomic_path(folder / D2_WEIGHTS) as temporary, temporary.open("wb") as file:
+        torch.save({"model": tensors}, file)  # by its name, torch would not tell of a full disk
     write_config(config, folder / D2_CONFIG)

@@ -5,6 +5,7 @@ Keras loads by position, so the order of the layers written matters.
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 import zipfile
@@ -22,7 +23,7 @@ from torch import nn
 from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.engines.stardist.network import StarDistNet, _Same
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.io.atomic import atomic_path, write_text, writing
+from napari_nanoseg.io.atomic import write_bytes, write_text, writing
 from napari_nanoseg.io.keras_files import KERAS_CONFIG, KERAS_WEIGHTS, keras_layers
 from napari_nanoseg.io.model_cards import (
     KERAS_THRESHOLDS_FILE,
@@ -218,8 +219,10 @@ def write_keras(network: StarDistNet, thresholds: dict[str, float], training: di
         "train_loss_weights": list(config.loss_weights[: 2 if config.n_classes is None else 3]),
         **training,
     }
-    with atomic_path(folder / "weights_best.h5") as temporary, h5py.File(temporary, "w") as file:
+    weights = io.BytesIO()  # HDF5 ends the process when the disk is full
+    with h5py.File(weights, "w") as file:
         _write_weights(network, file)
+    write_bytes(folder / "weights_best.h5", weights.getvalue())
     write_text(folder / KERAS_THRESHOLDS_FILE, json.dumps(thresholds))
     write_text(folder / KERAS_CONFIG, json.dumps(flat))
 

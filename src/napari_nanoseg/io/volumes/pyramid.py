@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.events import Progress
-from napari_nanoseg.io.atomic import writing
+from napari_nanoseg.io.atomic import write_bytes, writing
 
 VERSION = "0.5"
 """Of OME-Zarr; it goes with format 3 of Zarr."""
@@ -57,8 +57,9 @@ def create_zarr(
     import zarr
 
     sizes = calibration.pixel_size_nm or (1.0, 1.0, 1.0)
+    documents: dict[str, Any] = {}  # Zarr writes several at once, and those after one that fails complain later
     with writing(folder):
-        group = zarr.create_group(folder, zarr_format=3)
+        group = zarr.create_group(zarr.storage.MemoryStore(documents), zarr_format=3)
         datasets = []
         for number, factors in enumerate(levels(shape, sizes)):
             coarse = tuple(-(-length // factor) for length, factor in zip(shape, factors, strict=True))
@@ -77,6 +78,8 @@ def create_zarr(
             told = [{"label-value": value, "name": name} for value, name in names.items()]
             metadata["image-label"] = {"properties": told}
         group.attrs["ome"] = metadata
+        for name, document in documents.items():
+            write_bytes(folder / name, document.to_bytes())
 
 
 def full_resolution(folder: Path) -> Any:
@@ -84,6 +87,16 @@ def full_resolution(folder: Path) -> Any:
     import zarr
 
     return zarr.open_array(folder / "0", mode="r+")
+
+
+def write_slab(array: Any, start: int, block: NDArray[Any]) -> None:
+    """Write the slices of an array from `start` on, where a file begins, one file after the other.
+
+    Of several that are written at once, others would go on after one has failed.
+    """
+    for place in _blocks(block.shape, array.chunks):
+        there = slice(start + place[0].start, start + place[0].stop)
+        array[there, *place[1:]] = block[place]
 
 
 def coarse_steps(folder: Path) -> Generator[Progress, None, None]:

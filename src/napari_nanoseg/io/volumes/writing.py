@@ -11,9 +11,10 @@ import numpy as np
 from napari_nanoseg.arguments import as_path
 from napari_nanoseg.errors import NanosegError, unsuitable
 from napari_nanoseg.events import Progress, drain
-from napari_nanoseg.io.atomic import atomic_path, hidden_beside, writing
+from napari_nanoseg.io.atomic import atomic_path, writing
 from napari_nanoseg.io.images import LARGEST_CLASSIC_TIFF_BYTES, TIFF_SUFFIXES, tiff_metadata
-from napari_nanoseg.io.volumes.pyramid import CHUNK, coarse_steps, create_zarr, full_resolution
+from napari_nanoseg.io.leftovers import hidden_beside
+from napari_nanoseg.io.volumes.pyramid import CHUNK, coarse_steps, create_zarr, full_resolution, write_slab
 from napari_nanoseg.samples import Volume
 
 
@@ -93,7 +94,7 @@ def _write_zarr_steps(path: Path, volume: Volume, names: Mapping[int, str] | Non
         for start in range(0, depth, CHUNK[0]):
             slab = volume.read(start, min(start + CHUNK[0], depth))
             with writing(path):
-                target[start : start + len(slab)] = slab
+                write_slab(target, start, slab)
             yield Progress(start + len(slab), depth, "slices")
         yield from coarse_steps(temporary)
         with writing(path):
