@@ -87,6 +87,44 @@ def test_the_table_is_that_of_python(qtbot, dock, viewer) -> None:
     assert dock.summary.text().splitlines()[-1].endswith("by volume")
 
 
+def test_results_leave_with_the_layer_that_was_measured(qtbot, dock, viewer, tmp_path, monkeypatch) -> None:
+    run(qtbot, dock)
+    assert dock.summary.text().startswith("'found': 5 particles")
+    viewer.layers.clear()
+    other = viewer.add_labels(np.where(particles() == 3, 3, 0), name="another: image")
+    assert dock.labels.layer is other
+    assert dock.measurement is None
+    assert dock.table.table is None
+    assert dock.figure.figure is None
+    assert not dock.summary.isVisible()
+    assert not dock.save_table_button.isEnabled()
+    assert not dock.save_figure_button.isEnabled()
+    assert not dock.outdated.isVisible()
+    offered = []
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", lambda _, __, name, *___: offered.append(name) or (str(tmp_path / name), "")
+    )
+    run(qtbot, dock)
+    assert dock.table.table["label"].tolist() == [3]
+    other.name = "renamed"
+    dock.save_table_button.click()
+    finish(qtbot, dock)
+    assert offered == ["renamed_particles.csv"]
+    record = yaml.safe_load((tmp_path / "renamed_particles.csv.run.yaml").read_text())
+    assert record["layers"]["labels"] == "renamed"
+
+
+def test_choosing_another_layer_while_one_is_measured_shows_nothing_of_it(qtbot, dock, viewer) -> None:
+    other = viewer.add_labels(np.where(particles() == 3, 3, 0), name="other")
+    dock.session.prediction = viewer.layers["found"]
+    dock.measure()
+    dock.session.prediction = other
+    finish(qtbot, dock)
+    assert dock.measurement is None
+    assert dock.table.table is None
+    assert "'found' are not shown" in said(dock, "info")
+
+
 def test_without_intensities(qtbot, dock) -> None:
     dock.intensities.setChecked(False)
     assert "mean_intensity" not in run(qtbot, dock).table.table

@@ -13,6 +13,7 @@ from napari.utils.events import Event as NapariEvent
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_nanoseg._gui.comparing import file_stem
 from napari_nanoseg._gui.figure_view import FigureView
 from napari_nanoseg._gui.follow import follow
 from napari_nanoseg._gui.forms import ConfigForm
@@ -131,8 +132,24 @@ class Measure(Step):
         elif isinstance(result, MeasureJob):
             copy_command(result)
             self.panel.say(f"The command is on the clipboard. It writes {result.out}.")
+        elif self._is_of_another_layer(result):
+            self.panel.say(f"Another layer is chosen now, so the particles of '{result.labels.name}' are not shown.")
         else:
             self._show(result)
+
+    def _is_of_another_layer(self, measurement: Measurement) -> bool:
+        """Whether the picker names a layer that was not measured; none is named once the last one is removed."""
+        return self.labels.layer is not None and self.labels.layer is not measurement.labels
+
+    def _forget(self) -> None:
+        """Take away the results of a layer that is not chosen any more."""
+        self.measurement, self._changed = None, False
+        self._watch.watch(None)
+        self.spotlight.clear()
+        self.summary.setText("")
+        self.table.set_table(None)
+        self.figure.show_figure(None)
+        self.panel.messages.clear()
 
     def _show(self, measurement: Measurement) -> None:
         """Show the table, the figures and the distribution; the layer gets the table as its features."""
@@ -149,8 +166,9 @@ class Measure(Step):
     def _fill(self, measurement: Measurement) -> Iterator[None]:
         self.table.set_table(measurement.table)
         yield
-        self.figure.show_figure(measurement.figure)
-        self.succeed("Compare")
+        if self.measurement is measurement:  # another layer may have been chosen meanwhile
+            self.figure.show_figure(measurement.figure)
+            self.succeed("Compare")
 
     def _measured_layers(self) -> list[Labels]:
         """The layer whose particles have rows."""
@@ -183,6 +201,8 @@ class Measure(Step):
 
     def _picked(self, layer: Labels | None) -> None:
         self._calibrated.watch(layer)
+        if self.measurement is not None and self._is_of_another_layer(self.measurement):
+            self._forget()
         self._refresh()
 
     def _removed(self, event: NapariEvent) -> None:
@@ -207,7 +227,9 @@ class Measure(Step):
         found = self.measurement
         if found is None:
             return
-        name, kind = QFileDialog.getSaveFileName(self, "Save the table", "particles.csv", TABLE_FILES)
+        name, kind = QFileDialog.getSaveFileName(
+            self, "Save the table", f"{file_stem(found.labels.name)}_particles.csv", TABLE_FILES
+        )
         if name:
             path = Path(name)
             if path.suffix.lower() not in TABLE_SUFFIXES:
@@ -233,6 +255,8 @@ class Measure(Step):
     def _refresh(self, _: object = None) -> None:
         """Show what belongs to what is chosen and measured."""
         layer, found, busy = self.labels.layer, self.measurement, self.panel.running
+        if found is not None:
+            self.summary.setText(sentence(found))
         self.hint("Segment an image first, or open a labels layer." if layer is None else None)
         self.panel.block("There are no labels to measure." if layer is None else self.form.problem())
         self.image.setEnabled(self.intensities.isChecked() and self.session.image is not None)
@@ -264,7 +288,8 @@ def sentence(measurement: Measurement) -> str:
     suffix = "_nm" if measurement.calibration.known else ""
     rows, counted, border = len(measurement.table), figures["n"], figures["n_border"]
     stack = "slice" in measurement.table
-    text = f"{rows} {'particle' if rows == 1 else 'particles'}{', counted in each slice' if stack else ''}"
+    each = ", counted in each slice" if stack else ""
+    text = f"'{measurement.labels.name}': {rows} {'particle' if rows == 1 else 'particles'}{each}"
     if border:
         text += f", {border} of them at the border"
         text += " and left out below" if measurement.config.exclude_border else ""

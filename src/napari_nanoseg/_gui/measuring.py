@@ -170,7 +170,9 @@ def _write_record(measurement: Measurement, path: Path) -> None:
         job, inputs = job.model_copy(update={"out": path}), [*job.labels, *job.images]
         record = run_record(job, inputs, figures=measurement.figures, started=measurement.started)
     else:
-        record = run_record(measurement.config, (), figures=measurement.figures, started=measurement.started)
+        source = None if image is None else source_of(image)
+        inputs = [] if source is None else [source]
+        record = run_record(measurement.config, inputs, figures=measurement.figures, started=measurement.started)
         shown: dict[str, Any] = {"labels": labels.name, "labels_made_by": record_of(labels)}
         if image is not None:
             shown["image"] = image.name
