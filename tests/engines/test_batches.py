@@ -169,7 +169,8 @@ sys.stdin.read()
 @posix
 def test_ctrl_c_ends_both_and_only_the_parent_says_so(made, tmp_path):
     script = f"""
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
 sys.path.insert(0, {str(tmp_path)!r})
 import users_items
 from napari_nanoseg.engines.batches import Batches, prepared
