@@ -315,7 +315,7 @@ def test_layers_may_go_or_be_renamed_while_a_job_runs(
 
     image, labels = add(viewer, make_sample("discs", 1))
     step = dock.step("Generate")
-    held = gate(generate, "run")
+    held = gate(generate, "run_steps")
     robot.settle(0.5)
     robot.type_into(step.out.findChild(QLineEdit), str(tmp_path / "made"))
     robot.type_into(step.amount.editor("count").findChild(QLineEdit), "2")

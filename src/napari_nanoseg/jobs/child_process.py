@@ -51,7 +51,7 @@ def run_in_child(job: AnyJob, *, env: Mapping[str, str] | None = None, gently: b
     Returns
     -------
     Job
-        Generator of the same events and the same result as :func:`napari_nanoseg.jobs.run.run`, with a
+        Generator of the same events and the same result as :func:`napari_nanoseg.jobs.run.run_steps`, with a
         :class:`~napari_nanoseg.events.Waiting` after every `POLL_S` of silence. Closing it cancels the job and
         returns when the child and all it started are gone: at once before the job's first event, when there is nothing
         to keep, later after at most `CANCEL_S` + `TERMINATE_S`.
