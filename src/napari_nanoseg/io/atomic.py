@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.io.leftovers import hidden_beside, remove, visible
+from napari_nanoseg.io.leftovers import being_made, hidden_beside, remove, visible
 
 # NumPy's writers raise OSError without a number when the disk takes only a part
 _REMEDIES = {
@@ -101,9 +101,10 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         When the disk does not take it, or there is something at `path` that is not to be replaced.
     """
     temporary = hidden_beside(path)
+    being_made[temporary] = path
     with writing(path):
-        temporary.mkdir(parents=True)
         try:
+            temporary.mkdir(parents=True)
             yield temporary
             if replace:
                 replace_folder(temporary, path)
@@ -111,6 +112,7 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
                 temporary.rename(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+            del being_made[temporary]
 
 
 def replace_folder(temporary: Path, path: Path) -> None:

@@ -17,6 +17,10 @@ PREFIX = ".nanoseg-"
 _NAME = re.compile(re.escape(PREFIX) + r"(?P<where>[0-9a-f]{8})-(?P<pid>[0-9]{1,9})-[0-9a-f]{32}(\..*)?")
 
 
+being_made: dict[Path, Path] = {}
+"""Hidden folders that are being filled, and the names that they will have."""
+
+
 def hidden_beside(path: Path) -> Path:
     """Make up a hidden name in the folder of `path`, for what is being written or removed; its suffix is the same.
 
@@ -28,9 +32,12 @@ def hidden_beside(path: Path) -> Path:
 
 
 def visible(path: Path) -> Path:
-    """Give a path as people know it: the folder of a hidden file or folder of ours in place of what is in there."""
+    """Give a path as people know it: what a hidden folder of ours will be called, else the folder that it lies in."""
     hidden = [one for one in (path, *path.parents) if one.name.startswith(PREFIX)]
-    return hidden[-1].parent if hidden else path
+    if not hidden:
+        return path
+    target = being_made.get(hidden[-1])
+    return hidden[-1].parent if target is None else target / path.relative_to(hidden[-1])
 
 
 def is_empty(folder: Path) -> bool:
