@@ -347,7 +347,7 @@ def test_a_script_without_a_guard_generates_and_trains_once(dataset, tmp_path, w
     with script.open() as source:
         command = [sys.executable, str(script) if way == "file" else way]
         said = subprocess.run(command, stdin=source, capture_output=True, text=True, timeout=120)
-    assert (said.stdout, said.stderr) == ("done 16\n", "")
+    assert (said.stdout, said.stderr) == ("done 16 1\n", "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
