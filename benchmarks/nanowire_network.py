@@ -27,12 +27,12 @@ from PIL import Image as Picture
 from scipy.ndimage import binary_erosion
 
 from napari_nanoseg import evaluate, load_model, read_image, read_labels
-from napari_nanoseg.config.jobs import read_yaml
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.nanowire_presets import PRESETS
 from napari_nanoseg.config.nanowires import NanowiresJob
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
+from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.engines.base import Model
 from napari_nanoseg.evaluation.agreement import Agreements, agreement, pool_agreement
 from napari_nanoseg.evaluation.agreement_figure import agreement_figure

@@ -176,7 +176,7 @@ def test_a_damaged_checkpoint_is_refused(make_sample, tmp_path):
     drain(train_stardist(config(), samples, [], 0, tmp_path / "m", CPU))
     path = tmp_path / "m" / CHECKPOINT
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(NanosegError, match=r"checkpoint\.pt is damaged"):
+    with pytest.raises(NanosegError, match=r"checkpoint\.pt: the file is damaged"):
         drain(train_stardist(config(), samples, [], 0, tmp_path / "m", CPU, resume=True))
 
 
@@ -210,7 +210,7 @@ def test_a_damaged_or_foreign_weights_file_is_refused(trained, tmp_path):
     with pytest.raises(NanosegError, match="damaged"):
         load_model(tmp_path / "m")
     path.unlink()
-    with pytest.raises(NanosegError, match="cannot be used"):
+    with pytest.raises(NanosegError, match=r"no file .*copy the whole model"):
         load_model(tmp_path / "m")
 
 

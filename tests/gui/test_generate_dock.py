@@ -24,7 +24,8 @@ from napari_nanoseg._gui.layers import sample_layers
 from napari_nanoseg._gui.preview_making import Preview
 from napari_nanoseg.config.command import command
 from napari_nanoseg.config.generate import CutPasteConfig, GenerateJob
-from napari_nanoseg.config.jobs import parse_job, read_yaml
+from napari_nanoseg.config.jobs import parse_job
+from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.io.datasets import open_dataset, write_sample
 from napari_nanoseg.samples import Sample
 

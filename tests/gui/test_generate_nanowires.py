@@ -23,10 +23,11 @@ from napari_nanoseg._gui.nanoseg import NanoSeg
 from napari_nanoseg._gui.preview_making import Preview
 from napari_nanoseg._gui.train import Train
 from napari_nanoseg.config.command import command
-from napari_nanoseg.config.jobs import parse_job, read_yaml
+from napari_nanoseg.config.jobs import parse_job
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.nanowire_presets import PRESETS
 from napari_nanoseg.config.nanowires import NanowireConfig, NanowiresJob, nanowire_preset
+from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.generators.stream import generate
 from napari_nanoseg.io.datasets import open_dataset
 

@@ -13,7 +13,7 @@ import napari
 from robot import Robot
 from tour import OUTLINED, Tour
 
-from napari_nanoseg.config.jobs import read_yaml
+from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.io.images import read_image
 from napari_nanoseg.io.sample_data import sample_data

@@ -103,11 +103,11 @@ def test_coco_of_one_and_of_many_images(tmp_path: Path) -> None:
 COCO = {"images": [{"id": 1, "file_name": "a.tif"}], "annotations": []}
 BAD = {
     "a.roi": (b"no region", "damaged or holds no ImageJ regions"),
-    "a.zip": (b"no archive", "damaged or holds no ImageJ regions"),
+    "a.zip": (b"no archive", "the zip is damaged"),
     "empty.zip": (b"", "empty"),
-    "a.json": (b"{", "not a COCO file"),
-    "list.json": (b"[]", "not a COCO file"),
-    "bytes.json": (b"\xff\xfe", "not a COCO file"),
+    "a.json": (b"{", "damaged or not a JSON file .line 1"),
+    "list.json": (b"[]", "damaged or another kind of file"),
+    "bytes.json": (b"\xff\xfe", "damaged or not UTF-8 text"),
     "twice.json": (json.dumps(COCO | {"images": COCO["images"] * 2}).encode(), "two images called a"),
     "lost.json": (json.dumps(COCO | {"annotations": [{"image_id": 2}]}).encode(), "not a COCO file"),
     "bare.json": (json.dumps(COCO | {"annotations": [{"image_id": 1}]}).encode(), "no readable segmentation"),

@@ -150,7 +150,7 @@ def test_a_coco_file_of_someone_else_keeps_its_other_entries(tmp_path: Path) -> 
 
 def test_a_damaged_coco_file_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "annotations.json").write_text("{")
-    with pytest.raises(NanosegError, match="not a COCO file"):
+    with pytest.raises(NanosegError, match="damaged or not a JSON file"):
         write_sample(tmp_path, sample("a"))
     assert (tmp_path / "annotations.json").read_text() == "{"
 

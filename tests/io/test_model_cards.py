@@ -69,7 +69,7 @@ def test_a_damaged_model_is_listed_with_what_is_wrong(tmp_path: Path) -> None:
     problems = {entry.name: entry.problem for entry in list_models(tmp_path)}
     assert problems.pop("good") is None
     said = {
-        "binary": "not YAML", "cut": "cut off", "list": "model.yaml", "no weights": "weights.safetensors",
+        "binary": "not a YAML file", "cut": "cut off", "list": "model.yaml", "no weights": "weights.safetensors",
         "unknown": "surprise", "keras 3-D": "3-D", "keras broken": "config.json", "other": "config.json",
         "packed": "nanoseg models import",
     }  # fmt: skip

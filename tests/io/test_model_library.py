@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -325,9 +326,10 @@ def test_a_card_that_means_endless_lists_is_refused(gold: Path, library: Path, l
     inside = "".join(f"  {line}\n" for line in lines.splitlines())
     card.write_text(card.read_text().replace("provenance: {}", f"provenance:\n{inside}".rstrip()))
     assert "&a" in card.read_text()
-    with pytest.raises(NanosegError, match="more than 100000 values"):
+    words = "more than 50000 values|refers to a value within"
+    with pytest.raises(NanosegError, match=words):
         import_model(gold, library, "new")
-    assert "more than" in (list_library(library)[0].problem or "")
+    assert re.search(words, list_library(library)[0].problem or "")
     assert names(library) == ["gold"]
 
 

@@ -20,7 +20,7 @@ from napari_nanoseg.config.demo import DemoJob
 from napari_nanoseg.config.density import DensityJob
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.config.generate import GenerateJob
-from napari_nanoseg.config.jobs import AnyJob, read_yaml
+from napari_nanoseg.config.jobs import AnyJob
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.measure import MeasureJob
 from napari_nanoseg.config.nanowires import FitNanowiresJob, NanowiresJob
@@ -30,6 +30,7 @@ from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
+from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.errors import NanosegError
 
 

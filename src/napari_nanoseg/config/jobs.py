@@ -6,8 +6,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
 from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.config.convert import ConvertJob
@@ -21,6 +19,7 @@ from napari_nanoseg.config.nanowires import FitNanowiresJob, NanowiresJob
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainJob
+from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.errors import NanosegError, need
 
 AnyJob = (
@@ -73,23 +72,3 @@ def read_job(path: str | Path) -> AnyJob:
     """
     need(path, (str, PathLike), "read_job: 'path'", "a path")
     return parse_job(read_yaml(path), str(path))
-
-
-def read_yaml(path: str | Path) -> Any:
-    """Read plain values from a YAML file.
-
-    Raises
-    ------
-    NanosegError
-        When the file cannot be read or is not YAML.
-    """
-    try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NanosegError(
-            f"{path}: the file cannot be read ({error.strerror}); give the path of a YAML file."
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = "" if mark is None else f" (line {mark.line + 1}: {getattr(error, 'problem', '')})"
-        raise NanosegError(f"{path}: this is not a YAML file{where}; correct it or choose another.") from error

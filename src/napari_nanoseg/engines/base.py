@@ -23,9 +23,11 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice, drain
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import write_bytes, write_text
+from napari_nanoseg.io.limits import MOST_WEIGHTS
 from napari_nanoseg.io.model_cards import CARD, HISTORY, WEIGHTS
 from napari_nanoseg.io.model_summary import card_in_words, network_in_words
 from napari_nanoseg.progress import Show, finish
+from napari_nanoseg.reading import read_file
 from napari_nanoseg.samples import Image
 
 if TYPE_CHECKING:
@@ -289,24 +291,25 @@ def read_weights(network: nn.Module, folder: Path, expected_sha256: Collection[s
     Raises
     ------
     NanosegError
-        When the file is missing, damaged, or of another network.
+        When the file is missing, damaged, too large, not finite, or of another network.
     """
     path = folder / WEIGHTS
+    content = read_file(path, MOST_WEIGHTS, "copy the whole model folder again")
     try:
-        content = path.read_bytes()
         if sha256(content).hexdigest() not in expected_sha256:
             raise NanosegError(
                 f"{path} is damaged: its hash is not the one in {CARD}; copy the whole model folder again."
             )
-        network.load_state_dict(load_tensors(content))
-    except OSError as error:
-        reason = error.strerror
-    except SafetensorError:
+        tensors = load_tensors(content)
+        network.load_state_dict(tensors)
+    except (SafetensorError, KeyError, ValueError):
         reason = "it is damaged"
     except RuntimeError:
         reason = f"it is of another network than {CARD} describes"
     else:
-        return
+        if all(tensor.isfinite().all() for tensor in tensors.values()):
+            return
+        reason = "it has values that are NaN or infinite"
     raise NanosegError(f"{path} cannot be used ({reason}); copy the whole model folder again.")
 
 

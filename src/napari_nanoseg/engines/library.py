@@ -10,12 +10,14 @@ from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.engines.base import Model, read_weights
+from napari_nanoseg.engines.networks import check_size
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.cdnet_files import CDNET_CONFIG, is_cdnet
 from napari_nanoseg.io.detectron2_files import WEIGHTS_SUFFIXES, is_detectron2
 from napari_nanoseg.io.keras_files import KERAS_WEIGHTS
-from napari_nanoseg.io.model_cards import CARD, NO_MODEL, is_keras, read_card
+from napari_nanoseg.io.model_cards import CARD, NO_MODEL, WEIGHTS, is_keras, read_card
 from napari_nanoseg.io.model_library import find_model
+from napari_nanoseg.reading import need_file
 
 if TYPE_CHECKING:
     from napari_nanoseg.engines.maskrcnn.model import MaskRCNNModel
@@ -50,7 +52,11 @@ def load_model(name_or_path: str | Path) -> Model:
             from napari_nanoseg.engines.baseline.model import BaselineModel
 
             return BaselineModel.from_card(card)
-        model = _engine(card).from_card(card)
+        engine = _engine(card)
+        check_size(
+            lambda: engine.from_card(card).network, need_file(path / WEIGHTS, "copy the whole model folder again"), path
+        )
+        model = engine.from_card(card)
         read_weights(model.network, path, card.weights_sha256)
         model.folder = path
         return model

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import pickle
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
@@ -23,11 +22,14 @@ from torch.utils.data import Dataset, default_collate
 from napari_nanoseg.config.train import FilledTrainConfig, TrainConfig
 from napari_nanoseg.engines.batches import Batches, prepared
 from napari_nanoseg.engines.device import out_of_memory
+from napari_nanoseg.engines.torch_files import load_torch
 from napari_nanoseg.errors import NanosegError, WorkerGoneError
 from napari_nanoseg.events import Epoch, Event, Notice, Progress, Stage
 from napari_nanoseg.io.atomic import atomic_path, write_text
 from napari_nanoseg.io.model_cards import CHECKPOINT, HISTORY
 
+MOST_CHECKPOINT = 8 << 30
+"""Bytes: weights, their mean and two moments of each."""
 PLATEAU_PATIENCE = 40  # epochs, and
 PLATEAU_FACTOR = 0.5  # as in the original StarDist
 MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4  # of SGD, as in Detectron2
@@ -288,8 +290,8 @@ def _load(
 ) -> tuple[State, Tensor]:
     """Where the training stands, and the state of torch's generator."""
     path = folder / CHECKPOINT
+    content = load_torch(path, "delete it and start the training again", MOST_CHECKPOINT)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
         # A training that an earlier version began has not all fields: it did what their defaults mean.
         state, before = State(**content["state"]), _same_training(TrainConfig()) | content["config"]
         now = _same_training(config)
@@ -302,6 +304,6 @@ def _load(
         network.load_state_dict(content["network"])
         optimizer.load_state_dict(content["optimizer"])
         draws: Tensor = content["rng"]
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise NanosegError(f"{path} is damaged ({error}); delete it and start the training again.") from error
     return state, draws

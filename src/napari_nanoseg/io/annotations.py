@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.arguments import as_path
+from napari_nanoseg.documents import ANNOTATIONS, read_json
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.images import check_file, read_label_array
+from napari_nanoseg.io.zips import opened_zip, read_entry
 from napari_nanoseg.outlines import joined
+from napari_nanoseg.reading import read_file
 
 if TYPE_CHECKING:
     from roifile import ImagejRoi
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 ANNOTATION_SUFFIXES = (".tif", ".tiff", ".png", ".bmp", ".npy", ".roi", ".zip")
 """Files in a dataset's `masks/` that annotate one image."""
 
-LARGEST_ROI_BYTES = 2**24
+LARGEST_ROI_BYTES, MOST_ROI_BYTES = 2**24, 2**28
+"""Bytes of one region and of all in a zip, unpacked; 20,000 traced outlines of 1000 vertices have 80 MB."""
+MOST_PIXELS = 2**32
+"""Of an image in a COCO file."""
 OVAL_VERTICES = 360
 
 
@@ -105,20 +109,35 @@ def read_coco(path: str | Path) -> dict[str, CocoImage]:
     """
     path = Path(path)
     check_file(path)
+    advice = "export the annotations again"
+    content = read_json(path, dict, ANNOTATIONS, advice)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         by_id, by_stem = {}, {}
         for entry in content["images"]:
-            shape = (int(entry["height"]), int(entry["width"])) if "height" in entry and "width" in entry else None
-            stem = Path(str(entry["file_name"]).replace("\\", "/")).stem
+            shape = _coco_shape(entry, path)
+            if not isinstance(entry["file_name"], str):
+                raise TypeError("file_name is no text")
+            stem = Path(entry["file_name"].replace("\\", "/")).stem
             if stem in by_stem:
                 raise NanosegError(f"{path} has two images called {stem}; rename one of them.")
             by_stem[stem] = by_id[entry["id"]] = CocoImage(shape)
         for annotation in content["annotations"]:
             by_id[annotation["image_id"]].annotations.append(annotation)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NanosegError(f"{path} is damaged or not a COCO file; export the annotations again.") from error
+        raise NanosegError(f"{path} is damaged or not a COCO file; {advice}.") from error
     return by_stem
+
+
+def _coco_shape(entry: Mapping[str, Any], path: Path) -> tuple[int, int] | None:
+    if "height" not in entry or "width" not in entry:
+        return None
+    height, width = int(entry["height"]), int(entry["width"])
+    if min(height, width) < 1 or height * width > MOST_PIXELS:
+        raise NanosegError(
+            f"{path}: the image {entry['file_name']!r} has {height} x {width} pixels, which no image has; correct "
+            "height and width, or export the annotations again."
+        )
+    return height, width
 
 
 def _from_label_image(path: Path, shape: tuple[int, int] | None) -> Instances:
@@ -140,24 +159,34 @@ def _from_rois(path: Path, shape: tuple[int, int]) -> Instances:
     import roifile
 
     check_file(path)
-    try:
-        if path.suffix.lower() == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                names = [name for name in archive.namelist() if name.lower().endswith(".roi")]
-                contents = []
-                for name in names:
-                    with archive.open(name) as file:
-                        contents.append(file.read(LARGEST_ROI_BYTES))
-        else:
-            names, contents = [path.stem], [path.read_bytes()[:LARGEST_ROI_BYTES]]
-        regions = [roifile.ImagejRoi.frombytes(content) for content in contents]
-        outlines = [_roi_outline(roi) for roi in regions]
-    except Exception as error:  # a damaged file fails with whatever zipfile's or roifile's parsers happen to raise
-        raise NanosegError(f"{path} is damaged or holds no ImageJ regions; save it from ImageJ again.") from error
-    for name, outline in zip(names, outlines, strict=True):
+    outlines = []
+    for name, content in _roi_contents(path):
+        try:
+            outline = _roi_outline(roifile.ImagejRoi.frombytes(content))
+        except Exception as error:  # a damaged file fails with whatever roifile's parser happens to raise
+            raise NanosegError(f"{path} is damaged or holds no ImageJ regions; save it from ImageJ again.") from error
         if len(outline) < 3:
             raise NanosegError(f"{path}: the region {name} is a line or a point; remove it or outline the particle.")
+        outlines.append(outline)
     return Instances.from_polygons(outlines, shape)
+
+
+def _roi_contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of regions, one after the other, out of a file or a zip of limited size."""
+    if path.suffix.lower() != ".zip":
+        yield path.stem, read_file(path, LARGEST_ROI_BYTES)
+        return
+    left = MOST_ROI_BYTES
+    with opened_zip(path, path, "save it from ImageJ again") as archive:
+        for entry in archive.infolist():
+            if entry.filename.lower().endswith(".roi"):
+                left -= entry.file_size
+                if left < 0:
+                    raise NanosegError(
+                        f"{path} unpacks to more than {MOST_ROI_BYTES >> 20} MB, which regions never have; save it "
+                        "from ImageJ again."
+                    )
+                yield entry.filename, read_entry(archive, entry, LARGEST_ROI_BYTES, path)
 
 
 def _roi_outline(roi: ImagejRoi) -> NDArray[np.float64]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nanoseg.config.unet import UNetConfig
+from napari_nanoseg.documents import CONFIGS, parse_json
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.hdf5_files import opened_weights, own_group
 from napari_nanoseg.io.keras_files import DAMAGED, KERAS_CONFIG, KERAS_WEIGHTS, is_keras_weights, keras_layers
+from napari_nanoseg.reading import read_file
 
 if TYPE_CHECKING:
     import h5py
 
 CDNET_CONFIG = "u-net.json"
 """Keras' description of the network, which may be absent."""
-MOST_WEIGHTS = 1 << 30
-"""Bytes that weights may have unpacked; those of the paper have 0.12 GB."""
 LAYERS_PER_LEVEL, OTHER_LAYERS = 5, 4
 """Convolutions: two on the way down and three on the way up; two at the bottom and two of the head."""
 
@@ -72,13 +72,12 @@ def chosen_weights(names: Iterable[str], path: Path) -> str:
 
 def read_cdnet_config(path: Path) -> UNetConfig:
     """Find out which network the model of CDNet at a path is; see :func:`cdnet_config`."""
-    import h5py
-
     weights, described = cdnet_files(path)
+    description = None if described is None else read_file(described, CONFIGS.size)
     try:
-        with h5py.File(weights, "r") as file:
-            return cdnet_config(file, None if described is None else described.read_bytes(), path)
-    except OSError as error:
+        with opened_weights(weights, weights) as file:
+            return cdnet_config(file, description, path)
+    except DAMAGED as error:
         raise NanosegError(
             f"{weights} is damaged or not the HDF5 weights of CDNet; copy the whole model again."
         ) from error
@@ -108,11 +107,8 @@ def cdnet_config(weights: h5py.File, described: bytes | None, path: Path) -> UNe
     try:
         layers = keras_layers(weights)
         kernels = [tuple(arrays["kernel"].shape) for _, arrays in layers]
-        size = sum(array.size * array.dtype.itemsize for _, arrays in layers for array in arrays.values())
     except DAMAGED as error:
         raise NanosegError(f"{path}: the weights are damaged or not CDNet's; copy the whole model again.") from error
-    if size > MOST_WEIGHTS:
-        raise NanosegError(f"{path}: the weights have more than {MOST_WEIGHTS >> 20} MB; that is no model of CDNet.")
     levels, rest = divmod(len(kernels) - OTHER_LAYERS, LAYERS_PER_LEVEL)
     if rest or not 1 <= levels <= 6 or any(len(kernel) != 4 for kernel in kernels):
         raise NanosegError(f"{path}: the weights are of another network than CDNet's U-Net; choose another model.")
@@ -132,20 +128,21 @@ def _is_by_keras(path: Path) -> bool:
 
     try:
         with h5py.File(path, "r") as file:
-            return "layer_names" in file.get("model_weights", file).attrs
+            return "layer_names" in own_group(file, "model_weights").attrs
     except DAMAGED:
         return False
 
 
 def _check_description(content: bytes, convolutions: int, path: Path) -> None:
     """Refuse a description of what the weights alone do not tell: another network of layers of the same shapes."""
+    advice = "copy the whole model again"
     try:
-        layers = json.loads(content)["config"]["layers"]
+        layers = parse_json(content, path / CDNET_CONFIG, dict, CONFIGS, advice)["config"]["layers"]
         described = [(str(layer["class_name"]), layer["config"], layer["inbound_nodes"]) for layer in layers]
         kernels = {str(config["name"]): config["kernel_size"] for kind, config, _ in described if kind == "Conv2D"}
         wrong = _wrong(described, kernels)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise NanosegError(f"{path}: {CDNET_CONFIG} cannot be read; copy the whole model again.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise NanosegError(f"{path}: {CDNET_CONFIG} cannot be read; {advice}.") from error
     if wrong is not None:
         raise NanosegError(f"{path}: {CDNET_CONFIG} describes another network than CDNet's U-Net ({wrong}).")
     if len(kernels) != convolutions:

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from napari_nanoseg.arguments import as_path
 from napari_nanoseg.display import Shown, counted
+from napari_nanoseg.documents import ANNOTATIONS, read_json
 from napari_nanoseg.errors import NanosegError, unsuitable
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import ANNOTATION_SUFFIXES, CocoImage, read_coco, read_labels
@@ -239,7 +240,7 @@ def _write_coco(path: Path, samples: Mapping[str, CocoImage], classes: Sequence[
     content: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
     if path.is_file():
         read_coco(path)  # refuses a file that is not COCO before anything of it is lost
-        content |= json.loads(path.read_text(encoding="utf-8"))
+        content |= read_json(path, dict, ANNOTATIONS)
     images = [entry for entry in content["images"] if Path(entry["file_name"]).stem not in samples]
     kept = {entry["id"] for entry in images}
     annotations = [entry for entry in content["annotations"] if entry["image_id"] in kept]

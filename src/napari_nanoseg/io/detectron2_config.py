@@ -12,8 +12,10 @@ from pydantic import ValidationError
 
 from napari_nanoseg.config.base import describe_one
 from napari_nanoseg.config.maskrcnn import LEVELS, MaskRCNNConfig
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.documents import CONFIGS, parse_yaml
+from napari_nanoseg.errors import NanosegError, shown
 from napari_nanoseg.io.atomic import write_text
+from napari_nanoseg.reading import read_file
 
 Tree = dict[str, Any]
 
@@ -105,13 +107,21 @@ NEEDED: dict[str, Any] = {
 NEWER = {"MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE", "MODEL.RPN.CONV_DIMS"}
 """Keys that the first versions of Detectron2 do not know: only written where they say something."""
 BASE = "Base-RCNN-FPN.yaml"
-MOST_BYTES = 1 << 20
+MOST_BASES = 20
+"""Configs that build upon each other."""
+LONGEST_LITERAL = 1000
+"""Characters of a text that stands for a tuple."""
+_ADVICE = "choose the config.yaml of the model, as Detectron2's dump() writes it"
 
 
 Reader = Callable[[Path], bytes]
 
 
-def read_config(path: Path, read: Reader = Path.read_bytes) -> MaskRCNNConfig:
+def _read(path: Path) -> bytes:
+    return read_file(path, CONFIGS.size, _ADVICE)
+
+
+def read_config(path: Path, read: Reader = _read) -> MaskRCNNConfig:
     """Read a config of Detectron2.
 
     Keys that it lacks have the values of Detectron2's ``Base-RCNN-FPN.yaml``, whether it names that as its ``_BASE_``
@@ -134,7 +144,7 @@ def read_config(path: Path, read: Reader = Path.read_bytes) -> MaskRCNNConfig:
     return parse_config(tree, path)
 
 
-def config_files(path: Path, read: Reader = Path.read_bytes) -> list[Path]:
+def config_files(path: Path, read: Reader = _read) -> list[Path]:
     """A config and the files beside it that it builds upon, each on the next.
 
     Raises
@@ -147,14 +157,23 @@ def config_files(path: Path, read: Reader = Path.read_bytes) -> list[Path]:
         name, folder = str(base), path.parent
         if Path(name).name == BASE:  # its values are the defaults here
             break
-        if Path(name).name != name or "\\" in name or not (folder / name).resolve().is_relative_to(folder.resolve()):
+        if Path(name).name != name or "\\" in name or not _lies_in(folder / name, folder):
             raise NanosegError(
-                f"{files[-1]}: its _BASE_ is {name!r}; put that file beside it and name it without a folder."
+                f"{files[-1]}: its _BASE_ is {shown(name)}; put that file beside it and name it without a folder."
             )
+        if len(files) == MOST_BASES:
+            raise NanosegError(f"{path} builds upon more than {MOST_BASES} others by _BASE_; write it as a whole.")
         if folder / name in files:
-            raise NanosegError(f"{files[-1]}: its _BASE_ is {name!r}, which builds upon this file; name another.")
+            raise NanosegError(f"{files[-1]}: its _BASE_ is {shown(name)}, which builds upon this file; name another.")
         files.append(folder / name)
     return files
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a name that is too long, links in a circle
+        return False
 
 
 def parse_config(tree: Tree, path: Path) -> MaskRCNNConfig:
@@ -163,8 +182,8 @@ def parse_config(tree: Tree, path: Path) -> MaskRCNNConfig:
         found = _get(tree, key, needed)
         if (list(found) if isinstance(found, tuple) else found) != needed:
             raise NanosegError(
-                f"{path}: {key} is {found!r}; only Mask R-CNN on a residual network with a feature pyramid can be used "
-                f"({key}: {needed!r})."
+                f"{path}: {key} is {shown(found)}; only Mask R-CNN on a residual network with a feature pyramid "
+                f"can be used ({key}: {needed!r})."
             )
     values = MaskRCNNConfig.detectron2().model_dump()
     for key, name in FIELDS.items():
@@ -233,17 +252,9 @@ def _merged(base: Tree, top: Tree) -> Tree:
 def _load(path: Path, read: Reader) -> Tree:
     try:
         content = read(path)
-        if len(content) > MOST_BYTES:
-            raise NanosegError(f"{path} has more than {MOST_BYTES >> 20} MB; that is no config of Detectron2.")
-        tree = yaml.safe_load(content.decode("utf-8"))
     except OSError as error:
         raise NanosegError(f"{path} cannot be read ({error.strerror}); put the model's config there.") from error
-    except yaml.constructor.ConstructorError as error:
-        raise NanosegError(
-            f"{path} has Python objects, which are not read; write it with Detectron2's dump()."
-        ) from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise NanosegError(f"{path} is not YAML; choose the config.yaml of the model.") from error
+    tree = parse_yaml(content, path, CONFIGS, _ADVICE)
     if not isinstance(tree, dict) or not isinstance(tree.get("MODEL", {}), dict):
         raise NanosegError(f"{path} is not a config of Detectron2; choose the config.yaml of the model.")
     return tree
@@ -251,7 +262,7 @@ def _load(path: Path, read: Reader) -> Tree:
 
 def _literal(value: Any) -> Any:
     """Read what YAML takes for text, such as ``(10.0, 10.0, 5.0, 5.0)``, as Detectron2 does."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > LONGEST_LITERAL:
         return value
     try:
         return ast.literal_eval(value)
@@ -274,7 +285,7 @@ def _only(value: Any, key: str, path: Path) -> Any:
     """The one value of a list."""
     if isinstance(value, (list, tuple)):
         if len(value) != 1:
-            raise NanosegError(f"{path}: {key} is {value!r}; only one value can be used.")
+            raise NanosegError(f"{path}: {key} is {shown(value)}; only one value can be used.")
         return value[0]
     return value
 
@@ -305,12 +316,12 @@ TO: dict[str, Callable[[Any], Any]] = {
 def _rows(value: Any, key: str, path: Path) -> list[list[Any]]:
     """A list for each level, or one for all."""
     if not isinstance(value, (list, tuple)) or not value:
-        raise NanosegError(f"{path}: {key} is {value!r}; it must be a list of lists of numbers.")
+        raise NanosegError(f"{path}: {key} is {shown(value)}; it must be a list of lists of numbers.")
     rows = [list(row) if isinstance(row, (list, tuple)) else None for row in value]
     if all(row is None for row in rows):  # one list for all, as old configs have it
         rows = [list(value)]
     if None in rows or len(rows) not in (1, LEVELS) or len({len(row or ()) for row in rows}) > 1:
-        raise NanosegError(f"{path}: {key} is {value!r}; it must have 1 or {LEVELS} lists of one length.")
+        raise NanosegError(f"{path}: {key} is {shown(value)}; it must have 1 or {LEVELS} lists of one length.")
     return [row or [] for row in rows]
 
 
@@ -326,5 +337,5 @@ def _ratios(value: Any, default: Any, path: Path) -> Any:
         return default
     rows = _rows(value, RATIOS, path)
     if any(row != rows[0] for row in rows):
-        raise NanosegError(f"{path}: {RATIOS} is {value!r}; only the same ratios on all levels can be used.")
+        raise NanosegError(f"{path}: {RATIOS} is {shown(value)}; only the same ratios on all levels can be used.")
     return rows[0]

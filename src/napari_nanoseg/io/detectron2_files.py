@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.reading import read_file
 
 WEIGHTS_SUFFIXES = (".pth", ".pkl")
 CONFIG_SUFFIXES = (".yaml", ".yml")
@@ -13,6 +14,8 @@ D2_WEIGHTS, D2_CONFIG = "model_final.pth", "config.yaml"
 """As Detectron2's trainer names them."""
 LAST = "last_checkpoint"
 """File in which it names the newest weights."""
+LONGEST_NAME = 4096
+"""Bytes of that file."""
 _OURS = ("model.yaml", "job.yaml", "run.yaml")
 
 
@@ -84,6 +87,6 @@ def _is(name: str, suffixes: tuple[str, ...]) -> bool:
 
 def _last(folder: Path) -> str:
     try:
-        return (folder / LAST).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
+        return read_file(folder / LAST, LONGEST_NAME).decode("utf-8").strip()
+    except (NanosegError, ValueError):
         return ""

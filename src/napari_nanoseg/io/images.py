@@ -18,6 +18,7 @@ from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import atomic_path
 from napari_nanoseg.io.pixel_size import tiff_calibration
 from napari_nanoseg.io.vendor import VENDOR_SUFFIXES, read_vendor
+from napari_nanoseg.reading import need_file
 from napari_nanoseg.samples import Image
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -230,17 +231,13 @@ def check_file(path: Path) -> None:
     Raises
     ------
     NanosegError
-        When it is missing, a folder, empty or not readable.
+        When it is missing, a folder, a device, empty or not readable.
     """
-    if path.is_dir():
-        raise NanosegError(f"{path} is a folder; choose a file in it.")
+    if need_file(path) == 0:
+        raise NanosegError(f"{path} is empty (0 bytes); save or copy it again.")
     try:
-        if path.stat().st_size == 0:
-            raise NanosegError(f"{path} is empty (0 bytes); save or copy it again.")
         with path.open("rb"):
             pass
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NanosegError(f"There is no file {path}; check its name.") from error
     except OSError as error:
         raise NanosegError(f"{path} cannot be opened ({error.strerror}); check its permissions.") from error
 

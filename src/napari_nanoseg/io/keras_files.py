@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from napari_nanoseg.io.hdf5_files import MOST_OBJECTS, own_group
+
 if TYPE_CHECKING:
     import h5py
 
@@ -13,6 +15,8 @@ KERAS_CONFIG = "config.json"
 KERAS_WEIGHTS = (".h5", ".hdf5")
 DAMAGED = (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError)
 """What h5py raises for content that is damaged or not what Keras writes."""
+MOST_NAMES = 2 << 30
+"""Bytes that names of any length may have, were each as long as the file; those of Keras have a fixed length."""
 
 
 def is_keras_weights(name: str) -> bool:
@@ -31,18 +35,28 @@ def keras_layers(file: h5py.File) -> list[tuple[str, Mapping[str, h5py.Dataset]]
     DAMAGED
         When the file is not what Keras writes.
     """
-    group = file.get("model_weights", file)
+    group = own_group(file, "model_weights")
     layers: list[tuple[str, Mapping[str, h5py.Dataset]]] = []
-    for layer in group.attrs["layer_names"]:
-        name = _text(layer)
+    for name in _names(group, "layer_names"):
         weights = {}
-        for weight in group[name].attrs["weight_names"]:
-            full = _text(weight)
-            weights[full.rsplit("/", 1)[-1].split(":")[0]] = group[name][full]
+        for full in _names(group[name], "weight_names"):
+            weight = group[name][full]
+            if weight.dtype.kind not in "fiu":
+                raise TypeError(f"{full} has no numbers")
+            weights[full.rsplit("/", 1)[-1].split(":")[0]] = weight
         if weights:
             layers.append((name, weights))
     return layers
 
 
-def _text(name: bytes | str) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)
+def _names(group: h5py.Group, attribute: str) -> list[str]:
+    """Names in an attribute, each once; their size is known before they are read."""
+    about = group.attrs.get_id(attribute)
+    if len(about.shape) != 1 or about.shape[0] > MOST_OBJECTS:
+        raise ValueError(f"{attribute} is no list of names")
+    if about.dtype.kind == "O" and about.shape[0] * group.file.id.get_filesize() > MOST_NAMES:
+        raise ValueError(f"all of {attribute} may be the same long text")
+    names = [name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs[attribute]]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{attribute} has a name twice")
+    return names

@@ -124,4 +124,7 @@ def _with_known(files: dict[str, LabelFile], folder: Path) -> dict[str, LabelFil
 
 
 def _from_coco(path: Path) -> dict[str, LabelFile]:
-    return {name: LabelFile(name, path, coco) for name, coco in read_coco(path).items()}
+    found = {name: LabelFile(name, path, coco) for name, coco in read_coco(path).items()}
+    if not found:
+        raise NanosegError(f"{path} describes no image; export the annotations again.")
+    return found

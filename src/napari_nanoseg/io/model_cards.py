@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from napari_nanoseg.config.model_card import ModelCard
+from napari_nanoseg.documents import CONFIGS, parse_json, parse_yaml
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.cdnet_files import CDNET_CONFIG, is_cdnet, read_cdnet_config
 from napari_nanoseg.io.detectron2_config import read_config
 from napari_nanoseg.io.detectron2_files import WEIGHTS_SUFFIXES, detectron2_files, is_detectron2
 from napari_nanoseg.io.keras_files import KERAS_CONFIG, KERAS_WEIGHTS, is_keras_weights
+from napari_nanoseg.io.limits import MOST_WEIGHTS
+from napari_nanoseg.io.zips import opened_zip, read_entry
+from napari_nanoseg.reading import read_file
 
+_COPY = "copy the whole model again"
 CARD = "model.yaml"
 WEIGHTS = "weights.safetensors"
 CHECKPOINT, HISTORY, PREVIEW, JOB, RUN = "checkpoint.pt", "history.csv", "preview.png", "job.yaml", "run.yaml"
@@ -25,8 +27,6 @@ README = "README.md"
 """For people: data, licence, figures, limits."""
 ANNOTATED = "annotated"
 """Dataset in the folder of a model that was trained from layers."""
-MOST_VALUES = 100_000
-"""Of a card; one of a training has some hundred."""
 KERAS_THRESHOLDS_FILE = "thresholds.json"
 KERAS_THRESHOLDS = {"prob": 0.5, "nms": 0.4}
 """The original's, where there is no valid file of thresholds."""
@@ -76,11 +76,7 @@ def read_card(folder: Path) -> ModelCard:
         When it is not there, not a model card or cut off.
     """
     path = folder / CARD
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise NanosegError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from error
-    return parse_card(content, path)
+    return parse_card(read_file(path, CONFIGS.size, _COPY), path)
 
 
 def parse_card(content: bytes, path: Path) -> ModelCard:
@@ -91,26 +87,10 @@ def parse_card(content: bytes, path: Path) -> ModelCard:
     NanosegError
         When it is not a model card or cut off.
     """
-    try:
-        values = yaml.safe_load(content.decode("utf-8"))
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise NanosegError(f"{path} is damaged: it is not YAML; copy the whole model folder again.") from error
-    if _is_endless(values):
-        raise NanosegError(f"{path} is not a model card: it has more than {MOST_VALUES} values; get the model anew.")
-    card = ModelCard.parse(values, str(path))
+    card = ModelCard.parse(parse_yaml(content, path, CONFIGS, _COPY), str(path))
     if card.needs_weights and not card.weights_sha256:  # the last field
         raise NanosegError(f"{path} is cut off: its end, with the hash of the weights, is missing; copy it again.")
     return card
-
-
-def _is_endless(values: object) -> bool:
-    """Whether there is more than in any card: a few lines of YAML can mean a list of billions, or one within itself."""
-    waiting, seen = [values], 0
-    while waiting and seen <= MOST_VALUES:
-        value, seen = waiting.pop(), seen + 1
-        if isinstance(value, (dict, list)):
-            waiting.extend(value.values() if isinstance(value, dict) else value)
-    return bool(waiting)
 
 
 def list_models(folder: Path) -> list[ModelEntry]:
@@ -185,6 +165,8 @@ def describe_model(path: Path) -> ModelEntry:
         return ModelEntry(
             name, path, problem=f"{path} cannot be read ({error.strerror}); check the path and its permissions."
         )
+    except Exception as error:  # whatever is wrong with one model, it must not hide the others
+        return ModelEntry(name, path, problem=f"{path} is damaged ({error}); copy the whole model again.")
 
 
 NO_MODEL = (
@@ -199,7 +181,7 @@ def is_keras(path: Path) -> bool:
     """Whether `path` is a model folder of the original StarDist, or a zip that may be one."""
     if path.is_dir():
         return (path / KERAS_CONFIG).is_file() and any(keras_weights(path))
-    return path.suffix.lower() == ".zip" and zipfile.is_zipfile(path)
+    return path.suffix.lower() == ".zip" and path.is_file() and zipfile.is_zipfile(path)
 
 
 def keras_weights(folder: Path) -> Iterator[Path]:
@@ -228,24 +210,54 @@ def keras_root(names: Iterable[str], path: Path) -> str:
 def keras_thresholds(text: bytes | None) -> dict[str, float]:
     """Thresholds of a model of the original: from its file, or the original's own where that is missing or invalid."""
     try:
-        found = json.loads(text or b"")
+        found = parse_json(text or b"", KERAS_THRESHOLDS_FILE, dict, CONFIGS)
         values = {name: float(found[name]) for name in KERAS_THRESHOLDS}
-    except (ValueError, KeyError, TypeError):
+    except (NanosegError, ValueError, KeyError, TypeError):
         return dict(KERAS_THRESHOLDS)
     return values if all(0 < value < 1 for value in values.values()) else dict(KERAS_THRESHOLDS)
 
 
 def _check_keras(path: Path) -> dict[str, float]:
     """Check the config of the model of the original at a path; its thresholds."""
-    try:
-        if path.is_dir():
-            return check_keras({file.name: file.read_bytes() for file in path.glob("*.json")}, path)
-        with zipfile.ZipFile(path) as archive:
-            root = keras_root(archive.namelist(), path)
-            names = [name for name in (KERAS_CONFIG, KERAS_THRESHOLDS_FILE) if root + name in archive.namelist()]
-            return check_keras({name: archive.read(root + name) for name in names}, path)
-    except zipfile.BadZipFile as error:
-        raise NanosegError(f"{path}: the zip is damaged; download or copy it again.") from error
+    return check_keras(keras_files(path, weights=False), path)
+
+
+def keras_files(path: Path, *, weights: bool) -> dict[str, bytes]:
+    """Read the files of the folder or zip of a model of the original.
+
+    Parameters
+    ----------
+    path : Path
+    weights : bool
+        Read the weights of a zip, too; those of a folder are never among them.
+
+    Returns
+    -------
+    dict
+        Contents by name, without any folder.
+
+    Raises
+    ------
+    NanosegError
+        When the zip is damaged or not a model, or a file is too large.
+    """
+    wanted = (KERAS_CONFIG, KERAS_THRESHOLDS_FILE)
+    if path.is_dir():
+        return {name: read_file(path / name, CONFIGS.size, _COPY) for name in wanted if (path / name).is_file()}
+    files, left = {}, MOST_WEIGHTS
+    with opened_zip(path, path) as archive:
+        root = keras_root(archive.namelist(), path)
+        for entry in archive.infolist():
+            # Only the files of the model itself, by their last name: no path of the archive is followed.
+            name = entry.filename.removeprefix(root)
+            if not entry.filename.startswith(root):
+                continue
+            if name in wanted:
+                files[name] = read_entry(archive, entry, CONFIGS.size, path)
+            elif weights and is_keras_weights(name):
+                files[name] = read_entry(archive, entry, left, path)
+                left -= entry.file_size
+    return files
 
 
 def check_keras(files: Mapping[str, bytes], path: Path) -> dict[str, float]:
@@ -268,10 +280,7 @@ def check_keras(files: Mapping[str, bytes], path: Path) -> dict[str, float]:
     NanosegError
         When it cannot be used.
     """
-    try:
-        dimensions = json.loads(files[KERAS_CONFIG]).get("n_dim", 2)
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise NanosegError(f"{path}: {KERAS_CONFIG} cannot be read; copy the whole model again.") from error
+    dimensions = parse_json(files[KERAS_CONFIG], path / KERAS_CONFIG, dict, CONFIGS, _COPY).get("n_dim", 2)
     if dimensions != 2:
         raise NanosegError(f"{path}: this is a {dimensions}-D StarDist model; only 2-D models can be used.")
     return keras_thresholds(files.get(KERAS_THRESHOLDS_FILE))

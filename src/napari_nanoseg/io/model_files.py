@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import errno
-import io
-import lzma
 import pickle
 import stat
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from hashlib import sha256
@@ -27,7 +23,9 @@ from napari_nanoseg.io.detectron2_files import (
     detectron2_files,
     is_detectron2,
 )
+from napari_nanoseg.io.hdf5_files import opened_weights
 from napari_nanoseg.io.keras_files import DAMAGED, KERAS_CONFIG, KERAS_WEIGHTS, is_keras_weights
+from napari_nanoseg.io.limits import MOST_OTHER, MOST_WEIGHTS
 from napari_nanoseg.io.model_cards import (
     CARD,
     HISTORY,
@@ -40,16 +38,14 @@ from napari_nanoseg.io.model_cards import (
     check_keras,
     parse_card,
 )
+from napari_nanoseg.io.zips import check_torch_file, opened_zip, read_entry
+from napari_nanoseg.reading import need_file, read_file
 
 OWN = (CARD, WEIGHTS, RUN, HISTORY, PREVIEW, README)
 KERAS = (KERAS_CONFIG, KERAS_THRESHOLDS_FILE)
-MOST_WEIGHTS, MOST_OTHER = 1 << 30, 16 << 20
-"""Bytes that all weights, and any other file of a model, may have unpacked: a zip can hold a full disk."""
 
-_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError)
-"""What zipfile raises for damaged, cut-off, locked and unknown content."""
-_Entry = tuple[str, int, Callable[[], bytes]]
-"""Name of a file in the model's folder, its size, and how it is read."""
+_Entry = tuple[str, int, Callable[[int], bytes]]
+"""Name of a file in the model's folder, its size, and how it is read when it has no more than so many bytes."""
 
 
 def read_model_files(path: Path) -> dict[str, bytes]:
@@ -80,7 +76,7 @@ def read_model_files(path: Path) -> dict[str, bytes]:
         elif path.is_dir():
             files = _taken(_in_folder(path), path)
         elif path.suffix.lower() == ".zip" and path.is_file():
-            with zipfile.ZipFile(path) as archive:
+            with opened_zip(path, path) as archive:
                 files = _taken(_in_zip(archive, path), path)
         elif path.exists():
             raise NanosegError(f"{path} {NO_MODEL}")
@@ -89,8 +85,6 @@ def read_model_files(path: Path) -> dict[str, bytes]:
     except OSError as error:
         reason = error.strerror or "it is damaged"
         raise NanosegError(f"{path} cannot be read ({reason}); check its permissions or copy it again.") from error
-    except _DAMAGED as error:
-        raise NanosegError(f"{path}: the zip is damaged or locked by a password; download or copy it again.") from error
     _check(files, path)
     return files
 
@@ -102,7 +96,7 @@ def _in_folder(folder: Path) -> list[_Entry]:
 
 
 def _entry(file: Path) -> _Entry:
-    return file.name, file.stat().st_size, file.read_bytes
+    return file.name, need_file(file), partial(read_file, file)
 
 
 def _is_own_or_keras(folder: Path) -> bool:
@@ -123,10 +117,14 @@ def _in_zip(archive: zipfile.ZipFile, path: Path) -> list[_Entry]:
     root = min(found, key=len).rpartition("/")[0]
     root = f"{root}/" if root else ""
     return [
-        (name.removeprefix(root), info.file_size, partial(archive.read, info))
+        (name.removeprefix(root), info.file_size, partial(_unpacked, archive, info, path))
         for name, info in entries
         if name.startswith(root)
     ]
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, most: int) -> bytes:
+    return read_entry(archive, entry, most, path)
 
 
 def _leads_out(name: str) -> bool:
@@ -157,8 +155,8 @@ def _taken(entries: Iterable[_Entry], path: Path) -> dict[str, bytes]:
         if size > (left if weights else MOST_OTHER):
             most = MOST_WEIGHTS if weights else MOST_OTHER
             raise NanosegError(f"{path}: with {name} it has more than {most >> 20} MB; that is no model for NanoSeg.")
+        files[name] = read(left if weights else MOST_OTHER)
         left -= size if weights else 0
-        files[name] = read()
     return files
 
 
@@ -182,11 +180,9 @@ def _check(files: dict[str, bytes], path: Path) -> None:
             raise NanosegError(f"{path}: there is no weights file (*.h5); copy the whole model again.")
     elif not weights:
         _check_detectron2(files, path)
-    import h5py
-
     for name in weights:
         try:
-            with h5py.File(io.BytesIO(files[name]), "r") as file:
+            with opened_weights(files[name], path / name) as file:
                 if KERAS_CONFIG not in files:
                     cdnet_config(file, files.get(CDNET_CONFIG), path)
         except DAMAGED as error:
@@ -204,9 +200,6 @@ def _check_detectron2(files: dict[str, bytes], path: Path) -> None:
 
     read_config(path / chosen_config(files, weights, path), read)
     content = files[weights]
-    if content[:2] == b"PK":
-        whole = zipfile.is_zipfile(io.BytesIO(content)) and zipfile.ZipFile(io.BytesIO(content)).testzip() is None
-    else:
-        whole = weights.endswith(".pth") or content[-1:] == pickle.STOP
-    if not whole:
+    check_torch_file(content, path / weights, MOST_WEIGHTS)
+    if content[:2] != b"PK" and not weights.endswith(".pth") and content[-1:] != pickle.STOP:
         raise NanosegError(f"{path}: {weights} is damaged; copy or download the whole model again.")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from napari_nanoseg.documents import CONFIGS, read_json
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.atomic import writing
 from napari_nanoseg.io.leftovers import hidden_beside, remove
@@ -74,9 +75,9 @@ def working_in(folder: Path) -> Iterator[None]:
 
 def _owner(path: Path) -> int | None:
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = read_json(path, dict, CONFIGS)
         pid, started = int(about["pid"]), float(about["started"])
-    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+    except (NanosegError, ValueError, TypeError, KeyError):
         return None
     return pid if is_running(pid, started) else None
 

@@ -6,6 +6,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from napari_nanoseg.documents import CONFIGS, read_json
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.places import state_folder
@@ -16,10 +17,9 @@ FILE = "recent_models.json"
 
 def recent_models() -> list[Path]:
     """Models used before, the last one first; they may be gone by now."""
-    with suppress(OSError, ValueError):
-        names = json.loads((state_folder() / FILE).read_text(encoding="utf-8"))
-        if isinstance(names, list):
-            return [Path(name) for name in names if isinstance(name, str)][:MOST_RECENT]
+    with suppress(NanosegError, OSError):
+        names = read_json(state_folder() / FILE, list, CONFIGS)
+        return [Path(name) for name in names if isinstance(name, str)][:MOST_RECENT]
     return []
 
 

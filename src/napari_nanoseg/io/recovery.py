@@ -22,6 +22,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from napari_nanoseg.documents import CONFIGS, read_json
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.atomic import atomic_path, write_text
 from napari_nanoseg.io.places import recovery_folder
@@ -214,11 +215,11 @@ def read_about(folder: Path) -> About:
         When the file is missing or damaged.
     """
     try:
-        values = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        values = read_json(folder / ABOUT, dict, CONFIGS)
         about = About(**values)
         np.dtype(about.dtype)
         return About(**values | {"shape": tuple(int(size) for size in about.shape)})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (NanosegError, ValueError, TypeError, AttributeError) as error:
         raise NanosegError(
             f"The unsaved annotation in {folder} is damaged and cannot be restored; it is left as it is."
         ) from error

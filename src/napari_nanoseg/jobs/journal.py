@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from napari_nanoseg.documents import read_json
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.atomic import write_text
 
@@ -46,12 +47,13 @@ class Journal:
         plain: dict[str, Any] = json.loads(json.dumps(job))
         if not path.is_file():
             return cls(path, plain)
+        advice = "delete it and begin anew, or choose another folder"
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_json(path, dict, advice=advice)
             slabs = {int(first): [int(count) for count in counts] for first, counts in values["slabs"].items()}
             before = dict(values["job"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise NanosegError(f"{path} is damaged; delete it and begin anew, or choose another folder.") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise NanosegError(f"{path} is damaged; {advice}.") from error
         changed = sorted(name for name in plain.keys() | before.keys() if plain.get(name) != before.get(name))
         if changed:
             raise NanosegError(

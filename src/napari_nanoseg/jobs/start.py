@@ -6,10 +6,11 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_nanoseg.config.jobs import GENERATING, read_job, read_yaml
+from napari_nanoseg.config.jobs import GENERATING, read_job
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.paths import AUTO, COCO
 from napari_nanoseg.config.train import TrainConfig, TrainJob
+from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Event, Notice
 from napari_nanoseg.io.detectron2_config import read_config
@@ -44,7 +45,7 @@ def is_generated(folder: Path) -> bool:
     except NanosegError:
         return False
     config = record.get("config") if isinstance(record, dict) else None
-    return isinstance(config, dict) and config.get("job") in GENERATING
+    return isinstance(config, dict) and str(config.get("job")) in GENERATING
 
 
 def starting_model(job: TrainJob) -> Path | None:

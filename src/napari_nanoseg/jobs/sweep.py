@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_nanoseg.config.jobs import read_job, read_yaml
+from napari_nanoseg.config.jobs import read_job
 from napari_nanoseg.config.options import text_of
 from napari_nanoseg.config.paths import AUTO, COCO, absolute
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.sweep import SweepJob, Trial
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
+from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.matching import evaluate, pool
 from napari_nanoseg.evaluation.tolerant import PixelEvaluation, evaluate_pixels, pool_pixels

@@ -15,8 +15,8 @@ from typing import Any, Protocol, Self
 
 from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.config.generate import GenerateJob
-from napari_nanoseg.config.jobs import read_yaml
 from napari_nanoseg.config.nanowires import NanowiresJob
+from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.annotations import read_coco
@@ -226,6 +226,7 @@ def _check_folder(job: AnyGenerateJob, record: Mapping[str, Any]) -> bool:
         isinstance(earlier, dict)
         and isinstance(earlier.get("config"), dict)
         and earlier["config"].get("config") == record["config"]["config"]
+        and isinstance(earlier.get("inputs") or {}, dict)
         and list((earlier.get("inputs") or {}).values()) == list(record["inputs"].values())
     )
     if not same:

@@ -64,7 +64,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(tmp_path, monkeypatch):
     for other in (MaskRCNNConfig(), MaskRCNNConfig(backbone="resnet50", stride_in_1x1=True)):
         with pytest.raises(NanosegError, match="choose the backbone resnet50"):
             need_fit(other)
-    with pytest.raises(NanosegError, match="cannot be read"):
+    with pytest.raises(NanosegError, match="get the file maskrcnn_resnet50"):
         read_coco(tmp_path / "none.pth")
     (tmp_path / "bad.pth").write_bytes(b"no weights")
     with pytest.raises(NanosegError, match="damaged"):

@@ -154,7 +154,7 @@ def other_width(folder: Path) -> None:
     ("damage", "words"),
     [
         (damage_weights, "damaged"),
-        (damage_config, "config.json cannot be read"),
+        (damage_config, "config.json: it is damaged"),
         (other_dimension, "3-D StarDist"),
         (other_backbone, "resnet"),
         (other_width, "do not belong together"),

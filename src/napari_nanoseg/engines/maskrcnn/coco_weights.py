@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.engines.maskrcnn.network import MaskRCNN
+from napari_nanoseg.engines.torch_files import load_torch
 from napari_nanoseg.errors import NanosegError
 
 COCO_FILE = "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth"
@@ -136,7 +136,7 @@ def read_coco(path: Path | None = None) -> dict[str, Tensor]:
 def _read(path: Path | None) -> dict[str, Tensor]:
     try:
         if path is not None:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = load_torch(path, f"get the file {COCO_FILE} of torchvision anew")
         else:
             from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 
@@ -147,7 +147,7 @@ def _read(path: Path | None) -> dict[str, Tensor]:
             f"{where} ({getattr(error, 'reason', None) or error.strerror}); get the file {COCO_FILE} of torchvision "
             "and name its path, or start from another model or from scratch."
         ) from error
-    except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except (RuntimeError, ValueError, EOFError) as error:
         raise NanosegError(f"{path or COCO_FILE} is damaged or no weights; get the file {COCO_FILE} anew.") from error
     if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise NanosegError(f"{path} has no weights by name; choose the file {COCO_FILE} of torchvision.")

@@ -11,10 +11,12 @@ from torch import Tensor
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.engines.maskrcnn.network import MaskRCNN
 from napari_nanoseg.engines.maskrcnn.pickles import read_state
+from napari_nanoseg.engines.networks import made
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.atomic import atomic_path
 from napari_nanoseg.io.detectron2_config import read_config, write_config
 from napari_nanoseg.io.detectron2_files import D2_CONFIG, D2_WEIGHTS, detectron2_files
+from napari_nanoseg.reading import need_file
 
 OLD = ("pixel_mean", "pixel_std", "proposal_generator.anchor_generator.cell_anchors", "anchor_generator.cell_anchors")
 """Beginnings of names in checkpoints of old versions of what the config says."""
@@ -41,7 +43,8 @@ def read_detectron2(path: Path) -> MaskRCNN:
         When a file is missing, damaged, or of another network than Mask R-CNN with a feature pyramid.
     """
     weights, config = detectron2_files(path)
-    network = MaskRCNN(read_config(config))
+    settings = read_config(config)
+    network = made(lambda: MaskRCNN(settings), need_file(weights), path)
     fill(network, read_state(weights), f"{weights} and {config.name}")
     return network.eval()
 
@@ -52,7 +55,7 @@ def fill(network: MaskRCNN, state: Mapping[str, Tensor], where: str) -> None:
     Raises
     ------
     NanosegError
-        When a tensor is missing, left over or has another shape: the first such, with both shapes.
+        When a tensor is missing, left over, not finite or has another shape: the first such, with both shapes.
     """
     state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     state = {name: tensor for name, tensor in state.items() if not name.startswith(OLD)}
@@ -70,6 +73,8 @@ def fill(network: MaskRCNN, state: Mapping[str, Tensor], where: str) -> None:
                 f"{where} do not fit together: {name} has the shape {tuple(state[name].shape)}, but "
                 f"{tuple(tensor.shape)} by the config; choose the config that they were trained with."
             )
+        elif not state[name].isfinite().all():
+            raise NanosegError(f"{where} cannot be used: {name} has values that are NaN or infinite; copy them again.")
     more = [name for name in state if name not in own and not name.endswith(COUNTER)]
     if more:
         raise NanosegError(

@@ -7,30 +7,24 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from napari_nanoseg.config.stardist import StarDistConfig
+from napari_nanoseg.documents import CONFIGS, parse_json
+from napari_nanoseg.engines.networks import made
 from napari_nanoseg.engines.stardist.network import StarDistNet, _Same
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.atomic import write_bytes, write_text, writing
-from napari_nanoseg.io.keras_files import KERAS_CONFIG, KERAS_WEIGHTS, keras_layers
-from napari_nanoseg.io.model_cards import (
-    KERAS_THRESHOLDS_FILE,
-    keras_root,
-    keras_thresholds,
-    keras_weights,
-)
+from napari_nanoseg.io.hdf5_files import opened_weights
+from napari_nanoseg.io.keras_files import DAMAGED, KERAS_CONFIG, is_keras_weights, keras_layers
+from napari_nanoseg.io.model_cards import KERAS_THRESHOLDS_FILE, check_keras, keras_files, keras_weights
 
 
 def read_keras(path: Path) -> tuple[StarDistNet, dict[str, float]]:
@@ -48,44 +42,23 @@ def read_keras(path: Path) -> tuple[StarDistNet, dict[str, float]]:
     NanosegError
         When a file is missing or damaged, or the model is not a StarDist 2-D U-Net.
     """
-    with _folder(path) as folder:
-        try:
-            raw = json.loads((folder / KERAS_CONFIG).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise NanosegError(f"{path}: config.json cannot be read; copy the whole model again.") from error
-        network = StarDistNet(_config(raw, path))
-        files = sorted(keras_weights(folder), key=lambda file: ("best" in file.name, file.stat().st_mtime))
-        if not files:
-            raise NanosegError(f"{path}: there is no weights file (*.h5); copy the whole model again.")
-        try:
-            with h5py.File(files[-1], "r") as weights:
-                _fill(network, _arrays(weights), path)
-        except (OSError, KeyError, RuntimeError) as error:
-            raise NanosegError(f"{path}: {files[-1].name} is damaged; copy the whole model again.") from error
-        return network.eval(), _thresholds(folder)
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[Path]:
+    files = keras_files(path, weights=True)
+    thresholds = check_keras(files, path)
+    config = _config(parse_json(files[KERAS_CONFIG], path / KERAS_CONFIG, dict, CONFIGS), path)
+    # the original takes the newest of several weights
+    weights: list[tuple[str, Path | bytes]] = [(name, files[name]) for name in files if is_keras_weights(name)]
     if path.is_dir():
-        yield path
-        return
+        weights = [(file.name, file) for file in sorted(keras_weights(path), key=lambda file: file.stat().st_mtime)]
+    if not weights:
+        raise NanosegError(f"{path}: there is no weights file (*.h5); copy the whole model again.")
+    name, source = max(reversed(weights), key=lambda one: "best" in one[0])
     try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as place:
-            parent = keras_root(archive.namelist(), path)
-            for name in archive.namelist():
-                # Only the files of the model itself, by their last name: no path of the archive is followed.
-                rest = name.removeprefix(parent)
-                if name.startswith(parent) and "/" not in rest and rest.endswith((".json", *KERAS_WEIGHTS)):
-                    (Path(place) / Path(rest).name).write_bytes(archive.read(name))
-            yield Path(place)
-    except zipfile.BadZipFile as error:
-        raise NanosegError(f"{path}: the zip is damaged; download or copy it again.") from error
-
-
-def _thresholds(folder: Path) -> dict[str, float]:
-    path = folder / KERAS_THRESHOLDS_FILE
-    return keras_thresholds(path.read_bytes() if path.is_file() else None)
+        with opened_weights(source, path / name) as file:
+            network = made(lambda: StarDistNet(config), file.id.get_filesize(), path)
+            _fill(network, keras_layers(file), path)
+    except DAMAGED as error:
+        raise NanosegError(f"{path}: {name} is damaged; copy the whole model again.") from error
+    return network.eval(), thresholds
 
 
 def _config(raw: dict[str, Any], path: Path) -> StarDistConfig:
@@ -102,13 +75,6 @@ def _config(raw: dict[str, Any], path: Path) -> StarDistConfig:
     # Absent keys mean the original's defaults, not ours.
     defaults = {"grid": (1, 1), **StarDistConfig.original().model_dump(exclude={"grid", "engine"})}
     return StarDistConfig.parse({**defaults, **values}, f"{path}: config.json")
-
-
-def _arrays(weights: h5py.File) -> list[tuple[str, dict[str, NDArray[np.float32]]]]:
-    return [
-        (name, {last: np.asarray(array, np.float32) for last, array in arrays.items()})
-        for name, arrays in keras_layers(weights)
-    ]
 
 
 def _keras_name(network: StarDistNet, layer: str) -> str:
@@ -138,7 +104,7 @@ def _norms(network: StarDistNet) -> list[nn.BatchNorm2d]:
     return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
 
 
-def _fill(network: StarDistNet, layers: list[tuple[str, dict[str, NDArray[np.float32]]]], path: Path) -> None:
+def _fill(network: StarDistNet, layers: list[tuple[str, Mapping[str, h5py.Dataset]]], path: Path) -> None:
     wanted = _convolutions(network)
     auto = [name for name in wanted if name.startswith("conv2d")]
     named = dict(layers)
@@ -148,7 +114,7 @@ def _fill(network: StarDistNet, layers: list[tuple[str, dict[str, NDArray[np.flo
         arrays = next(kernels, None) if name in auto else named.get(name)
         if arrays is None:
             raise NanosegError(f"{path}: the weights have no layer '{name}' that config.json asks for.")
-        _assign(conv.weight, arrays["kernel"].transpose(3, 2, 0, 1), name, path)
+        _assign(conv.weight, arrays["kernel"], name, path, (3, 2, 0, 1))
         assert conv.bias is not None
         _assign(conv.bias, arrays["bias"], name, path)
     statistics = [arrays for _, arrays in layers if "moving_mean" in arrays]
@@ -166,14 +132,22 @@ def _fill(network: StarDistNet, layers: list[tuple[str, dict[str, NDArray[np.flo
         _assign(norm.running_var, arrays["moving_variance"], "moving_variance", path)
 
 
-def _assign(target: torch.Tensor, values: NDArray[np.float32], name: str, path: Path) -> None:
-    if tuple(target.shape) != values.shape:
+def _assign(
+    target: torch.Tensor, values: h5py.Dataset, name: str, path: Path, order: tuple[int, ...] | None = None
+) -> None:
+    """Read weights, in Keras' order of axes or another, when their shape is right."""
+    order = order or tuple(range(len(values.shape)))
+    found = tuple(values.shape[axis] for axis in order) if len(order) == len(values.shape) else values.shape
+    if tuple(target.shape) != found:
         raise NanosegError(
-            f"{path}: layer '{name}' has weights of shape {values.shape}, but config.json describes "
+            f"{path}: layer '{name}' has weights of shape {found}, but config.json describes "
             f"{tuple(target.shape)}; the two files do not belong together."
         )
+    array = np.asarray(values, np.float32)
+    if not np.isfinite(array).all():
+        raise NanosegError(f"{path}: layer '{name}' has weights that are NaN or infinite; copy the whole model again.")
     with torch.no_grad():
-        target.copy_(torch.from_numpy(np.ascontiguousarray(values)))
+        target.copy_(torch.from_numpy(np.ascontiguousarray(array.transpose(order))))
 
 
 def write_keras(network: StarDistNet, thresholds: dict[str, float], training: dict[str, Any], folder: Path) -> None:

@@ -9,10 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_nanoseg.documents import CONFIGS
+from napari_nanoseg.engines.networks import made
 from napari_nanoseg.engines.unet.network import UNet
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.cdnet_files import cdnet_config, cdnet_files
+from napari_nanoseg.io.hdf5_files import opened_weights
 from napari_nanoseg.io.keras_files import DAMAGED, keras_layers
+from napari_nanoseg.reading import read_file
 
 
 def read_cdnet(path: Path) -> UNet:
@@ -34,9 +38,11 @@ def read_cdnet(path: Path) -> UNet:
         When a file is missing or damaged, or the model is of another network.
     """
     weights, described = cdnet_files(path)
+    description = None if described is None else read_file(described, CONFIGS.size)
     try:
-        with h5py.File(weights, "r") as file:
-            network = UNet(cdnet_config(file, None if described is None else described.read_bytes(), path))
+        with opened_weights(weights, weights) as file:
+            config = cdnet_config(file, description, path)
+            network = made(lambda: UNet(config), file.id.get_filesize(), path)
             layers = keras_layers(file)
             for (name, arrays), convolution in zip(layers, network.convolutions(), strict=True):
                 assert convolution.bias is not None

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.calibration import Calibration
-from napari_nanoseg.config.jobs import read_yaml
 from napari_nanoseg.config.volume import VolumeConfig
+from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.volumes.lazy import LazyVoxels
 from napari_nanoseg.samples import Volume

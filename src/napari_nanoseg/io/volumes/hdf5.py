@@ -7,6 +7,7 @@ from typing import Any
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.io.hdf5_files import need_own_data, own_dataset
 from napari_nanoseg.io.volumes.squeezed import squeezed
 from napari_nanoseg.samples import Volume
 
@@ -20,7 +21,8 @@ def open_hdf5(path: Path, dataset: str | None) -> Volume:
     Raises
     ------
     NanosegError
-        When the file is damaged or cut off, there is no such dataset, or it is not clear which is meant.
+        When the file is damaged or cut off, there is no such dataset, it is not clear which is meant, or its values lie
+        in other files.
     """
     import h5py
 
@@ -37,6 +39,7 @@ def open_hdf5(path: Path, dataset: str | None) -> Volume:
 
         file.visititems(look)
         chosen = _choose(path, file, found, dataset)
+        need_own_data(chosen, path, chosen.name)
     except Exception:
         file.close()
         raise
@@ -46,7 +49,7 @@ def open_hdf5(path: Path, dataset: str | None) -> Volume:
 def _choose(path: Path, file: Any, found: dict[str, Any], dataset: str | None) -> Any:
     names = ", ".join(found)
     if dataset is not None:
-        item = file.get(dataset)
+        item = own_dataset(file, dataset, path)
         if not hasattr(item, "dtype"):
             raise NanosegError(
                 f"{path} has no dataset '{dataset}'; {f'its volumes are {names}' if names else 'it has no volume'}."
