@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.model_library import list_library, remove_model, rename_model
-from napari_nanoseg.io.processes import TRAINING, trainer_of, training_in
+from napari_nanoseg.io.processes import TRAINING, WORKING, trainer_of, training_in, working_in
 
 HOLD = """
 import sys
@@ -69,3 +71,31 @@ def test_what_an_ended_training_left_does_not_hold_the_model(model: Path, about:
     assert trainer_of(model) is None
     remove_model("mine", model.parent)
     assert not model.exists()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_job_takes_over_from_one_that_has_ended_and_from_no_other(
+    tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+    (tmp_path / WORKING).write_text(json.dumps({"pid": psutil.Process().pid, "started": 12.0}), encoding="utf-8")
+    with working_in(tmp_path):
+        second = working_in(tmp_path)
+        with pytest.raises(NanosegError, match=rf"Another job writes into .* \(process {os.getpid()}\)"):
+            second.__enter__()
+        assert [path.name for path in tmp_path.iterdir()] == [WORKING]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_jobs_that_begin_at_once_one_gets_the_folder(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD.replace("training_in", "working_in"), str(tmp_path / "out")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    jobs = [subprocess.Popen(command, text=True, **pipes) for _ in range(3)]
+    said = [job.stdout.readline() for job in jobs]  # the one that has the folder waits for its stdin
+    errors = [job.communicate()[1] for job in jobs]
+    assert said.count("holding\n") == 1
+    assert sum("Another job writes into" in error for error in errors) == 2
