@@ -109,7 +109,7 @@ def test_a_mask_or_known_region_of_another_size_is_a_problem(dataset: Path) -> N
 def test_a_damaged_coco_file_and_its_strangers_are_told(dataset: Path) -> None:
     coco = dataset / "annotations.json"
     coco.write_text("{")
-    assert "annotations.json is damaged" in sentences(dataset, "problem")[0]
+    assert "annotations.json: it is damaged or not a JSON file (line 1" in sentences(dataset, "problem")[0]
     coco.write_text(json.dumps({"images": [{"id": 1, "file_name": "z.tif"}], "annotations": []}))
     assert sentences(dataset, "problem") == []
     assert "describes z, but" in sentences(dataset, "warning")[0]

@@ -69,7 +69,7 @@ def test_a_job_file_is_read_back(tmp_path: Path) -> None:
         ("- one\n- two", "not a job"),
         ("", "not a job"),
         ("job: [", "not a YAML file"),
-        ("job: !!python/object/apply:os.getcwd []", "not a YAML file"),
+        ("job: !!python/object/apply:os.getcwd []", "Python objects, which are not read"),
     ],
 )
 def test_a_bad_job_file_is_one_sentence_that_names_file_and_field(tmp_path: Path, text: str, named: str) -> None:
