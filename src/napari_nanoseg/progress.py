@@ -3,70 +3,65 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Event, Notice, Progress, Stage, Waiting
+from napari_nanoseg.events import Epoch, Event, Listener, Notice, Progress, Stage, ignore, is_followed, listening
 
-Show = bool | Callable[[Event], object]
+Show = bool | Listener
 """What the parameter ``progress`` of long functions takes."""
 
 DELAY_S = 0.5
 """Work that ends sooner shows no bar, so that a loop over small images stays quiet."""
 
-T = TypeVar("T")
 
-
-def finish(steps: Generator[Event, None, T], progress: Show) -> T:
-    """Run a job to its end and return its result.
+@contextmanager
+def shown(progress: Show) -> Iterator[None]:
+    """Show the progress of the work inside the ``with`` block.
 
     Parameters
     ----------
-    steps : generator of Event
-        The job. Whatever ends this early, such as Ctrl-C, closes it.
     progress : bool or callable
-        True shows a bar: a widget in notebooks, a line in terminals, nothing when standard error is not a terminal.
-        False is silent. A callable is given every event: :class:`~napari_nanoseg.Stage`,
-        :class:`~napari_nanoseg.Progress`, :class:`~napari_nanoseg.Notice`, :class:`~napari_nanoseg.Epoch`.
+        True shows a bar: a widget in notebooks, a line in terminals, nothing when standard error is not a terminal;
+        and nothing inside work that is followed already, whose listener gets the events. False is silent. A callable
+        is given every event: :class:`~napari_nanoseg.Stage`, :class:`~napari_nanoseg.Progress`,
+        :class:`~napari_nanoseg.Notice`, :class:`~napari_nanoseg.Epoch`.
 
     Raises
     ------
     NanosegError
-        When `progress` is something else, or when the job raises it.
+        When `progress` is something else.
     """
     if not (isinstance(progress, bool) or callable(progress)):
         raise NanosegError(f"'progress' is {progress!r}; give True, False or a function that takes an event.")
-    with closing(steps), _Bar(hidden=progress is not True) as bar:
-        tell = bar.show if isinstance(progress, bool) else progress
-        while True:
-            try:
-                event = next(steps)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            if not isinstance(event, Waiting):
-                tell(event)
+    if progress is True and is_followed():
+        yield
+    elif progress is True:
+        with _Bar() as bar, listening(bar.show):
+            yield
+    else:
+        with listening(progress or ignore):
+            yield
 
 
 class _Bar:
     """One bar of tqdm for each stage of a job; notices are printed above it."""
 
-    def __init__(self, *, hidden: bool) -> None:
-        self._hidden = hidden
+    def __init__(self) -> None:
+        self._hidden = False
         self._bar: Any = None
         self._stage = ""
 
     def __enter__(self) -> Self:
-        if not self._hidden:
-            from tqdm.auto import tqdm
-            from tqdm.notebook import tqdm_notebook
+        from tqdm.auto import tqdm
+        from tqdm.notebook import tqdm_notebook
 
-            # a notebook's standard error is no terminal, but its widget needs none
-            self._hidden = not (issubclass(tqdm, tqdm_notebook) or sys.stderr.isatty())
-            self._tqdm = tqdm
+        # a notebook's standard error is no terminal, but its widget needs none
+        self._hidden = not (issubclass(tqdm, tqdm_notebook) or sys.stderr.isatty())
+        self._tqdm = tqdm
         return self
 
     def __exit__(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Waiting, drain
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.instances import Instances
 
 FloatImage = NDArray[np.float32]
@@ -64,10 +63,6 @@ class ScaledView:
         -------
         float32 array, shape (rows, columns) or (rows, columns, C)
         """
-        return drain(self.window_steps(rows, columns))
-
-    def window_steps(self, rows: tuple[int, int], columns: tuple[int, int]) -> Generator[Waiting, None, FloatImage]:
-        """Do what :meth:`window` does, yielding after every strip of the source that is read for a far view."""
         row_index = mirrored(np.arange(*rows), self.shape[0])
         column_index = mirrored(np.arange(*columns), self.shape[1])
         if self.factor == 1:
@@ -86,7 +81,7 @@ class ScaledView:
             start = max(0, int(np.floor(at.min())) - margin)
             starts.append(start)
             spans.append((start, min(-(-size // self._block), int(np.floor(at.max())) + 2 + margin)))
-        block = yield from self._means(*spans)
+        block = self._means(*spans)
         if sigma > 0:
             from scipy.ndimage import gaussian_filter
 
@@ -99,7 +94,7 @@ class ScaledView:
         pixels = np.asarray(self.source[rows, columns], np.float32)
         return pixels if self.limits is None else np.clip(pixels, *self.limits)
 
-    def _means(self, rows: tuple[int, int], columns: tuple[int, int]) -> Generator[Waiting, None, FloatImage]:
+    def _means(self, rows: tuple[int, int], columns: tuple[int, int]) -> FloatImage:
         """Means of the source's blocks, at its end of what there is; strip by strip, never copied as a whole."""
         side, channels = self._block, self.source.shape[2:]
         if side == 1:
@@ -116,18 +111,18 @@ class ScaledView:
             summed = strip.reshape(bottom - top, side, count * side, *channels).sum(axis=1)
             summed = summed.reshape(bottom - top, count, side, *channels).sum(axis=2)
             means[top - rows[0] : bottom - rows[0]] = summed / side**2
-            yield Waiting()
+            checkpoint()
         return means
 
     def whole(self) -> FloatImage:
         """The whole scaled image."""
         return self.window((0, self.shape[0]), (0, self.shape[1]))
 
-    def sampled_steps(self, most: int) -> Generator[Waiting, None, FloatImage]:
+    def sampled(self, most: int) -> FloatImage:
         """Pixels for percentiles: all, or evenly spread ones where the source has more than `most`.
 
-        Of an enlarged image those of the source: a single bright pixel would count several times. Yields after every
-        strip or window, none of which has more than a sixteenth of `most` or, of a far view, of the source.
+        Of an enlarged image those of the source: a single bright pixel would count several times. It can be left
+        after every strip or window, none of which has more than a sixteenth of `most` or, of a far view, of the source.
         """
         rows, columns = self.source.shape[:2]
         if self.factor >= 1:
@@ -136,19 +131,17 @@ class ScaledView:
         if rows * columns <= most:
             high = -(-self.shape[0] // SAMPLES)
             parts = [(top, min(top + high, self.shape[0])) for top in range(0, self.shape[0], high)]
-            strips = yield from self._windows(parts, [(0, self.shape[1])])
+            strips = self._windows(parts, [(0, self.shape[1])])
             return np.concatenate(strips)
-        windows = yield from self._windows(_spread(self.shape[0]), _spread(self.shape[1]))
+        windows = self._windows(_spread(self.shape[0]), _spread(self.shape[1]))
         return np.concatenate([window.reshape(-1, 1, *window.shape[2:]) for window in windows])
 
-    def _windows(
-        self, rows: list[tuple[int, int]], columns: list[tuple[int, int]]
-    ) -> Generator[Waiting, None, list[FloatImage]]:
+    def _windows(self, rows: list[tuple[int, int]], columns: list[tuple[int, int]]) -> list[FloatImage]:
         windows = []
         for one in rows:
             for other in columns:
-                windows.append((yield from self.window_steps(one, other)))
-                yield Waiting()
+                windows.append(self.window(one, other))
+                checkpoint()
         return windows
 
     def clipped(self, least: FloatImage, most: FloatImage) -> ScaledView:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
 
@@ -39,14 +38,14 @@ from napari_nanoseg._gui.scribbling import (
     HINT,
     SavedScribbles,
     Scribbles,
-    look_steps,
+    look_at,
     make_scribbles,
     save_scribbles,
     scribbles_of,
 )
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Waiting
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.measurement.annotation import ENOUGH, Finding, check_annotation, describe
 
 
@@ -206,7 +205,7 @@ class Annotate(Step):
             self._looks.stop()
             self._show(_NOTHING)
         elif self.scribbling:
-            self._looks.ask(partial(look_steps, annotation.image, annotation.particles))
+            self._looks.ask(partial(look_at, annotation.image, annotation.particles))
         else:
             self._looks.ask(partial(_look, annotation))
 
@@ -272,10 +271,10 @@ class Annotate(Step):
         self.panel.say(str(saved))
 
 
-def _look(annotation: Annotation) -> Generator[Event, None, _Look]:
-    yield Waiting()
+def _look(annotation: Annotation) -> _Look:
+    checkpoint()
     sample = annotation.sample()
-    yield Waiting()
+    checkpoint()
     return _Look(describe(sample), check_annotation(sample), len(sample.instances))
 
 

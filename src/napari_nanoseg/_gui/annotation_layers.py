@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import numpy as np
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels, Layer, Shapes
@@ -13,7 +11,7 @@ from napari_nanoseg._gui.layers import KNOWN_REGION, image_layer, image_of, in_c
 from napari_nanoseg._gui.session import Session
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Waiting
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.measurement.annotation import Finding
 from napari_nanoseg.measurement.pieces import mended
 from napari_nanoseg.samples import Image
@@ -96,9 +94,9 @@ def shown_slice(session: Session) -> int | None:
     return int(np.clip(round(float(place)), 0, shape[axis] - 1))
 
 
-def take_slice(stack: ImageLayer, index: int) -> Generator[Event, None, Slice]:
+def take_slice(stack: ImageLayer, index: int) -> Slice:
     """Read one image of a stack; for a thread."""
-    yield Waiting()
+    checkpoint()
     image = image_of(stack)
     sizes = image.calibration.pixel_size_nm
     calibration = Calibration(None if sizes is None else sizes[-2:])

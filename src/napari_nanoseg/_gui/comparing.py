@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +20,11 @@ from napari_nanoseg._gui.pauses import drawable
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.evaluate import EvaluateConfig, EvaluateJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.evaluation.agreement import Agreements, agreeing, common_unit
+from napari_nanoseg.evaluation.agreement import Agreements, agreement_of, common_unit
 from napari_nanoseg.evaluation.agreement_figure import agreement_figure
-from napari_nanoseg.evaluation.comparison import Comparison, comparing
+from napari_nanoseg.evaluation.comparison import Comparison, compare
 from napari_nanoseg.evaluation.error_map import ErrorMap, pixel_map
-from napari_nanoseg.events import Event, Notice, Stage
+from napari_nanoseg.events import Notice, Stage, tell
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.images import read_calibration
 from napari_nanoseg.io.run_record import run_record, write_run_record
@@ -84,9 +84,7 @@ class SavedFigure:
     path: Path
 
 
-def compare_layers(
-    truth: Labels, prediction: Labels, image: Layer | None, config: EvaluateConfig
-) -> Generator[Event, None, Compared]:
+def compare_layers(truth: Labels, prediction: Labels, image: Layer | None, config: EvaluateConfig) -> Compared:
     """Compare the particles of two layers, in a stack slice by slice.
 
     Sizes and limits in nm take the pixel size of the truth, the prediction or the image, whichever has one first.
@@ -97,7 +95,7 @@ def compare_layers(
         When the layers do not belong to one image, the truth is empty, or limits are in nm and no pixel size is known.
     """
     started = datetime.now(UTC)
-    yield Stage("evaluate", f"Comparing '{prediction.name}' with '{truth.name}'")
+    tell(Stage("evaluate", f"Comparing '{prediction.name}' with '{truth.name}'"))
     true, predicted = instances_of(truth), instances_of(prediction)
     if true.shape != predicted.shape:
         raise NanosegError(
@@ -109,13 +107,13 @@ def compare_layers(
     config = _sized(config, (truth, prediction, image))
     sizes, unused = common_unit({truth.name: _known_size((truth, prediction, image))})
     if unused is not None and config.pixel_size_nm is None and config.compare_sizes:
-        yield Notice(unused)
-    comparison = yield from comparing(true, predicted, config)
-    agreement = (yield from agreeing(comparison, config, sizes[truth.name])) if config.compare_sizes else None
+        tell(Notice(unused))
+    comparison = compare(true, predicted, config)
+    agreement = agreement_of(comparison, config, sizes[truth.name]) if config.compare_sizes else None
     comparison.evaluation.figures()  # the average precision takes its time: not in the thread that draws the window
-    yield Stage("layers", "Painting what was found, is not there and was missed")
+    tell(Stage("layers", "Painting what was found, is not there and was missed"))
     figure = None if agreement is None else prepare(agreement_figure(agreement))
-    yield from drawable()
+    drawable()
     return Compared(
         truth,
         prediction,
@@ -130,7 +128,7 @@ def compare_layers(
     )
 
 
-def save_comparison(compared: Compared, image: Layer | None, folder: Path) -> Generator[Event, None, SavedComparison]:
+def save_comparison(compared: Compared, image: Layer | None, folder: Path) -> SavedComparison:
     """Write what :func:`~napari_nanoseg.jobs.evaluate.evaluate_job` writes: table, figures, pictures, run record.
 
     Raises
@@ -138,20 +136,18 @@ def save_comparison(compared: Compared, image: Layer | None, folder: Path) -> Ge
     NanosegError
         When a file cannot be written.
     """
-    yield Stage("save", f"Writing to {folder}")
+    tell(Stage("save", f"Writing to {folder}"))
     job = _job(compared.truth, compared.prediction, image, compared.config, folder)
     name = job.truth.stem if isinstance(job, EvaluateJob) else file_stem(compared.truth.name)
     micrograph = _image_for(image, compared.comparison.shape)
     figures = all_figures(compared.comparison.evaluation, 1, compared.agreement)
-    yield from write_pictures(folder, name, compared.comparison, micrograph, calibration_of(compared.truth))
+    write_pictures(folder, name, compared.comparison, micrograph, calibration_of(compared.truth))
     write_figures(folder, {name: compared.comparison.evaluation}, compared.agreement, figures)
     _write_record(compared, image, job, figures, folder / "run.yaml")
     return SavedComparison(folder)
 
 
-def save_agreement(
-    compared: Compared, agreement: Agreements, image: Layer | None, path: Path
-) -> Generator[Event, None, SavedFigure]:
+def save_agreement(compared: Compared, agreement: Agreements, image: Layer | None, path: Path) -> SavedFigure:
     """Write the distributions, as PNG, SVG or PDF, and their run record beside them.
 
     Raises
@@ -159,7 +155,7 @@ def save_agreement(
     NanosegError
         When a file cannot be written.
     """
-    yield Stage("save", f"Writing {path.name}")
+    tell(Stage("save", f"Writing {path.name}"))
     job = _job(compared.truth, compared.prediction, image, compared.config, path.parent)
     figures = all_figures(compared.comparison.evaluation, 1, agreement)
     write_figure(agreement_figure(agreement), path)
@@ -167,9 +163,7 @@ def save_agreement(
     return SavedFigure(path)
 
 
-def find_comparison_job(
-    truth: Labels, prediction: Labels, image: Layer | None, config: EvaluateConfig
-) -> Generator[Event, None, EvaluateJob]:
+def find_comparison_job(truth: Labels, prediction: Labels, image: Layer | None, config: EvaluateConfig) -> EvaluateJob:
     """Describe the comparison of layers as the job that does the same with their files.
 
     Raises
@@ -177,7 +171,7 @@ def find_comparison_job(
     NanosegError
         When a layer shows something that no file holds.
     """
-    yield Stage("files", "Comparing the layers with their files")
+    tell(Stage("files", "Comparing the layers with their files"))
     job = _job(truth, prediction, image, _sized(config, (truth, prediction, image)), None)
     if isinstance(job, Layer):
         raise NanosegError(

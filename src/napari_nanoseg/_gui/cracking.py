@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -17,14 +17,14 @@ from napari_nanoseg._gui.pauses import drawable, importing
 from napari_nanoseg.config.cracks import CracksConfig, CracksJob
 from napari_nanoseg.config.volume import VolumeConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, JobResult, Progress, Stage, Waiting
+from napari_nanoseg.events import JobResult, Progress, Stage, checkpoint, tell
 from napari_nanoseg.io.atomic import atomic_path, need_writable, writing
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.model_library import shipped_name
 from napari_nanoseg.io.recent_models import remember_model
 from napari_nanoseg.io.sample_data import sample_data
 from napari_nanoseg.io.volumes import open_volume
-from napari_nanoseg.io.volumes.writing import write_tiff_steps
+from napari_nanoseg.io.volumes.writing import write_tiff
 from napari_nanoseg.samples import Volume
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Opening:
     layer: LayerData
 
 
-def open_steps(path: Path, config: VolumeConfig) -> Generator[Event, None, Opening]:
+def open_layer_file(path: Path, config: VolumeConfig) -> Opening:
     """Look at the files of a volume, of which there may be thousands, and describe its layer.
 
     Raises
@@ -161,11 +161,11 @@ def open_steps(path: Path, config: VolumeConfig) -> Generator[Event, None, Openi
     NanosegError
         As :func:`~napari_nanoseg.open_volume`.
     """
-    yield Stage("open", f"Opening {path}.")
+    tell(Stage("open", f"Opening {path}."))
     return Opening(volume_layer(path, config))
 
 
-def run_cracks(request: Request) -> Generator[Event, None, Results]:
+def run_cracks(request: Request) -> Results:
     """Do the job of a request, as ``nanoseg cracks`` does it.
 
     Raises
@@ -173,27 +173,27 @@ def run_cracks(request: Request) -> Generator[Event, None, Results]:
     NanosegError
         As :func:`~napari_nanoseg.jobs.cracks.cracks_job`, and when a layer cannot be written into a file.
     """
-    job = yield from find_cracks_job(request)
+    job = find_cracks_job(request)
     if job.model is not None and shipped_name(job.model) is None:
-        yield from _torch(request.threads)
-    from napari_nanoseg.jobs.cracks import cracks_steps
+        _torch(request.threads)
+    from napari_nanoseg.jobs.cracks import find_cracks
 
-    found = yield from cracks_steps(job)
+    found = find_cracks(job)
     if job.model is not None:
         remember_model(job.model)
-    yield Stage("show", "Drawing maps and pictures.")
+    tell(Stage("show", "Drawing maps and pictures."))
     main = _side(found.result, found.damage, "")
     baseline = _side(found.result, found.baseline, "baseline_") if job.baseline else None
     pictures = {}
     if main.damage is not None:
         for name, picture in _pictures(main.damage, None if baseline is None else baseline.damage).items():
             pictures[name] = _prepared(picture)
-            yield Waiting()
-    yield from drawable()
+            checkpoint()
+    drawable()
     return Results(job, request.volume.volume.shape, found.result.figures, main, baseline, pictures)
 
 
-def find_cracks_job(request: Request) -> Generator[Event, None, CracksJob]:
+def find_cracks_job(request: Request) -> CracksJob:
     """Describe a request as a job; what is in no file is written into its folder first.
 
     Raises
@@ -201,19 +201,19 @@ def find_cracks_job(request: Request) -> Generator[Event, None, CracksJob]:
     NanosegError
         When a volume cannot be read or written, or the folder has the results of another job.
     """
-    volume = yield from _to_file(request.volume, "volume", request)
+    volume = _to_file(request.volume, "volume", request)
     paths = {}
     for name in ("classes", "particle_mask", "labels"):
         given = getattr(request, name)
-        paths[name] = None if given is None else (yield from _to_file(given, name, request))
+        paths[name] = None if given is None else _to_file(given, name, request)
     config = request.config.model_copy(update={"input": _input(request)})
     job = CracksJob(
         config=config, volume=volume, model=request.model, baseline=request.baseline, out=request.out, **paths
     )
-    return (yield from _placed(job)) if request.numbered else job
+    return _placed(job) if request.numbered else job
 
 
-def copy_results(folder: Path, target: Path) -> Generator[Event, None, Copied]:
+def copy_results(folder: Path, target: Path) -> Copied:
     """Copy tables, pictures, figures and the run record of a job to another folder.
 
     Raises
@@ -226,35 +226,35 @@ def copy_results(folder: Path, target: Path) -> Generator[Event, None, Copied]:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and _is_told(path.relative_to(folder)))
     if not files:
         raise NanosegError(f"There are no tables or figures in {folder} any more; find the cracks anew.")
-    yield Stage("copy", f"Copying tables and figures to {target}.")
+    tell(Stage("copy", f"Copying tables and figures to {target}."))
     for done, path in enumerate(files, 1):
         copy = target / path.relative_to(folder)
         with writing(copy):
             copy.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(copy) as temporary:
             shutil.copyfile(path, temporary)
-        yield Progress(done, len(files), "files")
+        tell(Progress(done, len(files), "files"))
     return Copied(target, len(files))
 
 
-def picture_of_slice(results: Results, name: str, number: int) -> Generator[Event, None, Figure]:
+def picture_of_slice(results: Results, name: str, number: int) -> Figure:
     """Draw the distribution of the damage in a slice, or packing and damage of its windows."""
     from napari_nanoseg.measurement.damage.figures import correlation_figure, distribution_figure
 
-    yield Waiting()
+    checkpoint()
     damage, maps = results.main.damage, results.main.maps
     assert damage is not None, "only analysed volumes have pictures"
     values = _slice(maps["damage"], number)
-    yield Waiting()
+    checkpoint()
     if name == DISTRIBUTION:
         return _prepared(distribution_figure(replace(damage, distribution=_distribution(damage, values, number))))
     packing = _slice(maps["packing"], number)
     return _prepared(correlation_figure(_correlated(damage, values, packing, number, results.shape[1:])))
 
 
-def write_picture(picture: Figure, path: Path) -> Generator[Event, None, Path]:
+def write_picture(picture: Figure, path: Path) -> Path:
     """Write a picture where the user wants it; returns its path."""
-    yield Stage("write", f"Writing {path}.")
+    tell(Stage("write", f"Writing {path}."))
     write_figure(picture, path)
     return path
 
@@ -265,36 +265,36 @@ def in_folder(path: Path) -> Path:
     return parent / f"{path.name.split('.')[0] or 'volume'}_{FOLDER}"
 
 
-def _torch(threads: int) -> Generator[Event, None, None]:
+def _torch(threads: int) -> None:
     from napari_nanoseg.engines.preload import preload
 
     preload()
-    yield Waiting()
+    checkpoint()
     with importing("torch"):
         from napari_nanoseg.engines.device import use_threads
     use_threads(threads)
 
 
-def _to_file(given: Given, name: str, request: Request) -> Generator[Event, None, Path]:
+def _to_file(given: Given, name: str, request: Request) -> Path:
     """Find the file of a layer, or write one."""
     if given.opened is not None and given.opened.path.exists():
         return given.opened.path
     own = request.out / INPUTS / f"{name}.tif"
-    yield Stage("files", f"Comparing '{given.name}' with its file.")
+    tell(Stage("files", f"Comparing '{given.name}' with its file."))
     for path in (*given.origins, own):
-        if (yield from _holds(path, given.volume)):
+        if _holds(path, given.volume):
             return path
-    yield Stage("write", f"Writing '{given.name}' to {own}, since it is in no file as it is shown.")
+    tell(Stage("write", f"Writing '{given.name}' to {own}, since it is in no file as it is shown."))
     need_writable(own.parent)
     volume = given.volume
     data: Any = volume.data
     if data.dtype.kind in "iu" and data.dtype.itemsize == 8:  # labels as NumPy makes them; TIFF has no such numbers
         volume = replace(volume, data=data.astype(np.int32))
-    yield from write_tiff_steps(own, volume)
+    write_tiff(own, volume)
     return own
 
 
-def _holds(path: Path, volume: Volume) -> Generator[Event, None, bool]:
+def _holds(path: Path, volume: Volume) -> bool:
     """Whether a file has the voxels of a volume."""
     try:
         stored = open_volume(path) if path.exists() else None
@@ -307,7 +307,7 @@ def _holds(path: Path, volume: Volume) -> Generator[Event, None, bool]:
         stop = min(start + SLAB, depth)
         if not np.array_equal(stored.read(start, stop), volume.read(start, stop)):
             return False
-        yield Progress(stop, depth, "slices")
+        tell(Progress(stop, depth, "slices"))
     return True
 
 
@@ -322,12 +322,12 @@ def _input(request: Request) -> VolumeConfig:
     return config.model_copy(update={"voxel_size_nm": sizes})
 
 
-def _placed(job: CracksJob) -> Generator[Event, None, CracksJob]:
+def _placed(job: CracksJob) -> CracksJob:
     """The job in a folder of its own: where there are results of another job, the next number."""
     from napari_nanoseg.jobs.cracks import may_write
 
     for number in count(1):
-        yield Waiting()
+        checkpoint()
         out = job.out if number == 1 else job.out.with_name(f"{job.out.name} {number}")
         if may_write(job.model_copy(update={"out": out})):
             return job.model_copy(update={"out": out})

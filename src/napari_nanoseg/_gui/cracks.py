@@ -33,7 +33,7 @@ from napari_nanoseg._gui.cracking import (
     copy_results,
     find_cracks_job,
     in_folder,
-    open_steps,
+    open_layer_file,
     run_cracks,
     write_picture,
 )
@@ -218,7 +218,7 @@ class Cracks(Step):
             self.panel.refuse(str(error))
             return
         assert isinstance(config, CracksConfig)
-        if self.panel.start(partial(open_steps, path, config.input), f"Opening of {path.name}"):
+        if self.panel.start(partial(open_layer_file, path, config.input), f"Opening of {path.name}"):
             self._refresh()
 
     def _opened(self, layer: Layer) -> None:

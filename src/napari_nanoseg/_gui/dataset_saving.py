@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_nanoseg._gui.layers import sample_of
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Stage
+from napari_nanoseg.events import Stage, tell
 from napari_nanoseg.io.datasets import write_sample
 from napari_nanoseg.io.images import list_images
 from napari_nanoseg.samples import Sample
@@ -49,9 +48,9 @@ class Saved:
         )
 
 
-def save(annotation: Annotation, name: str, folder: Path) -> Generator[Event, None, Saved]:
+def save(annotation: Annotation, name: str, folder: Path) -> Saved:
     """Write an annotation to a dataset; for a thread."""
-    yield Stage("write", f"Writing '{name}' to {folder}…")
+    tell(Stage("write", f"Writing '{name}' to {folder}…"))
     sample = replace(annotation.sample(), name=name)
     write_sample(folder, sample)
     return Saved(annotation.particles, sample, folder, len(list_images(folder / "images")))

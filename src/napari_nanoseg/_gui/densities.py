@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +15,11 @@ from napari_nanoseg._gui.layers import file_of
 from napari_nanoseg._gui.layers.files import labels_file_of
 from napari_nanoseg.config.density import DensityConfig, DensityJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Progress, Stage
+from napari_nanoseg.events import Notice, Stage, tell
 from napari_nanoseg.io.run_record import run_record
 from napari_nanoseg.io.sample_data import sample_data
 from napari_nanoseg.jobs.density import figures_of, write_density
-from napari_nanoseg.measurement.density import OpticalDensity, density_steps
+from napari_nanoseg.measurement.density import OpticalDensity, optical_density
 from napari_nanoseg.samples import Image
 
 FOLDER = "optical_density"
@@ -87,10 +86,10 @@ class Request:
             reference = replace(reference, image=reference.image.plane(number))
         return replace(self, source=source, reference=reference)
 
-    def steps(self) -> Generator[Progress, None, OpticalDensity]:
+    def steps(self) -> OpticalDensity:
         """The density, slice by slice."""
         reference = None if self.reference is None else self.reference.image
-        return density_steps(self.source.image, self.config, region=self.region, reference=reference)
+        return optical_density(self.source.image, self.config, region=self.region, reference=reference)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,21 +123,21 @@ class SavedDensity:
     path: Path
 
 
-def make_density(request: Request) -> Generator[Event, None, Made]:
+def make_density(request: Request) -> Made:
     """Turn the image of a request into optical density."""
     started = datetime.now(UTC)
-    yield Stage("density", f"Optical density of '{request.source.image.source}'")
-    density = yield from request.steps()
+    tell(Stage("density", f"Optical density of '{request.source.image.source}'"))
+    density = request.steps()
     for sentence in density.notices():
-        yield Notice(sentence)
-    yield Stage("record", "Comparing the layers with their files")
+        tell(Notice(sentence))
+    tell(Stage("record", "Comparing the layers with their files"))
     record, pixels = _record(request, density, started), density.image.data
     shown = contrast(pixels)
     span = min(shown[0], float(pixels.min())), max(shown[1], float(pixels.max()))
     return Made(request, density, record, shown, span)
 
 
-def preview_density(request: Request, number: int) -> Generator[Progress, None, OpticalDensity]:
+def preview_density(request: Request, number: int) -> OpticalDensity:
     """Turn one slice into optical density.
 
     Raises
@@ -149,7 +148,7 @@ def preview_density(request: Request, number: int) -> Generator[Progress, None, 
     rows, columns = request.source.image.plane_shape
     if rows * columns > LARGEST:
         raise NanosegError(f"There is no preview of {rows} x {columns} px; it would take too long.")
-    return (yield from request.plane(number).steps())
+    return request.plane(number).steps()
 
 
 def contrast(density: NDArray[np.float32]) -> tuple[float, float]:
@@ -159,14 +158,14 @@ def contrast(density: NDArray[np.float32]) -> tuple[float, float]:
     return (float(black), float(white)) if black < white else (float(black), float(black) + 1)
 
 
-def save_density(made: Made, path: Path) -> Generator[Event, None, SavedDensity]:
+def save_density(made: Made, path: Path) -> SavedDensity:
     """Write a density and its run record as the job does."""
-    yield Stage("write", f"Writing {path}")
+    tell(Stage("write", f"Writing {path}"))
     write_density(path, made.density, made.record)
     return SavedDensity(made, path)
 
 
-def find_density_job(request: Request) -> Generator[Event, None, DensityJob]:
+def find_density_job(request: Request) -> DensityJob:
     """Describe a request as the job that does the same with the files of its layers.
 
     Raises
@@ -174,7 +173,7 @@ def find_density_job(request: Request) -> Generator[Event, None, DensityJob]:
     NanosegError
         When a layer shows something that no file holds.
     """
-    yield Stage("files", "Comparing the layers with their files")
+    tell(Stage("files", "Comparing the layers with their files"))
     return _job(request)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +26,7 @@ from napari_nanoseg._gui.words import WordLabel
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Stage
+from napari_nanoseg.events import Stage, tell
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image
 
@@ -271,16 +270,16 @@ def _labels_on(layer: ImageLayer, image: Image, particles: Labels) -> NDArray[An
     return labels if labels.shape[-2:] == image.plane_shape and apart(layer, particles) <= 0.5 else None
 
 
-def _looking(image: Image, labels: NDArray[Any] | None, *, guess: bool) -> Generator[Event, None, Size | None]:
+def _looking(image: Image, labels: NDArray[Any] | None, *, guess: bool) -> Size | None:
     """Take the size from the annotation, else guess it, if wanted."""
-    yield Stage("size", "Looking how large the particles are.")
+    tell(Stage("size", "Looking how large the particles are."))
     if labels is not None and (size := _annotated(labels)) is not None:
         return size
     if not guess:
         return None
     from napari_nanoseg.measurement.guess import guess_particles
 
-    yield Stage("size", "Looking how large the particles are.")
+    tell(Stage("size", "Looking how large the particles are."))
     guessed = guess_particles(image.plane(image.planes // 2))
     return None if guessed is None else Size(guessed.diameter, guessed.polarity)
 

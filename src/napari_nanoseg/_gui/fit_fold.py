@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from qtpy.QtCore import Signal
@@ -15,7 +15,6 @@ from napari_nanoseg._gui.session import Session
 from napari_nanoseg._gui.words import WordLabel
 from napari_nanoseg.config.nanowires import NanowireConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event
 
 WHAT = (
     "Turns grey values, noise, background, sharpness and number of objects until generated images look like this one."
@@ -56,7 +55,7 @@ class FitFold(Fold):
         for widget in (WordLabel(WHAT), self.annotation, self.sizes, self.button):
             column.addWidget(widget)
 
-    def steps(self) -> Callable[[], Generator[Event, None, FittedGenerator]]:
+    def steps(self) -> Callable[[], FittedGenerator]:
         """The fit that is asked for, as steps for a thread.
 
         Raises
@@ -69,10 +68,10 @@ class FitFold(Fold):
         image, config = image_of(self._session.image), self._config()
         samples = [self.annotation.sample()] if self.sizes.isChecked() else None
 
-        def steps() -> Generator[Event, None, FittedGenerator]:
-            from napari_nanoseg.jobs.fit_nanowires import fitting_nanowires  # here, for the kernels take their time
+        def steps() -> FittedGenerator:
+            from napari_nanoseg.jobs.fit_nanowires import fit_generator  # here, for the kernels take their time
 
-            result = yield from fitting_nanowires([image], samples, config)
+            result = fit_generator([image], samples, config)
             found = result.agreement
             before, after = found["wasserstein_before"], found["wasserstein_after"]
             return FittedGenerator(

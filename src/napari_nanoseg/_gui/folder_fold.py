@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,8 @@ from napari_nanoseg._gui.settings import settings
 from napari_nanoseg.config.measure import MeasureJob
 from napari_nanoseg.config.segment import SegmentConfig, SegmentJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, JobResult, Waiting
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.events import JobResult, checkpoint
+from napari_nanoseg.jobs.run import run_job
 
 TABLE = "particles.csv"
 Chosen = Callable[[], tuple[Path, SegmentConfig]]
@@ -105,26 +105,24 @@ class FolderFold(Fold):
 
     def _copy(self) -> None:
         try:
-            segmenting, measuring = self.jobs()
+            segmenting, measure = self.jobs()
         except NanosegError as error:
             self._panel.refuse(str(error))
             return
-        copy_command(segmenting, *([] if measuring is None else [measuring]))
+        copy_command(segmenting, *([] if measure is None else [measure]))
         self._panel.say("The command is on the clipboard.")
 
 
-def segment_folder(
-    segmenting: SegmentJob, measuring: MeasureJob | None, threads: int
-) -> Generator[Event, None, FolderResult]:
+def segment_folder(segmenting: SegmentJob, measure: MeasureJob | None, threads: int) -> FolderResult:
     """Segment all images of a folder, and measure them into one table; what is finished stays when it is closed."""
     from napari_nanoseg.engines.preload import preload
 
     preload()
-    yield Waiting()
+    checkpoint()
     from napari_nanoseg.engines.device import use_threads
 
     use_threads(threads)
-    segmented = yield from run_steps(segmenting)
-    if measuring is None:
+    segmented = run_job(segmenting)
+    if measure is None:
         return FolderResult(segmented, None)
-    return FolderResult(segmented, (yield from run_steps(measuring)))
+    return FolderResult(segmented, run_job(measure))

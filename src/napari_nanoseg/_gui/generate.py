@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,10 +27,10 @@ from napari_nanoseg._gui.preview_panel import PreviewPanel
 from napari_nanoseg._gui.step import MARGIN, Step
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, JobResult, Stage
+from napari_nanoseg.events import JobResult, Stage, tell
 from napari_nanoseg.io.datasets import write_sample
 from napari_nanoseg.io.places import free_path
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.jobs.run import run_job
 
 EMPTY = "The preview appears here."
 
@@ -173,10 +173,10 @@ class Generate(Step):
         if order is None:
             return
 
-        def steps() -> Generator[Event, None, _Written]:
+        def steps() -> _Written:
             with _removed_if_unused(order):
-                yield from _write_source(order)
-                return _Written(order, (yield from run_steps(order.job)))
+                _write_source(order)
+                return _Written(order, run_job(order.job))
 
         if self.panel.start(steps, f"Generating {order.job.out.name}"):
             self.offer()
@@ -190,9 +190,9 @@ class Generate(Step):
             self._done(_Ready(order.job))
             return
 
-        def steps() -> Generator[Event, None, _Ready]:
+        def steps() -> _Ready:
             with _removed_if_unused(order):
-                yield from _write_source(order)
+                _write_source(order)
                 return _Ready(order.job)
 
         if self.panel.start(steps, "Writing the annotation"):
@@ -222,10 +222,10 @@ class Generate(Step):
         self.succeed("Train")
 
 
-def _write_source(order: Order) -> Iterator[Event]:
+def _write_source(order: Order) -> None:
     """Write the annotation as the dataset that the job reads."""
     if order.sample is not None and isinstance(order.job, GenerateJob):
-        yield Stage("source", f"Writing the annotation to {order.job.source}.")
+        tell(Stage("source", f"Writing the annotation to {order.job.source}."))
         write_sample(order.job.source, order.sample)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from napari.utils.notifications import show_error
@@ -115,7 +115,7 @@ class JobPanel(QWidget):
         """Whether a job runs, one that was cancelled is not over yet, or the result is not all shown."""
         return self._worker is not None or self._rest is not None
 
-    def start(self, steps: Callable[[], Generator[Event, None, T]], title: str) -> bool:
+    def start(self, steps: Callable[[], T], title: str) -> bool:
         """Run a job.
 
         Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -32,7 +32,7 @@ class Latest(QObject):
         super().__init__(parent)
         self._title = title
         self._worker: JobWorker | None = None
-        self._next: Callable[[], Generator[Any, None, Any]] | None = None
+        self._next: Callable[[], Any] | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._look)
@@ -45,9 +45,9 @@ class Latest(QObject):
         """Whether a computation runs or waits."""
         return self._worker is not None or self._next is not None
 
-    def ask(self, steps: Callable[[], Generator[Any, None, Any]]) -> None:
+    def ask(self, work: Callable[[], Any]) -> None:
         """Run this; what runs already is stopped and what waits is forgotten."""
-        self._next = steps
+        self._next = work
         if self._worker is None:
             self._begin()
         else:
@@ -60,9 +60,9 @@ class Latest(QObject):
             self._worker.quit()
 
     def _begin(self) -> None:
-        steps, self._next = self._next, None
-        assert steps is not None
-        self._worker = make_worker(steps, self._title)
+        work, self._next = self._next, None
+        assert work is not None
+        self._worker = make_worker(work, self._title)
         self._running[:] = [self._worker]
         self._worker.start()
         self._timer.start()

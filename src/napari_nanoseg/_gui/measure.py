@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from napari_nanoseg._gui.words import WordLabel
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.measure import MeasureConfig, MeasureJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event
 from napari_nanoseg.io.tables import TABLE_SUFFIXES
 
 ROWS = 12
@@ -248,7 +247,7 @@ class Measure(Step):
             return
         self._run(partial(find_job, *request), "Search for the files")
 
-    def _run(self, steps: Callable[[], Generator[Event, None, Any]], title: str) -> None:
+    def _run(self, steps: Callable[[], Any], title: str) -> None:
         if self.panel.start(steps, title):
             self._refresh()
 

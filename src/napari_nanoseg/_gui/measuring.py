@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +15,14 @@ from napari_nanoseg._gui.layers.files import labels_file_of
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.measure import MeasureConfig, MeasureJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Stage
+from napari_nanoseg.events import Notice, Stage, tell
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.images import read_calibration
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.tables import write_table
 from napari_nanoseg.measurement.distributions import distribution_figure, size_summary
-from napari_nanoseg.measurement.particles import measuring
+from napari_nanoseg.measurement.particles import measure
 from napari_nanoseg.samples import Image
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class Saved:
     path: Path
 
 
-def measure_layers(labels: Labels, image: Layer | None, config: MeasureConfig) -> Generator[Event, None, Measurement]:
+def measure_layers(labels: Labels, image: Layer | None, config: MeasureConfig) -> Measurement:
     """Measure the particles of a layer.
 
     The pixel size is the config's, else that of the labels layer, else the image layer's, as in
@@ -84,7 +83,7 @@ def measure_layers(labels: Labels, image: Layer | None, config: MeasureConfig) -
         When the layer has no particles, or the image does not belong to it.
     """
     started = datetime.now(UTC)
-    yield Stage("measure", f"Measuring '{labels.name}'")
+    tell(Stage("measure", f"Measuring '{labels.name}'"))
     instances = instances_of(labels)
     if not len(instances):
         raise NanosegError(
@@ -101,32 +100,32 @@ def measure_layers(labels: Labels, image: Layer | None, config: MeasureConfig) -
             f"{_by(instances.shape)}; choose the image of these labels, or switch intensities off."
         )
     calibration = _calibration(labels, image, config)
-    table = yield from measuring(instances, calibration, micrograph)
-    yield Stage("figure", "Drawing the size distribution")
+    table = measure(instances, calibration, micrograph)
+    tell(Stage("figure", "Drawing the size distribution"))
     figures = size_summary(table, config.exclude_border)
     figure = prepare(distribution_figure(table, config.exclude_border)) if figures["n"] else None
     if figure is None:
-        yield Notice("No particle counts for the size distribution: all touch the image border.")
+        tell(Notice("No particle counts for the size distribution: all touch the image border."))
     return Measurement(labels, image, config, instances, calibration, table, figures, figure, started)
 
 
-def save_table(measurement: Measurement, path: Path) -> Generator[Event, None, Saved]:
+def save_table(measurement: Measurement, path: Path) -> Saved:
     """Write the table, as CSV or Excel, and its run record beside it."""
-    yield Stage("save", f"Writing {path.name}")
+    tell(Stage("save", f"Writing {path.name}"))
     write_table(measurement.table, path)
     _write_record(measurement, path)
     return Saved(path)
 
 
-def save_figure(measurement: Measurement, path: Path) -> Generator[Event, None, Saved]:
+def save_figure(measurement: Measurement, path: Path) -> Saved:
     """Write the size distribution, as PNG, SVG or PDF, and its run record beside it."""
-    yield Stage("save", f"Writing {path.name}")
+    tell(Stage("save", f"Writing {path.name}"))
     write_figure(distribution_figure(measurement.table, measurement.config.exclude_border), path)
     _write_record(measurement, path)
     return Saved(path)
 
 
-def find_job(labels: Labels, image: Layer | None, config: MeasureConfig) -> Generator[Event, None, MeasureJob]:
+def find_job(labels: Labels, image: Layer | None, config: MeasureConfig) -> MeasureJob:
     """Describe the measurement of layers as the job that does the same with their files.
 
     Raises
@@ -134,7 +133,7 @@ def find_job(labels: Labels, image: Layer | None, config: MeasureConfig) -> Gene
     NanosegError
         When a layer shows something that no file holds.
     """
-    yield Stage("files", "Comparing the layers with their files")
+    tell(Stage("files", "Comparing the layers with their files"))
     job = _job(labels, image, config, instances_of(labels))
     if isinstance(job, Layer):
         raise NanosegError(

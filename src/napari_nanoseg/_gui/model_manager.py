@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from napari_nanoseg._gui.jobs import JobPanel
 from napari_nanoseg._gui.model_picker import FILE, ModelPicker, ask_for_model
 from napari_nanoseg._gui.settings import settings
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Stage
+from napari_nanoseg.events import Stage, tell
 from napari_nanoseg.io.model_cards import ANNOTATED, model_name
 from napari_nanoseg.io.model_library import export_model, import_model, remove_model, rename_model
 from napari_nanoseg.io.model_summary import summary
@@ -163,15 +163,15 @@ class Card(QDialog):
         self.resize(480, 320)
 
 
-def importing(source: Path, models: Path, name: str) -> Generator[Event, None, Imported]:
+def importing(source: Path, models: Path, name: str) -> Imported:
     """Copy a model into the library."""
-    yield Stage("import", f"Importing {source}.")
+    tell(Stage("import", f"Importing {source}."))
     return Imported(import_model(source, models, name))
 
 
-def exporting(path: Path, target: Path) -> Generator[Event, None, Exported]:
+def exporting(path: Path, target: Path) -> Exported:
     """Write a model into a zip."""
-    yield Stage("export", f"Writing {target}.")
+    tell(Stage("export", f"Writing {target}."))
     return Exported(export_model(path, target))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -17,7 +16,7 @@ from napari_nanoseg._gui.layers import image_layer
 from napari_nanoseg._gui.recovery import recovery_of
 from napari_nanoseg._gui.session import Session
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Waiting
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.io.images import read_image
 from napari_nanoseg.io.recovery import About, Leftover, discard, leftovers, restore
 from napari_nanoseg.samples import Image
@@ -115,8 +114,8 @@ class Offers(QWidget):
         self.setVisible(bool(self._rows))
 
 
-def _restoring(leftover: Leftover, with_image: bool) -> Generator[Event, None, tuple[NDArray[Any], Image | None]]:
-    yield Waiting()
+def _restoring(leftover: Leftover, with_image: bool) -> tuple[NDArray[Any], Image | None]:
+    checkpoint()
     return restore(leftover), _image(leftover.about) if with_image else None
 
 

@@ -14,14 +14,14 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 
 import numpy as np
 from napari.layers import Labels
 
-from napari_nanoseg.events import Waiting
+from napari_nanoseg.events import checkpoint
 
 HAND_OVER_S = 0.001
 POLL_S = 0.1
@@ -40,11 +40,11 @@ def shorten_pauses() -> threading.Event:
     return compiled
 
 
-def drawable() -> Generator[Waiting, None, None]:
+def drawable() -> None:
     """Wait until labels can be drawn without compiling; a part of jobs that end with labels."""
     compiled = shorten_pauses()
     while not compiled.wait(POLL_S):
-        yield Waiting()
+        checkpoint()
 
 
 def shapes_drawable() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,7 @@ from napari_nanoseg.config.cathode import CathodeConfig
 from napari_nanoseg.config.generate import CutPasteConfig
 from napari_nanoseg.config.nanowires import Look, NanowireConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Waiting
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Sample
 
@@ -110,7 +110,7 @@ class PreviewMaker:
         self._wires: Nanowires | None = None
         self._cathode: Cathode | None = None
 
-    def steps(self, question: Question) -> Generator[Waiting, None, Preview]:
+    def steps(self, question: Question) -> Preview:
         """Make a preview; yields where it may be left.
 
         Raises
@@ -120,7 +120,7 @@ class PreviewMaker:
         """
         config = question.config
         if isinstance(config, CathodeConfig):
-            return (yield from self._of_cathode(config, question.index))
+            return self._of_cathode(config, question.index)
         rays = config.rays**2 if isinstance(config, NanowireConfig) else 1
         if config.height * config.width * rays > LARGEST:
             raise NanosegError(
@@ -129,13 +129,11 @@ class PreviewMaker:
                 "written."
             )
         if isinstance(config, NanowireConfig):
-            return (yield from self._of_wires(config, question.index))
+            return self._of_wires(config, question.index)
         assert question.source is not None, "cutting and pasting needs a source"
-        return (yield from self._of_particles(config, question.source, question.index))
+        return self._of_particles(config, question.source, question.index)
 
-    def _of_particles(
-        self, config: CutPasteConfig, source: Sample | Path, index: int
-    ) -> Generator[Waiting, None, Preview]:
+    def _of_particles(self, config: CutPasteConfig, source: Sample | Path, index: int) -> Preview:
         from napari_nanoseg.generators.cutpaste import CutPaste
         from napari_nanoseg.generators.preparation import Preparation
 
@@ -143,14 +141,14 @@ class PreviewMaker:
             self._prepared = None
             self._prepared = Preparation(_read(source))
             self._source = source
-        yield Waiting()
+        checkpoint()
         generator = CutPaste(config, self._prepared)
-        yield Waiting()
+        checkpoint()
         sample = generator.sample(index)
-        yield Waiting()
+        checkpoint()
         return Preview(sample, (Picture(_grey(sample.image.data)),), _outlines(sample), tuple(generator.notices))
 
-    def _of_wires(self, config: NanowireConfig, index: int) -> Generator[Waiting, None, Preview]:
+    def _of_wires(self, config: NanowireConfig, index: int) -> Preview:
         from napari_nanoseg.generators.nanowires.generator import Nanowires
         from napari_nanoseg.generators.nanowires.looks.view import stored
 
@@ -158,24 +156,24 @@ class PreviewMaker:
             self._wires = None
             self._wires = Nanowires(config)
         generator = self._wires
-        yield Waiting()
+        checkpoint()
         sample = generator.sample(index)
         pictures = []
         for look in COMPARED if config.look in COMPARED else (config.look, *COMPARED):
-            yield Waiting()
+            checkpoint()
             seen = sample if look == config.look else generator.seen_by(look).sample(index)
             pixels = seen.image.data
             if pixels.dtype.kind == "f":
                 shown = config.model_copy(update={"look": look, "dtype": "uint8", "tone": ()})  # toned already
                 pixels = stored(pixels, shown)
             pictures.append(Picture(_grey(pixels), TITLES[look]))
-        yield Waiting()
+        checkpoint()
         if sample.instances.overlapping:
             shapes_drawable()
-        yield Waiting()
+        checkpoint()
         return Preview(sample, tuple(pictures), _outlines(sample), tuple(generator.notices))
 
-    def _of_cathode(self, config: CathodeConfig, index: int) -> Generator[Waiting, None, Preview]:
+    def _of_cathode(self, config: CathodeConfig, index: int) -> Preview:
         from napari_nanoseg.generators.cathode.generator import Cathode
         from napari_nanoseg.generators.cathode.phantom import slice_name
 
@@ -188,9 +186,9 @@ class PreviewMaker:
             self._cathode = None
             self._cathode = Cathode(config)
         generator = self._cathode
-        yield Waiting()
+        checkpoint()
         phantom = generator.phantom(index)
-        yield Waiting()
+        checkpoint()
         z = config.depth // 2
         particles = Instances.from_labels(phantom.particles[z])
         sample = Sample(phantom.image.plane(z), particles, name=slice_name(phantom.name, z))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from napari_nanoseg._gui.session import Session
 from napari_nanoseg._gui.settings import settings
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Stage
+from napari_nanoseg.events import Stage, tell
 from napari_nanoseg.io.model_cards import ModelEntry, describe_model
 from napari_nanoseg.io.model_library import list_library
 
@@ -67,18 +66,16 @@ def check_empty(layer: Labels) -> None:
         raise NanosegError(f"The layer '{layer.name}' is not empty; make a new annotation to have particles proposed.")
 
 
-def propose(
-    image: ImageLayer, layer: Labels, model: ModelEntry, device: str, threads: int
-) -> Generator[Event, None, Proposal]:
+def propose(image: ImageLayer, layer: Labels, model: ModelEntry, device: str, threads: int) -> Proposal:
     """Find particles with a model; for a thread, as it only reads the layers."""
-    yield Stage("load", f"Loading the model {model.name}.")
+    tell(Stage("load", f"Loading the model {model.name}."))
     pixels = image.data
     sample = sample_of(image, layer)
-    network = yield from loaded(model.path)
+    network = loaded(model.path)
     from napari_nanoseg.engines.device import use_threads
 
     use_threads(threads)
-    instances = yield from network.segment_steps(sample.image, SegmentConfig(device=device))
+    instances = network.segment(sample.image, SegmentConfig(device=device))
     return Proposal(image, pixels, layer, model, instances.to_labels())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 from napari_nanoseg._gui.follow import Following, follow
 from napari_nanoseg._gui.latest import Latest
 from napari_nanoseg._gui.session import Session
-from napari_nanoseg.events import Event, Waiting
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.io.recovery import About, Journal, Leftover
 
 SETTLED_MS = 2000
@@ -83,7 +83,7 @@ class Recovery(QObject):
             self._edited.discard(layer)
             self._dirty.discard(layer)
             self._queue.append(lambda: journal.drop(labels))
-            self._writer.ask(self._work_steps)
+            self._writer.ask(self._recover)
 
     def adopt(self, layer: Labels, leftover: Leftover) -> None:
         """Go on with what another process wrote, now that its labels are in a layer."""
@@ -133,7 +133,7 @@ class Recovery(QObject):
 
     def _write(self) -> None:
         self._enqueue()
-        self._writer.ask(self._work_steps)
+        self._writer.ask(self._recover)
 
     def _enqueue(self) -> None:
         for layer in self._dirty:
@@ -146,8 +146,8 @@ class Recovery(QObject):
             while self._queue:
                 self._queue.popleft()()
 
-    def _work_steps(self) -> Generator[Event, None, None]:
-        yield Waiting()
+    def _recover(self) -> None:
+        checkpoint()
         self._work()
 
     def _about(self, layer: Labels) -> About:

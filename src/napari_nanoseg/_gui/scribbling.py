@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from napari_nanoseg._gui.layers import class_values_of, image_of, in_colours, labels_layer
 from napari_nanoseg._gui.session import Session
 from napari_nanoseg.config.unet import UNetConfig
-from napari_nanoseg.events import Event, Stage, Waiting
+from napari_nanoseg.events import Stage, checkpoint, tell
 from napari_nanoseg.io.class_maps import write_class_map
 from napari_nanoseg.io.images import list_images
 from napari_nanoseg.samples import Image
@@ -82,9 +81,9 @@ def scribbles_of(image: ImageLayer, labels: Labels, name: str) -> Scribbles:
     return Scribbles(*class_values_of(image, labels), labels, name)
 
 
-def look_steps(image: ImageLayer, labels: Labels) -> Generator[Event, None, Scribbles]:
+def look_at(image: ImageLayer, labels: Labels) -> Scribbles:
     """The same, in a thread."""
-    yield Waiting()
+    checkpoint()
     return scribbles_of(image, labels, image.name)
 
 
@@ -113,9 +112,9 @@ def make_scribbles(session: Session) -> None:
     session.viewer.layers.selection.active = layer
 
 
-def save_scribbles(scribbles: Scribbles, folder: Path) -> Generator[Event, None, SavedScribbles]:
+def save_scribbles(scribbles: Scribbles, folder: Path) -> SavedScribbles:
     """Write scribbles to a dataset; for a thread."""
-    yield Stage("write", f"Writing '{scribbles.name}' to {folder}…")
+    tell(Stage("write", f"Writing '{scribbles.name}' to {folder}…"))
     write_class_map(folder, scribbles.image, scribbles.values, scribbles.name)
     return SavedScribbles(scribbles, folder, len(list_images(folder / "images")))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from napari_nanoseg._gui.pauses import drawable, importing, shapes_drawable
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.segment import LEAST_PROBABILITY, SegmentConfig, SegmentJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Stage, Waiting
+from napari_nanoseg.events import Notice, Stage, checkpoint, tell
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import write_coco
 from napari_nanoseg.io.images import write_image
@@ -26,7 +26,7 @@ from napari_nanoseg.io.recent_models import remember_model
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.sample_data import sample_data
 from napari_nanoseg.jobs.segment import figures_of, write_result
-from napari_nanoseg.measurement.particles import measuring
+from napari_nanoseg.measurement.particles import measure
 from napari_nanoseg.samples import Image
 
 if TYPE_CHECKING:
@@ -94,41 +94,41 @@ class Segmentation:
     device: str
 
 
-def segment(request: Request) -> Generator[Event, None, Segmentation]:
+def segment(request: Request) -> Segmentation:
     """Segment an image with a model, as the job does, and keep what other thresholds need."""
     started = datetime.now(UTC)
-    yield Stage("load", f"Loading the model {request.model.name}.")
-    model = yield from loaded(request.model)
+    tell(Stage("load", f"Loading the model {request.model.name}."))
+    model = loaded(request.model)
     from napari_nanoseg.engines.device import use_threads
 
     use_threads(request.threads)
     device, reason = model.runs_on(request.config.device)
-    found = yield from model.detect_steps(request.image, request.config, LEAST_PROBABILITY)
-    yield Stage("outline", "Outlining and measuring the particles.")
-    instances = yield from found.instances_steps()
-    table = yield from _measured(instances, request.image.calibration)
-    yield from drawable()
+    found = model.detect(request.image, request.config, LEAST_PROBABILITY)
+    tell(Stage("outline", "Outlining and measuring the particles."))
+    instances = found.instances()
+    table = _measured(instances, request.image.calibration)
+    drawable()
     record = _record(request, figures_of(found, len(instances)), device, started)
     remember_model(request.model)
-    outlines = yield from _outlined(instances)
+    outlines = _outlined(instances)
     return Segmentation(request, found, instances, instances.to_labels(), outlines, table, record, reason)
 
 
-def with_thresholds(result: Segmentation, config: SegmentConfig) -> Generator[Event, None, Segmentation]:
+def with_thresholds(result: Segmentation, config: SegmentConfig) -> Segmentation:
     """Choose the particles of a result anew, with other thresholds; nothing is measured."""
-    instances = yield from result.found.instances_steps(config)
+    instances = result.found.instances(config)
     request = replace(result.request, config=config)
     described = dict(result.record["config"])
     described.update({"config": config.model_dump(mode="json")} if "config" in described else config.model_dump())
     record = result.record | {"config": described, "figures": figures_of(result.found, len(instances))}
-    outlines = yield from _outlined(instances)
+    outlines = _outlined(instances)
     result = replace(result, request=request, table=None, record=record)
     return replace(result, instances=instances, labels=instances.to_labels(), outlines=outlines)
 
 
-def with_table(result: Segmentation) -> Generator[Event, None, Segmentation]:
+def with_table(result: Segmentation) -> Segmentation:
     """Measure the particles of a result."""
-    return replace(result, table=(yield from _measured(result.instances, result.request.image.calibration)))
+    return replace(result, table=_measured(result.instances, result.request.image.calibration))
 
 
 @dataclass(frozen=True)
@@ -146,22 +146,20 @@ class SavedLabels:
     path: Path
 
 
-def find_file(request: Request) -> Generator[Event, None, FileOfImage]:
+def find_file(request: Request) -> FileOfImage:
     """Find the file from which a command would read the image."""
-    yield Stage("file", "Comparing the image with its file.")
+    tell(Stage("file", "Comparing the image with its file."))
     return FileOfImage(request, file_of(request.image, request.origins))
 
 
-def save_image(request: Request, path: Path) -> Generator[Event, None, FileOfImage]:
+def save_image(request: Request, path: Path) -> FileOfImage:
     """Write the image with its pixel size, and see that a command would read just this image."""
-    yield Stage("write", f"Writing {path}.")
+    tell(Stage("write", f"Writing {path}."))
     write_image(path, request.image.loaded())
-    return (yield from find_file(replace(request, origins=(path,))))
+    return find_file(replace(request, origins=(path,)))
 
 
-def save_labels(
-    path: Path, labels: NDArray[Any], result: Segmentation, edited: bool
-) -> Generator[Event, None, SavedLabels]:
+def save_labels(path: Path, labels: NDArray[Any], result: Segmentation, edited: bool) -> SavedLabels:
     """Write labels and run record as the job does.
 
     Parameters
@@ -174,16 +172,14 @@ def save_labels(
     edited : bool
         Whether somebody painted in the layer since; the record says so then.
     """
-    yield Stage("write", f"Writing {path}.")
+    tell(Stage("write", f"Writing {path}."))
     particles = len(Instances.from_labels(labels)) if edited else len(result.instances)
     record = _record_of(result, edited, particles)
     write_result(path, labels, result.request.image.calibration, record)
     return SavedLabels(path)
 
 
-def save_coco(
-    path: Path, name: str, layer: Labels, result: Segmentation, edited: bool
-) -> Generator[Event, None, SavedLabels]:
+def save_coco(path: Path, name: str, layer: Labels, result: Segmentation, edited: bool) -> SavedLabels:
     """Write the particles of a layer into a COCO file, with their overlaps as long as nobody painted in the layer.
 
     Parameters
@@ -197,7 +193,7 @@ def save_coco(
     result, edited
         As in :func:`save_labels`.
     """
-    yield Stage("write", f"Writing {path}.")
+    tell(Stage("write", f"Writing {path}."))
     instances = instances_of(layer)
     write_coco(path, {name: instances})
     write_run_record(path.with_name(f"{path.name}.run.yaml"), _record_of(result, edited, len(instances)))
@@ -221,15 +217,15 @@ _LAST: dict[tuple[Any, ...], Model] = {}
 """The model used last, by its path and the times of its files: loading one takes up to a second."""
 
 
-def loaded(path: Path) -> Generator[Event, None, Model]:
+def loaded(path: Path) -> Model:
     """Load a model, unless it is the one used last."""
     from napari_nanoseg.engines.preload import preload
 
     preload()
-    yield Waiting()
+    checkpoint()
     with importing("torch"):
         from napari_nanoseg.engines.library import load_model
-    yield Waiting()
+    checkpoint()
     key: tuple[Any, ...] = (path, *_state(path))
     model = _LAST.get(key)
     if model is None:
@@ -247,22 +243,22 @@ def _state(path: Path) -> list[tuple[str, int, int]]:
     return []
 
 
-def _outlined(instances: Instances) -> Generator[Event, None, tuple[Outline, ...]]:
+def _outlined(instances: Instances) -> tuple[Outline, ...]:
     """Outlines of the particles that overlap; of very many, the first ones."""
     outlines = outlines_of_overlapping(instances)
     if outlines:
         shapes_drawable()
     if len(outlines) > MOST_OUTLINES:
-        yield Notice(f"{len(outlines)} particles overlap others; the first {MOST_OUTLINES} of them are outlined.")
+        tell(Notice(f"{len(outlines)} particles overlap others; the first {MOST_OUTLINES} of them are outlined."))
     return outlines[:MOST_OUTLINES]
 
 
-def _measured(instances: Instances, calibration: Calibration) -> Generator[Event, None, DataFrame]:
+def _measured(instances: Instances, calibration: Calibration) -> DataFrame:
     try:
-        return (yield from measuring(instances, calibration))
+        return measure(instances, calibration)
     except NanosegError as error:  # pixels that are not square have no lengths
-        yield Notice(f"The particles are measured in pixels only. {error}")
-        return (yield from measuring(instances))
+        tell(Notice(f"The particles are measured in pixels only. {error}"))
+        return measure(instances)
 
 
 def _record(request: Request, figures: Mapping[str, Any], device: str, started: datetime) -> dict[str, Any]:

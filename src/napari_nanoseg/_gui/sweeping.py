@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.figures import FIGURES, PIXELS
-from napari_nanoseg.events import Event, JobResult, Stage
+from napari_nanoseg.events import JobResult, Stage, tell
 from napari_nanoseg.io.model_cards import JOB
 from napari_nanoseg.io.model_library import import_model
 from napari_nanoseg.io.tables import read_table
@@ -23,8 +22,6 @@ from napari_nanoseg.jobs import sweep
 from napari_nanoseg.jobs.child_process import run_in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from pandas import DataFrame
 
 
@@ -80,15 +77,14 @@ def placed(job: SweepJob, dataset: Path, models: Path, name: str) -> SweepJob:
     return job.model_copy(update={"dataset": dataset, "out": out, "resume": (out / JOB).is_file()})
 
 
-def sweep_steps(job: SweepJob, model: Path, threads: int) -> Generator[Event, None, Swept]:
+def run_sweep(job: SweepJob, model: Path, threads: int) -> Swept:
     """Check the data, train and judge in processes of their own, and take the best into the library."""
     with alone(job.out):
         if not job.resume:
-            yield from check_dataset(job.dataset, job.config)
-        yield Stage("start", "Starting the sweep.")
-        with closing(run_in_child(job, env=env_of(threads), gently=True)) as steps:
-            result = yield from steps
-        yield Stage("import", f"Copying the best model to {model}.")
+            check_dataset(job.dataset, job.config)
+        tell(Stage("start", "Starting the sweep."))
+        result = run_in_child(job, env=env_of(threads), gently=True)
+        tell(Stage("import", f"Copying the best model to {model}."))
         return Swept(result, import_model(Path(result.files["model"]), model.parent, model.name))
 
 

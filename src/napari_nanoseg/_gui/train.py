@@ -21,7 +21,7 @@ from napari_nanoseg._gui.settings import settings
 from napari_nanoseg._gui.start_from import StartFrom, start_name
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.sweep_fold import SweepFold
-from napari_nanoseg._gui.sweeping import Swept, placed, sweep_steps
+from napari_nanoseg._gui.sweeping import Swept, placed, run_sweep
 from napari_nanoseg._gui.training import (
     Plan,
     free_name,
@@ -30,10 +30,10 @@ from napari_nanoseg._gui.training import (
     model_folder,
     overlap_advice,
     resumable,
+    run_training,
     steps_done,
     steps_wanted,
     summary,
-    train_steps,
     write_annotation,
 )
 from napari_nanoseg._gui.training_view import TrainingView
@@ -183,7 +183,7 @@ class Train(Step):
         self._run(plan)
 
     def _run(self, plan: Plan) -> None:
-        if not self.panel.start(partial(train_steps, plan), f"Training of {plan.job.out.name}"):
+        if not self.panel.start(partial(run_training, plan), f"Training of {plan.job.out.name}"):
             return
         self._folder, self._training, self._saved = plan.job.out, True, plan.job.resume
         self._show_trainings()
@@ -213,7 +213,7 @@ class Train(Step):
             self.panel.refuse(str(error))
             return
         model = settings().models / self.name.text().strip()
-        if not self.panel.start(partial(sweep_steps, job, model, settings().threads), f"Sweep for {model.name}"):
+        if not self.panel.start(partial(run_sweep, job, model, settings().threads), f"Sweep for {model.name}"):
             return
         self._swept = job
         self._show_trainings()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.events import Event, JobResult, Notice, Progress, Stage, listening, tell
 from napari_nanoseg.io.atomic import need_writable, writing
 from napari_nanoseg.io.datasets import COCO_NAME, write_sample
 from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, HISTORY, JOB
@@ -58,32 +58,32 @@ def overlap_advice(config: TrainConfig, dataset: Path | None) -> str | None:
     )
 
 
-def write_annotation(plan: Plan) -> Generator[Event, None, Plan]:
+def write_annotation(plan: Plan) -> Plan:
     """Write the annotation of a plan, if it comes from layers, where the plan's job reads it; returns the plan."""
     if plan.sample is not None:
         folder = plan.job.dataset
-        yield Stage("write", f"Writing the annotation to {folder}.")
+        tell(Stage("write", f"Writing the annotation to {folder}."))
         need_writable(plan.job.out)
         with writing(folder):
             if folder.is_dir():  # of an earlier attempt: there is no model yet
                 rmtree(folder)
         if isinstance(plan.sample, Scribbles):
             if isinstance(plan.job.config.engine, UNetConfig):
-                yield Notice(taken_for(plan.job.config.engine))
-            yield from save_scribbles(plan.sample, folder)
+                tell(Notice(taken_for(plan.job.config.engine)))
+            save_scribbles(plan.sample, folder)
         else:
             write_sample(folder, plan.sample)
     return plan
 
 
-def train_steps(plan: Plan) -> Job:
+def run_training(plan: Plan) -> JobResult:
     """Write and check the data, then train in a process of its own."""
     with alone(plan.job.out):
-        yield from write_annotation(plan)
+        write_annotation(plan)
         if not plan.job.resume:
-            yield from check_dataset(plan.job.dataset, plan.job.config)
-        yield Stage("start", "Starting the training process.")
-        return (yield from run_in_child(plan.job, env=env_of(plan.threads), gently=True))
+            check_dataset(plan.job.dataset, plan.job.config)
+        tell(Stage("start", "Starting the training process."))
+        return run_in_child(plan.job, env=env_of(plan.threads), gently=True)
 
 
 @contextmanager
@@ -109,7 +109,7 @@ def env_of(threads: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(threads)} if threads else {}
 
 
-def check_dataset(dataset: Path, config: TrainConfig) -> Generator[Event, None, None]:
+def check_dataset(dataset: Path, config: TrainConfig) -> None:
     """Say what may spoil the training of a network, the worst first."""
     from napari_nanoseg.jobs.check import check_job
     from napari_nanoseg.jobs.start import is_generated
@@ -118,23 +118,20 @@ def check_dataset(dataset: Path, config: TrainConfig) -> Generator[Event, None, 
         return
     engine = config.engine
     masks = {"labels": engine.labels, "classes": engine.classes} if isinstance(engine, UNetConfig) else {}
-    checking = check_job(CheckJob.model_validate({"dataset": dataset} | masks))
-    result = JobResult()
-    while True:
-        try:
-            event = next(checking)
-        except StopIteration as stop:
-            result = stop.value
-            break
-        if isinstance(event, Stage | Progress):
-            yield event
+    with listening(_tell_progress):
+        result = check_job(CheckJob.model_validate({"dataset": dataset} | masks))
     findings = [one for one in result.figures["findings"] if one["severity"] in ("problem", "warning")]
     findings.sort(key=lambda one: one["severity"] != "problem")
     for one in findings[:MOST_FINDINGS]:
         where = f"{one['image']}: " if one["image"] and result.figures["images"] > 1 else ""
-        yield Notice(f"{where}{one['sentence']}")
+        tell(Notice(f"{where}{one['sentence']}"))
     if len(findings) > MOST_FINDINGS:
-        yield Notice(f"{len(findings) - MOST_FINDINGS} more findings about the annotation; see the Annotate step.")
+        tell(Notice(f"{len(findings) - MOST_FINDINGS} more findings about the annotation; see the Annotate step."))
+
+
+def _tell_progress(event: Event) -> None:
+    if isinstance(event, Stage | Progress):
+        tell(event)
 
 
 def is_taken(folder: Path) -> bool:

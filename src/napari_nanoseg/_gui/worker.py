@@ -1,26 +1,26 @@
-"""A job in a thread: owns the job's generator, keeps its events until they are taken, and tells how it ended."""
+"""A job in a thread: keeps its events until they are taken, and tells how it ended."""
 
 from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Generator
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from napari.qt.threading import FunctionWorker, create_worker
 from qtpy.QtCore import QThreadPool
 
-from napari_nanoseg.events import Progress, Waiting
+from napari_nanoseg.events import Cancelled, Event, Progress, listening
 from napari_nanoseg.jobs.failures import bug, explain
 
-Steps = Callable[[], Generator[Any, None, Any]]
+Work = Callable[[], Any]
 
 
 @dataclass(frozen=True)
 class Returned:
-    """The job is done; this is what its generator returned."""
+    """The job is done; this is what it returned."""
 
     value: Any
 
@@ -39,11 +39,11 @@ Ending = Returned | Failure | None
 class _Task:
     """What a worker calls; napari shows its text in the list of running tasks."""
 
-    def __init__(self, steps: Steps, title: str) -> None:
-        self._steps, self._title = steps, title
+    def __init__(self, work: Work, title: str) -> None:
+        self._work, self._title = work, title
 
-    def __call__(self) -> Generator[Any, None, Any]:
-        return self._steps()
+    def __call__(self) -> Any:
+        return self._work()
 
     def __str__(self) -> str:
         return self._title
@@ -67,7 +67,7 @@ class JobWorker(FunctionWorker):  # type: ignore[misc]
 
     @property
     def over(self) -> bool:
-        """Whether the job has ended and its generator is closed; then nothing of it runs any more."""
+        """Whether the job has ended; then nothing of it runs any more."""
         return self._over.is_set()
 
     def take(self) -> list[Any]:
@@ -95,16 +95,11 @@ class JobWorker(FunctionWorker):  # type: ignore[misc]
                 self._finished.emit(self)
 
     def _follow(self) -> Ending:
-        """Go through the job's steps and, however that ends, close them in this thread."""
+        """Do the work, in this thread, and tell how it ended."""
         try:
-            with closing(self._func()) as steps:
-                while not self.abort_requested:
-                    try:
-                        event = next(steps)
-                    except StopIteration as stop:
-                        return None if self.abort_requested else Returned(stop.value)
-                    self._keep(event)
-            return None
+            with listening(self._keep, self._leave):
+                value = self._func()
+            return None if self.abort_requested else Returned(value)
         except BaseException as error:
             if self.abort_requested:
                 return None
@@ -113,9 +108,11 @@ class JobWorker(FunctionWorker):  # type: ignore[misc]
                 sentence = str(bug(f"{type(error).__name__}: {error}", traceback.format_exc()))
             return Failure(sentence)
 
-    def _keep(self, event: Any) -> None:
-        if isinstance(event, Waiting):
-            return
+    def _leave(self) -> None:
+        if self.abort_requested:
+            raise Cancelled
+
+    def _keep(self, event: Event) -> None:
         with self._lock:
             if isinstance(event, Progress) and self._events and isinstance(self._events[-1], Progress):
                 self._events[-1] = event
@@ -123,7 +120,7 @@ class JobWorker(FunctionWorker):  # type: ignore[misc]
                 self._events.append(event)
 
 
-def make_worker(steps: Steps, title: str) -> JobWorker:
+def make_worker(work: Work, title: str) -> JobWorker:
     """Make the worker of a job, not yet started, and list it among napari's tasks."""
-    worker: JobWorker = create_worker(_Task(steps, title), _worker_class=JobWorker, _ignore_errors=True)
+    worker: JobWorker = create_worker(_Task(work, title), _worker_class=JobWorker, _ignore_errors=True)
     return worker

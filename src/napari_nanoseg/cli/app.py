@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from napari_nanoseg.cli.commands import Json, add_commands, finish
 from napari_nanoseg.cli.models import models
 from napari_nanoseg.cli.outcome import ending, print_json
 from napari_nanoseg.config.jobs import read_job
-from napari_nanoseg.events import Job
+from napari_nanoseg.events import JobResult
 
 app = typer.Typer(
     help="From a few outlined particles in a micrograph to a trained network and a calibrated table.",
@@ -62,7 +63,7 @@ def run_job(
     if events:
         from napari_nanoseg.jobs.child_events import speak
 
-        status = speak(_from_file(job_file))
+        status = speak(partial(_from_file, job_file))
         sys.stderr.flush()
         os._exit(status)  # all is written; the tear-down of torch would take 0.7 s, for which the parent waits
     with ending():
@@ -84,8 +85,8 @@ def doctor(as_json: Json = False) -> None:
             typer.echo(f"{finding.state:8}{finding.name}: {finding.found}{advice}")
 
 
-def _from_file(job_file: Path) -> Job:
-    """Read the job as its first step, so that a bad file is one of the job's errors."""
-    from napari_nanoseg.jobs.run import run_steps
+def _from_file(job_file: Path) -> JobResult:
+    """Read a job and run it: a bad file is one of the job's errors."""
+    from napari_nanoseg.jobs.run import run_job
 
-    return (yield from run_steps(read_job(job_file)))
+    return run_job(read_job(job_file))

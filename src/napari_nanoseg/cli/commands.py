@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -13,7 +14,7 @@ from napari_nanoseg.cli.options import parameters_of
 from napari_nanoseg.cli.outcome import ending, only_figures, print_result
 from napari_nanoseg.config.command import COMMANDS, Command
 from napari_nanoseg.config.jobs import AnyJob
-from napari_nanoseg.events import Job
+from napari_nanoseg.events import JobResult
 
 _GROUPS = {
     "generate": "Make synthetic training images.",
@@ -23,15 +24,15 @@ _GROUPS = {
 }
 
 
-def execute(job: AnyJob) -> Job:
+def execute(job: AnyJob) -> JobResult:
     """Run a job where it runs best: trainings, also those of a sweep, in child processes; the rest here."""
     if job.job == "train":
         from napari_nanoseg.jobs.child_process import run_in_child
 
         return run_in_child(job)
-    from napari_nanoseg.jobs.run import run_steps
+    from napari_nanoseg.jobs.run import run_job
 
-    return run_steps(job)
+    return run_job(job)
 
 
 def finish(job: AnyJob, as_json: bool) -> None:
@@ -41,7 +42,7 @@ def finish(job: AnyJob, as_json: bool) -> None:
     from napari_nanoseg.cli.progress import follow
 
     with only_figures(as_json):
-        result = follow(execute(job), Console(stderr=True))
+        result = follow(partial(execute, job), Console(stderr=True))
     print_result(result, as_json)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -24,15 +24,10 @@ _STEPS = 10
 """Outside a terminal a stage prints at most so many lines."""
 
 
-def follow(job: events.Job, console: Console) -> events.JobResult:
-    """Run a job to its end and show its events; whatever ends this early closes the job."""
-    with closing(job), _Bars(console) if console.is_terminal else _Lines(console) as display:
-        while True:
-            try:
-                display.show(next(job))
-            except StopIteration as stop:
-                result: events.JobResult = stop.value
-                return result
+def follow(run: Callable[[], events.JobResult], console: Console) -> events.JobResult:
+    """Run a job to its end and show its events."""
+    with _Bars(console) if console.is_terminal else _Lines(console) as display, events.listening(display.show):
+        return run()
 
 
 class _Display(Protocol):
@@ -63,8 +58,6 @@ class _Lines:
                 return
             self._shown = step
             self._print(f"  {event.done} of {event.total} {event.unit}")
-            return
-        if isinstance(event, events.Waiting):
             return
         if isinstance(event, events.Stage):
             self._shown = 0
@@ -104,7 +97,7 @@ class _Bars:
             if self._task is None:
                 self._task = self._progress.add_task("", total=None, unit="")
             self._progress.update(self._task, completed=event.done, total=event.total, unit=event.unit)
-        elif not isinstance(event, events.Waiting):
+        else:
             self._progress.console.print(_sentence(event), markup=False, highlight=False, soft_wrap=True)
 
     def _finish(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -20,13 +20,13 @@ from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.display import Shown
 from napari_nanoseg.engines.device import choose_device
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, drain
+from napari_nanoseg.events import Notice, tell
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import write_bytes, write_text
 from napari_nanoseg.io.limits import MOST_WEIGHTS
 from napari_nanoseg.io.model_cards import CARD, HISTORY, WEIGHTS
 from napari_nanoseg.io.model_summary import card_in_words, network_in_words
-from napari_nanoseg.progress import Show, finish
+from napari_nanoseg.progress import Show, shown
 from napari_nanoseg.reading import read_file
 from napari_nanoseg.samples import Image
 
@@ -50,8 +50,8 @@ class Found(ABC):
     floor: float
 
     @abstractmethod
-    def instances_steps(self, config: SegmentConfig | None = None) -> Generator[Event, None, Instances]:
-        """Choose the objects, yielding often; closing the generator cancels.
+    def instances(self, config: SegmentConfig | None = None) -> Instances:
+        """Choose the objects.
 
         Parameters
         ----------
@@ -68,10 +68,6 @@ class Found(ABC):
         NanosegError
             When the probability is below the floor.
         """
-
-    def instances(self, config: SegmentConfig | None = None) -> Instances:
-        """Choose the objects; see :meth:`instances_steps`."""
-        return drain(self.instances_steps(config))
 
     def thresholds(self, config: SegmentConfig) -> tuple[float, float, float]:
         """Least probability, most overlap and least area that a config means."""
@@ -126,10 +122,8 @@ class Model(Shown, ABC):
             raise NanosegError(f"{path} cannot be read ({error}); the model itself works without it.") from error
 
     @abstractmethod
-    def detect_steps(
-        self, image: Image, config: SegmentConfig, floor: float | None = None
-    ) -> Generator[Event, None, Found]:
-        """Look for objects in an image or stack, yielding often; closing the generator cancels.
+    def detect(self, image: Image, config: SegmentConfig, floor: float | None = None) -> Found:
+        """Look for objects in an image or stack.
 
         Parameters
         ----------
@@ -145,11 +139,6 @@ class Model(Shown, ABC):
         NanosegError
             When the image does not suit the model.
         """
-
-    def segment_steps(self, image: Image, config: SegmentConfig) -> Generator[Event, None, Instances]:
-        """Segment an image or stack, yielding progress after every tile; closing the generator cancels."""
-        found = yield from self.detect_steps(image, config)
-        return (yield from found.instances_steps())
 
     def segment(
         self,
@@ -183,7 +172,8 @@ class Model(Shown, ABC):
             When the image does not suit the model, or arguments are of a wrong type or name.
         """
         config = SegmentConfig.combined(config, fields, "segment")
-        return finish(self.segment_steps(as_image(image, "segment: 'image'"), config), progress)
+        with shown(progress):
+            return self.detect(as_image(image, "segment: 'image'"), config).instances()
 
     @abstractmethod
     def runs_on(self, wish: str) -> tuple[str, str]:
@@ -224,9 +214,7 @@ class NetworkModel(Model):
         overlap = self.card.thresholds["nms"] if config.overlap is None else config.overlap
         return config.model_copy(update={"probability": probability, "overlap": overlap}), probability
 
-    def polarity_steps(
-        self, source: str, config: SegmentConfig, means: Callable[[], Generator[Event, None, tuple[float, float]]]
-    ) -> Generator[Event, None, bool]:
+    def choose_polarity(self, source: str, config: SegmentConfig, means: Callable[[], tuple[float, float]]) -> bool:
         """Decide whether the contrast of an image is inverted.
 
         In case of doubt both polarities are tried: that in which the objects found are more probable wins. Their number
@@ -246,10 +234,10 @@ class NetworkModel(Model):
         wish = config.invert or self.card.invert
         if wish != "auto":
             return wish == "yes"
-        upright, inverse = yield from means()
+        upright, inverse = means()
         invert = inverse > upright + BENEFIT_OF_DOUBT
         if invert:
-            yield Notice(f"{source}: the contrast is inverted before segmenting (the model is surer so).")
+            tell(Notice(f"{source}: the contrast is inverted before segmenting (the model is surer so)."))
         return invert
 
     def runs_on(self, wish: str) -> tuple[str, str]:

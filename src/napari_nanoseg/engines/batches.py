@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from napari_nanoseg.errors import NanosegError, WorkerGoneError
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.io.environment import child_environment
 from napari_nanoseg.io.pipes import pack, read, write
 
@@ -135,6 +136,7 @@ class _Worker:
             except queue.Empty:
                 if status:  # even if a process that was forked meanwhile still holds its stdout
                     raise self._death() from None
+                checkpoint()
                 continue
             if found is None:
                 raise self._death()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Waiting
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import FloatImage, ScaledView
 
@@ -22,7 +21,7 @@ Normalisation = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Subtracted from and multiplied to each channel."""
 
 
-def flat_steps(plane: Image) -> Generator[Waiting, None, bool]:
+def is_flat(plane: Image) -> bool:
     """Find out whether all pixels of a plane are the same, strip by strip.
 
     Raises
@@ -38,7 +37,7 @@ def flat_steps(plane: Image) -> Generator[Waiting, None, bool]:
         flat = flat and bool((strip == first).all())
         if not flat and strip.dtype.kind != "f":
             break
-        yield Waiting()
+        checkpoint()
     return flat
 
 
@@ -48,20 +47,18 @@ def strips(plane: Image) -> list[slice]:
     return [slice(top, min(top + high, len(plane.data))) for top in range(0, len(plane.data), high)]
 
 
-def grey_steps(plane: Image) -> Generator[Waiting, None, NDArray[Any]]:
+def to_grey(plane: Image) -> NDArray[Any]:
     """Pixels of one channel: of several, their mean (float32), strip by strip."""
     if not plane.axes.endswith("C"):
         return plane.data
     grey = np.empty(plane.plane_shape, np.float32)
     for rows in strips(plane):
         plane.data[rows].mean(axis=-1, dtype=np.float32, out=grey[rows])
-        yield Waiting()
+        checkpoint()
     return grey
 
 
-def percentile_steps(
-    view: ScaledView, percentiles: tuple[float, float], *, clip: bool
-) -> Generator[Waiting, None, tuple[ScaledView, Normalisation]]:
+def normalise(view: ScaledView, percentiles: tuple[float, float], *, clip: bool) -> tuple[ScaledView, Normalisation]:
     """What brings two percentiles of a view to 0 and 1 (as csbdeep), and the view, on request without extreme pixels.
 
     Parameters
@@ -70,14 +67,10 @@ def percentile_steps(
     percentiles : tuple of float
     clip : bool
         Clip pixels far beyond them.
-
-    Yields
-    ------
-    Waiting
     """
-    pixels = yield from view.sampled_steps(SAMPLED_PIXELS)
-    yield Waiting()
-    low, high = yield from _percentiles(pixels, percentiles)
+    pixels = view.sampled(SAMPLED_PIXELS)
+    checkpoint()
+    low, high = _percentiles(pixels, percentiles)
     if np.any(low == high):  # nearly all of the image is of one value
         low, high = pixels.min(axis=(0, 1)), pixels.max(axis=(0, 1))
     offset, span = np.asarray(low, np.float32), np.asarray(high - low, np.float32)
@@ -87,15 +80,13 @@ def percentile_steps(
     return view.clipped(offset - EXTREME * span, offset + (1 + EXTREME) * span), (offset, factor)
 
 
-def _percentiles(
-    pixels: FloatImage, percentiles: tuple[float, float]
-) -> Generator[Waiting, None, tuple[NDArray[Any], NDArray[Any]]]:
+def _percentiles(pixels: FloatImage, percentiles: tuple[float, float]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Two percentiles of the pixels, of each channel for itself."""
     channels = pixels.reshape(*pixels.shape[:2], -1)
     found = []
     for channel in range(channels.shape[-1]):
         found.append(np.percentile(channels[..., channel], percentiles))
-        yield Waiting()
+        checkpoint()
     low, high = np.stack(found, axis=-1).reshape(2, *pixels.shape[2:])
     return np.asarray(low), np.asarray(high)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from napari_nanoseg.engines.patches import (
     to_source,
     to_working_image,
 )
-from napari_nanoseg.events import Event, Notice
+from napari_nanoseg.events import Notice, tell
 from napari_nanoseg.generators.cutpaste import CutPaste
 from napari_nanoseg.samples import Sample
 
@@ -73,7 +73,7 @@ def gather(
     validation: Sequence[Sample],
     synthetic_per_real: int,
     view: View,
-) -> Generator[Event, None, Material]:
+) -> Material:
     """Bring images to working scale and choose the pieces that judge.
 
     Parameters
@@ -84,10 +84,6 @@ def gather(
     synthetic_per_real : int
         0 for no generator.
     view : View
-
-    Yields
-    ------
-    Notice
 
     Returns
     -------
@@ -109,17 +105,19 @@ def gather(
 
     real = working(samples)
     if synthetic_per_real and any(image.pixels.ndim == 3 and image.pixels.shape[2] > 1 for image in real):
-        yield Notice("The network sees colours: synthetic images are grey, so only the real images are used.")
+        tell(Notice("The network sees colours: synthetic images are grey, so only the real images are used."))
         synthetic_per_real = 0
     sources = [to_source(*one) for one in seen(samples)] if synthetic_per_real else []
     generator = make_generator(config, sources, config.seed) if sources else None
     checks = working(validation)
     if not checks:
         checks = list(real)
-        yield Notice(
-            "No image is left for an honest validation (annotate a second image, or give a validation dataset): "
-            "curves, and thresholds that are chosen, come from "
-            f"{'fresh synthetic images and ' if sources else ''}the training images, which flatters."
+        tell(
+            Notice(
+                "No image is left for an honest validation (annotate a second image, or give a validation dataset): "
+                "curves, and thresholds that are chosen, come from "
+                f"{'fresh synthetic images and ' if sources else ''}the training images, which flatters."
+            )
         )
     truths = [piece for check in checks for piece in cut_up(check, view.piece, view.divisor)]
     truths = [truths[k] for k in np.linspace(0, len(truths) - 1, min(len(truths), view.pieces)).astype(int)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.events import Event
 from napari_nanoseg.samples import Volume
 
 
@@ -19,15 +18,10 @@ class SlabPredictor(Protocol):
     def ends(self) -> Sequence[int]:
         """Slices at which slabs end best, rising; the last is the depth of the volume."""
 
-    def class_map_steps(self, z0: int, z1: int) -> Generator[Event, None, NDArray[np.uint8]]:
-        """Give the slices `z0` to `z1` (not included) their classes; closing the generator cancels.
+    def class_map(self, z0: int, z1: int) -> NDArray[np.uint8]:
+        """Give the slices `z0` to `z1` (not included) their classes; ``Progress`` counts parts of this slab.
 
         Slabs may come in any order and have any ends: the result is the same.
-
-        Yields
-        ------
-        Event
-            Often; ``Progress`` counts parts of this slab.
 
         Returns
         -------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from napari_nanoseg.engines.training import channels_last
-from napari_nanoseg.events import Event, Progress
+from napari_nanoseg.events import Progress, tell
 
 BATCHES = 40
 
@@ -25,7 +25,7 @@ def image_batches(items: Dataset[Any], patches: int, batch_size: int, device: to
         yield channels_last(torch.from_numpy(np.stack(images)).to(device))
 
 
-def recalibrated(network: nn.Module, images: Iterator[Tensor], batches: int = BATCHES) -> Generator[Event, None, None]:
+def recalibrated(network: nn.Module, images: Iterator[Tensor], batches: int = BATCHES) -> None:
     """Recompute the statistics of batch normalisation as plain means over some batches.
 
     Running means lag behind the weights in short trainings; this alone took F1 from 0.47 to 0.79 in a study.
@@ -40,7 +40,7 @@ def recalibrated(network: nn.Module, images: Iterator[Tensor], batches: int = BA
         with torch.no_grad():
             for done in range(1, batches + 1):
                 network(next(images))
-                yield Progress(done, batches, "batches")
+                tell(Progress(done, batches, "batches"))
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

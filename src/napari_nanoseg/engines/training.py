@@ -10,7 +10,7 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from napari_nanoseg.engines.batches import Batches, prepared
 from napari_nanoseg.engines.device import out_of_memory
 from napari_nanoseg.engines.torch_files import load_torch
 from napari_nanoseg.errors import NanosegError, WorkerGoneError
-from napari_nanoseg.events import Epoch, Event, Notice, Progress, Stage
+from napari_nanoseg.events import Cancelled, Epoch, Notice, Progress, Stage, tell, undisturbed
 from napari_nanoseg.io.atomic import atomic_path, write_text
 from napari_nanoseg.io.model_cards import CHECKPOINT, HISTORY
 
@@ -62,7 +62,7 @@ class Trainable:
     losses : callable
         From the network, the image batch and the targets to named losses, among them ``loss``, the one minimised.
     validate : callable
-        A generator that yields progress and returns named values, among them ``loss``; smaller is better.
+        Returns named values, among them ``loss``; smaller is better.
     save : callable
         Writes the network as it is as a usable model.
     preview : callable
@@ -78,7 +78,7 @@ class Trainable:
     network: nn.Module
     items: Dataset[Any]
     losses: Callable[[nn.Module, Tensor, list[Tensor]], dict[str, Tensor]]
-    validate: Callable[[], Generator[Event, None, dict[str, float]]]
+    validate: Callable[[], dict[str, float]]
     save: Callable[[], None]
     preview: Callable[[], str]
     fine_tuning: bool = False
@@ -103,10 +103,10 @@ class State:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-def fit(
-    task: Trainable, config: FilledTrainConfig, folder: Path, device: torch.device, *, resume: bool
-) -> Generator[Event, None, State]:
+def fit(task: Trainable, config: FilledTrainConfig, folder: Path, device: torch.device, *, resume: bool) -> State:
     """Train until the steps are done or patience ends.
+
+    Progress is told after every step. Where the work is left, and at Ctrl-C, a checkpoint is written.
 
     Parameters
     ----------
@@ -118,11 +118,6 @@ def fit(
     resume : bool
         Go on from the checkpoint in `folder`.
 
-    Yields
-    ------
-    Progress, Epoch, Notice, Stage
-        Progress after every step. Closing the generator, and Ctrl-C, write a checkpoint and stop.
-
     Returns
     -------
     State
@@ -132,11 +127,11 @@ def fit(
     torch.manual_seed(config.seed)
     if resume:
         state, draws = _load(folder, task.network, optimizer, config)
-        yield Notice(f"Going on after step {state.step} of {config.steps}.")
+        tell(Notice(f"Going on after step {state.step} of {config.steps}."))
     elif task.fine_tuning:
-        state.best = (yield from task.validate())["loss"]
+        state.best = task.validate()["loss"]
         task.save()
-    yield Stage("train", f"Training for {config.steps} steps.")
+    tell(Stage("train", f"Training for {config.steps} steps."))
     epochs = -(-config.steps // config.steps_per_epoch)
     batches = prepared(
         Batches(task.items, config.batch_size, task.collate), range(state.step, config.steps), config.workers
@@ -150,25 +145,26 @@ def fit(
     try:
         while not _finished(state, config):
             if state.sums and (state.step % config.steps_per_epoch == 0 or state.step == config.steps):
-                validation = yield from task.validate()
+                validation = task.validate()
                 losses = _close_epoch(state, validation, config)
                 _judge(task, state, validation["loss"], config)
                 state.elapsed_s = time.monotonic() - began
                 _save(folder, task.network, optimizer, state, config)
                 saved = state.step
                 remaining = state.elapsed_s / state.step * (config.steps - state.step)
-                yield Epoch(state.epoch, epochs, losses, validation, state.elapsed_s, remaining, task.preview())
+                tell(Epoch(state.epoch, epochs, losses, validation, state.elapsed_s, remaining, task.preview()))
                 continue
             batch = next(batches, None)
             if batch is None:
                 break
-            step_losses = _step(task, optimizer, batch, _rate(state, config), config, device)
+            with undisturbed():  # half a step would change statistics and random numbers, but not the weights
+                step_losses = _step(task, optimizer, batch, _rate(state, config), config, device)
             state.step += 1
             for name, value in step_losses.items():
                 state.sums[name] = state.sums.get(name, 0.0) + value
             state.elapsed_s = time.monotonic() - began
-            yield Progress(state.step, config.steps, "steps")
-    except (GeneratorExit, KeyboardInterrupt, WorkerGoneError):
+            tell(Progress(state.step, config.steps, "steps"))
+    except (Cancelled, KeyboardInterrupt, WorkerGoneError):
         if state.step != saved:
             _save(folder, task.network, optimizer, state, config)
             if not state.history:
@@ -177,9 +173,11 @@ def fit(
     finally:
         batches.close()
     if task.fine_tuning and state.epochs_since_best == state.epoch:
-        yield Notice(
-            "No epoch was better than the model that the training started from, so its weights are kept; train on more "
-            "particles, or with a smaller learning_rate."
+        tell(
+            Notice(
+                "No epoch was better than the model that the training started from, so its weights are kept; train "
+                "on more particles, or with a smaller learning_rate."
+            )
         )
     return state
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,11 @@ from napari_nanoseg.config.evaluate import EvaluateConfig
 from napari_nanoseg.display import Shown, brief
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.axial import axial_difference, axial_median, axial_wasserstein, kuiper
-from napari_nanoseg.evaluation.comparison import Comparison, comparing
+from napari_nanoseg.evaluation.comparison import Comparison, compare
 from napari_nanoseg.evaluation.smirnov import smirnov
-from napari_nanoseg.events import Progress, drain
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.measurement.columns import COLUMNS
-from napari_nanoseg.measurement.particles import POWER, in_nm, measuring
+from napari_nanoseg.measurement.particles import POWER, in_nm, measure
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -179,20 +178,12 @@ def agreement(
     if tables:
         return _agreements(tables[0], tables[1], np.zeros((0, 2), np.int64), config)
     true, predicted = as_instances(truth, "agreement: 'truth'"), as_instances(prediction, "agreement: 'prediction'")
-    comparison = drain(comparing(true, predicted, config, calibration, known))
-    return drain(agreeing(comparison, config, calibration))
+    comparison = compare(true, predicted, config, calibration, known)
+    return agreement_of(comparison, config, calibration)
 
 
-def agreeing(
-    comparison: Comparison, config: EvaluateConfig, calibration: Calibration | None = None
-) -> Generator[Progress, None, Agreements]:
-    """Do what :func:`agreement` does with particles that are matched already.
-
-    Yields
-    ------
-    Progress
-        In particles.
-    """
+def agreement_of(comparison: Comparison, config: EvaluateConfig, calibration: Calibration | None = None) -> Agreements:
+    """Do what :func:`agreement` does with particles that are matched already."""
     from pandas import concat
 
     if config.pixel_size_nm is not None:
@@ -203,7 +194,7 @@ def agreeing(
         comparison.truth, comparison.prediction, comparison.evaluations, strict=True
     ):
         for side, plane in zip(tables, (true, predicted), strict=True):
-            table = yield from measuring(plane, calibration)
+            table = measure(plane, calibration)
             side.append(table)
         rows = [_places(true.ids, evaluation.truth_ids), _places(predicted.ids, evaluation.prediction_ids)]
         pairs.append(np.stack(rows, axis=1) + before)

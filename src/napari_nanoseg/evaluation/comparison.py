@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +14,7 @@ from napari_nanoseg.config.evaluate import EvaluateConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.error_map import ErrorMap, error_map
 from napari_nanoseg.evaluation.matching import Evaluation, evaluate, judged, pool
-from napari_nanoseg.events import Progress
+from napari_nanoseg.events import Progress, tell
 from napari_nanoseg.instances import Instances
 
 if TYPE_CHECKING:
@@ -80,13 +79,13 @@ class Comparison:
         return DataFrame(rows, columns=["slice", "label", "outcome", "iou", "partner"])
 
 
-def comparing(
+def compare(
     truth: Instances,
     prediction: Instances,
     config: EvaluateConfig | None = None,
     calibration: Calibration | None = None,
     known: NDArray[np.bool_] | None = None,
-) -> Generator[Progress, None, Comparison]:
+) -> Comparison:
     """Compare an image, or a stack slice by slice: a particle that reaches through several slices counts in each.
 
     Parameters
@@ -99,11 +98,6 @@ def comparing(
         Pixel size, for limits in nm, where the config gives none.
     known : bool array, shape (Y, X), optional
         Where the truth is complete, in every slice; None: everywhere.
-
-    Yields
-    ------
-    Progress
-        In slices, for a stack.
 
     Returns
     -------
@@ -137,7 +131,7 @@ def comparing(
             )
         )
         if len(truth.shape) == 3:
-            yield Progress(len(trues), truth.shape[0], "slices")
+            tell(Progress(len(trues), truth.shape[0], "slices"))
     not_judged = len(prediction) - sum(map(len, predicted)) if known is not None else 0
     return Comparison(truth.shape, tuple(trues), tuple(predicted), tuple(evaluations), not_judged)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Waiting, drain
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.io.atomic import write_text
 
 PACKAGES = ("napari-nanoseg", "numpy", "scipy", "scikit-image", "stardist", "torch")
@@ -94,33 +94,28 @@ def sha256(path: str | Path) -> str:
     NanosegError
         When there is no such file or folder, or it cannot be read.
     """
-    return drain(hash_steps(path))
-
-
-def hash_steps(path: str | Path) -> Generator[Waiting, None, str]:
-    """Hash a file or folder of any size; see :func:`sha256`."""
     path = Path(path)
     try:
         if path.is_file():
-            return (yield from _file_steps(path))
+            return _hash_file(path)
         if not path.is_dir():
             raise NanosegError(f"There is no file or folder {path}; check its name.")
         digest = hashlib.sha256()
         for name in sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()):
             if not any(part.startswith(".") for part in name.split("/")):
-                content = yield from _file_steps(path / name)
+                content = _hash_file(path / name)
                 digest.update(f"{name}\0{content}\n".encode())
         return digest.hexdigest()
     except OSError as error:
         raise NanosegError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
 
 
-def _file_steps(path: Path) -> Generator[Waiting, None, str]:
+def _hash_file(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
-            yield Waiting()
+            checkpoint()
     return digest.hexdigest()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from napari_nanoseg.config.cathode import CathodeConfig, CathodeJob
-from napari_nanoseg.events import Job, Stage
+from napari_nanoseg.events import JobResult, Stage, tell
 from napari_nanoseg.generators.cathode.generator import Cathode
 from napari_nanoseg.generators.cathode.phantom import slice_name
 from napari_nanoseg.io.images import write_image, write_labels
@@ -18,7 +18,7 @@ from napari_nanoseg.jobs.synthesis import write_dataset, written
 from napari_nanoseg.samples import Image
 
 
-def cathode_job(job: CathodeJob) -> Job:
+def cathode_job(job: CathodeJob) -> JobResult:
     """Write phantoms of cathodes, as stacks or as some of their slices; see :func:`write_dataset`.
 
     Beside ``images/`` and ``masks/`` there are ``particles/`` with the numbers of the particles, and for each phantom
@@ -29,8 +29,8 @@ def cathode_job(job: CathodeJob) -> Job:
     NanosegError
         When the phantoms cannot be made (see :class:`Cathode`), and as in :func:`write_dataset`.
     """
-    yield Stage("prepare", "Trying whether the particles fit into the volume.")
-    return (yield from write_dataset(job, [], lambda: PhantomWriter(Cathode(job.config), job.out), datetime.now(UTC)))
+    tell(Stage("prepare", "Trying whether the particles fit into the volume."))
+    return write_dataset(job, [], lambda: PhantomWriter(Cathode(job.config), job.out), datetime.now(UTC))
 
 
 class PhantomWriter(AbstractContextManager["PhantomWriter"]):

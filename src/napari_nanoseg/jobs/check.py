@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.events import JobResult, Notice, Progress, Stage, tell
 from napari_nanoseg.io.annotations import CocoImage, read_coco
 from napari_nanoseg.io.class_maps import ClassMaps
 from napari_nanoseg.io.datasets import COCO_NAME, Dataset, annotation_files, need_images
@@ -25,7 +25,7 @@ Found = tuple[str | None, Finding]
 """A finding and the name of the image it is about."""
 
 
-def check_job(job: CheckJob) -> Job:
+def check_job(job: CheckJob) -> JobResult:
     """Look at every image of a dataset and its annotation; one that cannot be read does not hide the others.
 
     Every finding is a :class:`~napari_nanoseg.events.Notice`. The figures are the number of ``images``,
@@ -39,20 +39,20 @@ def check_job(job: CheckJob) -> Job:
         When the folder is no dataset at all.
     """
     need_images(job.dataset)
-    yield Stage("check", f"Checking {job.dataset}")
+    tell(Stage("check", f"Checking {job.dataset}"))
     dataset, found = _survey(job.dataset)
-    yield from map(_notice, found)
+    _tell(found)
     look = _ParticleLook(dataset) if job.network is None else _ClassLook(ClassMaps(dataset, job.network))
     for done, name in enumerate(dataset.names, start=1):
         try:
             here: list[Found] = [(name, finding) for finding in look.at(done - 1)]
         except NanosegError as error:
             here = [_file("problem", str(error), name)]
-        yield from map(_notice, here)
+        _tell(here)
         found += here
-        yield Progress(done, len(dataset), "images")
+        tell(Progress(done, len(dataset), "images"))
     last: list[Found] = [(None, finding) for finding in look.at_all()]
-    yield from map(_notice, last)
+    _tell(last)
     found += last
     severities = [finding.severity for _, finding in found]
     return JobResult(
@@ -177,6 +177,6 @@ def _file(severity: Severity, sentence: str, name: str | None = None) -> Found:
     return name, Finding(severity, sentence, kind="file")
 
 
-def _notice(found: Found) -> Notice:
-    name, finding = found
-    return Notice(f"{finding.severity.capitalize()}{'' if name is None else f' in {name}'}: {finding.sentence}")
+def _tell(several: Iterable[Found]) -> None:
+    for name, finding in several:
+        tell(Notice(f"{finding.severity.capitalize()}{'' if name is None else f' in {name}'}: {finding.sentence}"))

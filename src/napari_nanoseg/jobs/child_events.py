@@ -9,30 +9,32 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO
 
-from napari_nanoseg.events import Failed, Job, JobResult, Line, to_json
+from napari_nanoseg.events import Cancelled, Failed, JobResult, Line, listening, to_json
 from napari_nanoseg.io.pipes import take_streams
 from napari_nanoseg.jobs.failures import explain
 
 CANCEL = b"cancel"
 PATIENCE_S = 0.5
-"""How long a cancelled job may take to its next event before it is interrupted, as by Ctrl-C."""
+"""How long a cancelled job may take to its next checkpoint before it is interrupted, as by Ctrl-C."""
 HARD_STOP_S = 10.0
-"""How long a cancelled job may take to its next event before its process ends itself: the parent may be gone."""
+"""How long a cancelled job may take to its next checkpoint before its process ends itself: the parent may be gone."""
 
 
-def speak(job: Job) -> int:
+def speak(run: Callable[[], JobResult]) -> int:
     """Run a job as a child process and return its exit status.
 
     Every event is a line of stdout, and so is the end: a ``JobResult`` or a ``Failed``. A line ``cancel`` on stdin, or
-    its end because the parent died, closes the job at its next event or, when that takes long, interrupts it; then
+    its end because the parent died, ends the job at its next checkpoint or, when that takes long, interrupts it; then
     there is no last line. Whatever else is printed to stdout, also by compiled libraries, comes out on stderr.
 
     Parameters
     ----------
-    job : Job
-        The job, not yet started.
+    run : callable
+        Runs the job.
 
     Returns
     -------
@@ -45,15 +47,12 @@ def speak(job: Job) -> int:
     threading.Thread(target=_listen, args=(commands, cancelled, heeded), daemon=True).start()
     with protocol:
         try:
-            last = _say_events(job, cancelled, protocol)
-            if last is None:
-                return 130
-            _say(last, protocol)
-        except (KeyboardInterrupt, BrokenPipeError):
+            last = _run(run, cancelled, protocol)
+            _say(protocol, last)
+        except (Cancelled, KeyboardInterrupt, BrokenPipeError):
             return 130
         finally:
             heeded.set()
-            job.close()
     if isinstance(last, JobResult):
         return 0
     return 2 if last.traceback is None else 1
@@ -89,17 +88,16 @@ def _interrupt() -> None:
         signal.pthread_kill(main, signal.SIGTERM)
 
 
-def _say_events(job: Job, cancelled: threading.Event, protocol: BinaryIO) -> JobResult | Failed | None:
-    """Write the events of a job; return its last line, or None when it was cancelled."""
+def _run(run: Callable[[], JobResult], cancelled: threading.Event, protocol: BinaryIO) -> JobResult | Failed:
+    """Write the events of a job; return its last line."""
+
+    def leave() -> None:
+        if cancelled.is_set():
+            raise Cancelled
+
     try:
-        while True:
-            event = next(job)
-            if cancelled.is_set():
-                return None
-            _say(event, protocol)
-    except StopIteration as stop:
-        result: JobResult = stop.value
-        return result
+        with listening(partial(_say, protocol), leave):
+            return run()
     except BrokenPipeError:
         raise
     except Exception as error:
@@ -109,5 +107,5 @@ def _say_events(job: Job, cancelled: threading.Event, protocol: BinaryIO) -> Job
         return Failed(sentence)
 
 
-def _say(line: Line, protocol: BinaryIO) -> None:
+def _say(protocol: BinaryIO, line: Line) -> None:
     protocol.write(to_json(line).encode() + b"\n")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from napari_nanoseg.config.jobs import AnyJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Failed, Job, JobResult, Waiting, from_json
+from napari_nanoseg.events import Cancelled, Failed, JobResult, checkpoint, from_json, tell
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.environment import child_environment
 from napari_nanoseg.jobs.child_events import CANCEL
@@ -30,13 +30,13 @@ CANCEL_S = 3.0
 TERMINATE_S = 1.0
 """How long it has after that to unwind from a KeyboardInterrupt, before it is killed."""
 POLL_S = 0.2
-"""How often a silent child's job says that it waits, and can be closed."""
+"""How often a silent child's job can be left."""
 
 NICENESS = 5
 """Of a child that gives way: a third of the processor's time beside a busy program, all of it beside an idle one."""
 
 
-def run_in_child(job: AnyJob, *, env: Mapping[str, str] | None = None, gently: bool = False) -> Job:
+def run_in_child(job: AnyJob, *, env: Mapping[str, str] | None = None, gently: bool = False) -> JobResult:
     """Run a job in a child process.
 
     Parameters
@@ -50,11 +50,11 @@ def run_in_child(job: AnyJob, *, env: Mapping[str, str] | None = None, gently: b
 
     Returns
     -------
-    Job
-        Generator of the same events and the same result as :func:`napari_nanoseg.jobs.run.run_steps`, with a
-        :class:`~napari_nanoseg.events.Waiting` after every `POLL_S` of silence. Closing it cancels the job and
-        returns when the child and all it started are gone: at once before the job's first event, when there is nothing
-        to keep, later after at most `CANCEL_S` + `TERMINATE_S`.
+    JobResult
+        The same as of :func:`napari_nanoseg.jobs.run.run_job`; the listener is told the same events. The job can be
+        left after every `POLL_S` of silence, too. That cancels the job and returns when the child and all it started
+        are gone: at once before the job's first event, when there is nothing to keep, later after at most `CANCEL_S` +
+        `TERMINATE_S`.
 
     Raises
     ------
@@ -66,11 +66,11 @@ def run_in_child(job: AnyJob, *, env: Mapping[str, str] | None = None, gently: b
         write_text(path, job.to_yaml())
         # -P: a file of the user called random.py in the working directory must not replace the library
         command = [sys.executable, "-P", "-X", "faulthandler", "-m", "napari_nanoseg", "run", str(path), "--events"]
-        return (yield from follow_child(command, env=env, gently=gently))
+        return follow_child(command, env=env, gently=gently)
 
 
-def follow_child(command: Sequence[str], *, env: Mapping[str, str] | None = None, gently: bool = False) -> Job:
-    """Start a command that speaks as :func:`napari_nanoseg.jobs.child_events.speak` does, and be the job it runs."""
+def follow_child(command: Sequence[str], *, env: Mapping[str, str] | None = None, gently: bool = False) -> JobResult:
+    """Start a command that speaks as :func:`napari_nanoseg.jobs.child_events.speak` does, and tell what it tells."""
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(
             command,
@@ -95,7 +95,7 @@ def follow_child(command: Sequence[str], *, env: Mapping[str, str] | None = None
                 except queue.Empty:
                     if gone:  # even if a process it forked still holds its stdout
                         break
-                    yield Waiting()
+                    checkpoint()
                     continue
                 if text is None:
                     break
@@ -105,8 +105,8 @@ def follow_child(command: Sequence[str], *, env: Mapping[str, str] | None = None
                     return line
                 if isinstance(line, Failed):
                     raise NanosegError(line.message) if line.traceback is None else bug(line.message, line.traceback)
-                yield line
-        except GeneratorExit:
+                tell(line)
+        except Cancelled:
             hurry = not began  # it still imports: there is nothing to keep
             raise
         finally:

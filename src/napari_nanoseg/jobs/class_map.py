@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -15,17 +14,17 @@ from numpy.typing import NDArray
 from napari_nanoseg.config.baseline import ThresholdConfig
 from napari_nanoseg.config.cracks import CracksJob
 from napari_nanoseg.config.paths import absolute
-from napari_nanoseg.engines.baseline.volume import ThresholdPredictor, level_steps
+from napari_nanoseg.engines.baseline.volume import ThresholdPredictor, find_level
 from napari_nanoseg.engines.predictor import Predictor
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Stage
+from napari_nanoseg.events import Notice, Stage, tell
 from napari_nanoseg.io.atomic import need_writable, replace_folder, writing
 from napari_nanoseg.io.leftovers import remove
 from napari_nanoseg.io.model_cards import CARD, read_card
 from napari_nanoseg.io.run_record import sha256
 from napari_nanoseg.io.volumes.ome_zarr import open_levels
-from napari_nanoseg.io.volumes.pyramid import coarse_steps, create_zarr, full_resolution, write_slab
-from napari_nanoseg.io.volumes.writing import write_tiff_steps
+from napari_nanoseg.io.volumes.pyramid import create_zarr, full_resolution, write_coarse_levels, write_slab
+from napari_nanoseg.io.volumes.writing import write_tiff
 from napari_nanoseg.jobs.journal import Journal
 from napari_nanoseg.jobs.slabs import Pool, Slab, Threads, run_slabs, slabs_of
 from napari_nanoseg.samples import Volume
@@ -40,7 +39,7 @@ SAME = {"device", "workers", "cluster", "output", "analyse", "damage"}
 
 @dataclass(frozen=True)
 class ClassMap:
-    """What :func:`class_map_steps` leaves.
+    """What :func:`make_class_map` leaves.
 
     Parameters
     ----------
@@ -61,7 +60,7 @@ class ClassMap:
     figures: dict[str, Any]
 
 
-def class_map_steps(job: CracksJob, model: Path, volume: Volume) -> Generator[Event, None, ClassMap]:
+def make_class_map(job: CracksJob, model: Path, volume: Volume) -> ClassMap:
     """Write the class map of a volume into the folder of the job; what is done already is not done again.
 
     Parameters
@@ -83,14 +82,14 @@ def class_map_steps(job: CracksJob, model: Path, volume: Volume) -> Generator[Ev
     if target.exists() and not (job.out / JOURNAL).is_file():
         raise NanosegError(f"There is something at {target} already; choose another folder.")
     journal = Journal.open(job.out / JOURNAL, _identity(job, model, volume))
-    predictor = yield from _predictor_steps(job, model, volume)
+    predictor = _make_predictor(job, model, volume)
     figures: dict[str, Any] = {"threshold": predictor.level} if isinstance(predictor, ThresholdPredictor) else {}
     if target.exists() and journal.voxels == math.prod(volume.shape):
         remove(job.out / PART)  # of a job that was killed before it could
-        yield Notice(f"{target} is there already, made by the same job.")
+        tell(Notice(f"{target} is there already, made by the same job."))
     else:
-        figures |= yield from _computed_steps(job, volume, predictor, journal)
-        yield from _finished_steps(job, volume, target)
+        figures |= _compute(job, volume, predictor, journal)
+        _finish(job, volume, target)
     counts = [sum(of_slabs) for of_slabs in zip(*journal.slabs.values(), strict=True)]
     voxels = sum(counts)
     fraction = {name: counts[value] / voxels for value, name in enumerate(predictor.classes, 1)}
@@ -125,23 +124,21 @@ def _identity(job: CracksJob, model: Path, volume: Volume) -> dict[str, Any]:
     }
 
 
-def _predictor_steps(job: CracksJob, model: Path, volume: Volume) -> Generator[Event, None, Predictor]:
+def _make_predictor(job: CracksJob, model: Path, volume: Volume) -> Predictor:
     """Make of the model what gives classes, and fix what depends on the whole volume."""
     if (model / CARD).is_file():
         card = read_card(model)
         if isinstance(card.network, ThresholdConfig):
-            yield Stage("threshold", f"{volume.source}: finding the threshold.")
-            level = yield from level_steps(volume, job.config.threshold)
+            tell(Stage("threshold", f"{volume.source}: finding the threshold."))
+            level = find_level(volume, job.config.threshold)
             return ThresholdPredictor(job.config.threshold, level)
-    from napari_nanoseg.jobs.unet_slabs import unet_steps
+    from napari_nanoseg.jobs.unet_slabs import prepare_unet
 
-    yield Stage("load", f"Loading the model {model}.")
-    return (yield from unet_steps(model, volume, job.config.network))
+    tell(Stage("load", f"Loading the model {model}."))
+    return prepare_unet(model, volume, job.config.network)
 
 
-def _computed_steps(
-    job: CracksJob, volume: Volume, predictor: Predictor, journal: Journal
-) -> Generator[Event, None, dict[str, Any]]:
+def _compute(job: CracksJob, volume: Volume, predictor: Predictor, journal: Journal) -> dict[str, Any]:
     """Compute the slabs that are not done; what was done by an earlier run stays."""
     part, depth = job.out / PART, volume.shape[0]
     here = predictor.on(volume)
@@ -156,7 +153,7 @@ def _computed_steps(
     else:
         for half in part.rglob("*.partial"):  # Zarr's, of a job that was killed
             half.unlink()
-        yield Notice(f"{len(journal.slabs)} of {len(slabs)} slabs are done already; the job goes on.")
+        tell(Notice(f"{len(journal.slabs)} of {len(slabs)} slabs are done already; the job goes on."))
     todo = [slab for slab in slabs if slab[0] not in journal.slabs]
     target = full_resolution(part)
 
@@ -167,9 +164,9 @@ def _computed_steps(
         counts = sum(np.bincount(plane.ravel(), minlength=len(predictor.classes) + 1) for plane in found)
         journal.add(slab[0], np.asarray(counts).tolist())
 
-    yield Stage("predict", f"{volume.source}: giving {depth} slices their classes.")
+    tell(Stage("predict", f"{volume.source}: giving {depth} slices their classes."))
     started = perf_counter()
-    yield from run_slabs(todo, depth, _pool(job, volume, predictor) or here, finish)
+    run_slabs(todo, depth, _pool(job, volume, predictor) or here, finish)
     seconds = perf_counter() - started
     voxels = sum(stop - start for start, stop in todo) * volume.shape[1] * volume.shape[2]
     return {"seconds": seconds, "megavoxels_per_s": voxels / 1e6 / seconds} if todo else {}
@@ -185,14 +182,14 @@ def _pool(job: CracksJob, volume: Volume, predictor: Predictor) -> Pool | None:
     return Threads(predictor, volume, at_once) if at_once > 1 else None
 
 
-def _finished_steps(job: CracksJob, volume: Volume, target: Path) -> Generator[Event, None, None]:
+def _finish(job: CracksJob, volume: Volume, target: Path) -> None:
     """Bring the class map into its form and give it its name."""
     part = job.out / PART
-    yield Stage("write", f"Writing {target}.")
+    tell(Stage("write", f"Writing {target}."))
     if job.config.output == "ome-zarr":
-        yield from coarse_steps(part)
+        write_coarse_levels(part)
         replace_folder(part, target)
         return
     levels, _, _ = open_levels(part)
-    yield from write_tiff_steps(target, Volume(levels[0], volume.calibration, str(part)))
+    write_tiff(target, Volume(levels[0], volume.calibration, str(part)))
     remove(part)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from napari_nanoseg.config.volume import VolumeConfig
 from napari_nanoseg.engines.predictor import Predictor, SlabPredictor
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import drain
 from napari_nanoseg.io.volumes import open_volume
 from napari_nanoseg.jobs.slabs import Pending, Pool, Slab
 
@@ -100,4 +99,4 @@ def _computed(predictor: Predictor, path: Path, config: VolumeConfig, slab: Slab
     if getattr(_own, "made", None) != made:
         _own.slabs, _own.made = predictor.on(open_volume(path, config)), made
     slabs: SlabPredictor = _own.slabs
-    return drain(slabs.class_map_steps(*slab))
+    return slabs.class_map(*slab)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,17 +13,17 @@ from napari_nanoseg.config.damage import CRACK, DamageConfig
 from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.display import Shown
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Job, JobResult, Notice, Stage
+from napari_nanoseg.events import JobResult, Notice, Stage, tell
 from napari_nanoseg.io.model_cards import RUN
 from napari_nanoseg.io.model_library import find_model
 from napari_nanoseg.io.processes import working_in
-from napari_nanoseg.io.run_record import hash_steps, run_record, write_run_record
+from napari_nanoseg.io.run_record import run_record, sha256, write_run_record
 from napari_nanoseg.io.volumes import open_volume
 from napari_nanoseg.io.volumes.ome_zarr import is_zarr, open_levels
-from napari_nanoseg.jobs.class_map import JOURNAL, class_map_steps, goes_on
+from napari_nanoseg.jobs.class_map import JOURNAL, goes_on, make_class_map
 from napari_nanoseg.jobs.damage_files import write_damage
 from napari_nanoseg.jobs.damage_maps import MapFiles
-from napari_nanoseg.measurement.damage.analysis import Damage, damaging
+from napari_nanoseg.measurement.damage.analysis import Damage, damage
 from napari_nanoseg.samples import Volume
 
 BASELINE = "threshold"
@@ -53,13 +52,13 @@ class CracksResult(Shown):
         return self.result._rows()
 
 
-def cracks_job(job: CracksJob) -> Job:
+def cracks_job(job: CracksJob) -> JobResult:
     """Write the class map of a volume, maps, tables and pictures of its damage, and ``run.yaml``.
 
     The class map is ``classes.ome.zarr`` or ``classes.tif``, unless the job brings one. The maps are ``damage`` and
     ``packing``, in the same form; tables and pictures are those of
     :func:`~napari_nanoseg.jobs.damage_files.write_damage`. With a baseline, the folder ``baseline`` has the same of the
-    model ``threshold``. Closing the generator keeps the slabs of the class map that are finished; the same job in the
+    model ``threshold``. Leaving it early keeps the slabs of the class map that are finished; the same job in the
     same folder goes on with the others.
 
     The figures are, of a class map that was made, ``voxels``, ``fraction`` (of each class), of the model without a
@@ -72,37 +71,37 @@ def cracks_job(job: CracksJob) -> Job:
         When the volume or the model cannot be used, the class map is of another size, the folder holds the result of
         another job, or the disk is full.
     """
-    return (yield from cracks_steps(job)).result
+    return find_cracks(job).result
 
 
-def cracks_steps(job: CracksJob) -> Generator[Event, None, CracksResult]:
+def find_cracks(job: CracksJob) -> CracksResult:
     """Do what :func:`cracks_job` does, and return the analyses, too."""
     started = datetime.now(UTC)
     if (job.model is None) == (job.classes is None):
         both = "both a model and a class map" if job.model else "neither a model nor a class map"
         raise NanosegError(f"{job.volume}: {both} are given; give one of them ('threshold' needs no network).")
     job = absolute(job if job.model is None else job.model_copy(update={"model": find_model(job.model)}))
-    yield Stage("open", f"Opening {job.volume}.")
+    tell(Stage("open", f"Opening {job.volume}."))
     volume = open_volume(job.volume, job.config.input)
     if not volume.calibration.known:
-        yield Notice(f"{volume.source} does not tell the size of its voxels in Z, Y and X; give it for results in nm.")
+        tell(Notice(f"{volume.source} does not tell the size of its voxels in Z, Y and X; give it for results in nm."))
     with working_in(job.out):
-        return (yield from _written(job, volume, started))
+        return _written(job, volume, started)
 
 
-def _written(job: CracksJob, volume: Volume, started: datetime) -> Generator[Event, None, CracksResult]:
+def _written(job: CracksJob, volume: Volume, started: datetime) -> CracksResult:
     """Write all that the job leaves in its folder."""
-    figures, files, device, damage = yield from _stages(job, volume)
+    figures, files, device, damage = _stages(job, volume)
     baseline = None
     if job.baseline:
-        beside, found, _, baseline = yield from _stages(_beside(job), volume)
+        beside, found, _, baseline = _stages(_beside(job), volume)
         figures["baseline"] = beside
         files |= {f"baseline_{name}": path for name, path in found.items()}
-    yield Stage("record", f"Writing {job.out / RUN}.")
+    tell(Stage("record", f"Writing {job.out / RUN}."))
     hashes = {}
     for path in (job.volume, job.model, job.classes, job.particle_mask, job.labels):
         if path is not None:
-            hashes[path] = yield from hash_steps(path)
+            hashes[path] = sha256(path)
     record = run_record(job, hashes, device=device, figures=figures, started=started)
     write_run_record(job.out / RUN, record)
     files["run"] = job.out / RUN
@@ -130,26 +129,24 @@ def _beside(job: CracksJob) -> CracksJob:
     return job.model_copy(update=change)
 
 
-def _stages(
-    job: CracksJob, volume: Volume
-) -> Generator[Event, None, tuple[dict[str, Any], dict[str, Path], str, Damage | None]]:
+def _stages(job: CracksJob, volume: Volume) -> tuple[dict[str, Any], dict[str, Path], str, Damage | None]:
     """Make the class map, where there is none, and analyse it; gives figures, files, the device and the analysis."""
     damage: Damage | None = None
     figures: dict[str, Any] = {}
     files: dict[str, Path] = {}
     device, classes = "cpu", job.classes
     if job.model is not None:
-        found = yield from class_map_steps(job, job.model, volume)
+        found = make_class_map(job, job.model, volume)
         figures, files, device = dict(found.figures), {"classes": found.path}, found.device
         classes, names = found.path, found.classes
     else:
         names = _names_of(job)
     if job.config.analyse and CRACK not in names:
-        yield Notice(f"{classes} has no class '{CRACK}' but {', '.join(names)}: there is no damage to be told.")
+        tell(Notice(f"{classes} has no class '{CRACK}' but {', '.join(names)}: there is no damage to be told."))
     elif job.config.analyse:
         assert classes is not None
         config = DamageConfig.parse(job.config.damage.model_dump() | {"names": names}, "classes")
-        damage, written = yield from _analysis_steps(job, config, volume, classes)
+        damage, written = _analyse(job, config, volume, classes)
         figures, files = figures | damage.figures, files | written
     return figures, files, device, damage
 
@@ -165,9 +162,7 @@ def _names_of(job: CracksJob) -> tuple[str, ...]:
     )
 
 
-def _analysis_steps(
-    job: CracksJob, config: DamageConfig, volume: Volume, classes: Path
-) -> Generator[Event, None, tuple[Damage, dict[str, Path]]]:
+def _analyse(job: CracksJob, config: DamageConfig, volume: Volume, classes: Path) -> tuple[Damage, dict[str, Path]]:
     """Analyse a class map and write all that is told about it."""
     marked, labels = (None if path is None else open_volume(path) for path in (job.particle_mask, job.labels))
     sizes = volume.calibration.pixel_size_nm
@@ -175,12 +170,12 @@ def _analysis_steps(
     coarse = volume.calibration if sizes is None else Calibration((sizes[0], sizes[1] * stride, sizes[2] * stride))
     maps = MapFiles(job.out, volume.shape[0], coarse, job.config.output)
     try:
-        damage = yield from damaging(
+        found = damage(
             open_volume(classes), marked, labels=labels, grey=volume, calibration=volume.calibration, config=config,
             write=maps,
         )  # fmt: skip
-        yield Stage("write", f"Writing maps, tables and pictures to {job.out}.")
-        files = yield from maps.finish()
+        tell(Stage("write", f"Writing maps, tables and pictures to {job.out}."))
+        files = maps.finish()
     finally:
         maps.close()
-    return damage, files | (yield from write_damage(damage, job.out))
+    return found, files | write_damage(found, job.out)

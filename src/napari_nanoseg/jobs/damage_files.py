@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
 from pathlib import Path
 
-from napari_nanoseg.events import Waiting
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.tables import write_table
@@ -14,7 +13,7 @@ from napari_nanoseg.measurement.damage.analysis import Damage
 from napari_nanoseg.measurement.damage.figures import damage_figures
 
 
-def write_damage(damage: Damage, out: Path) -> Generator[Waiting, None, dict[str, Path]]:
+def write_damage(damage: Damage, out: Path) -> dict[str, Path]:
     """Write all tables and pictures of an analysis, one after the other.
 
     Parameters
@@ -46,12 +45,12 @@ def write_damage(damage: Damage, out: Path) -> Generator[Waiting, None, dict[str
     files: dict[str, Path] = {}
     for name, table in tables.items():
         if table is not None:
-            yield Waiting()
+            checkpoint()
             files[name] = out / f"{name}.csv"
             write_table(table, files[name])
     for name, figure in damage_figures(damage).items():
         for suffix in ("png", "svg"):
-            yield Waiting()
+            checkpoint()
             files[f"{name}_{suffix}"] = out / f"{name}.{suffix}"
             write_figure(figure, files[f"{name}_{suffix}"])
     files["figures"] = out / "figures.json"

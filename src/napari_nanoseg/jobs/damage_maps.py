@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.calibration import Calibration
-from napari_nanoseg.events import Progress
 from napari_nanoseg.io.atomic import replace_folder, writing
 from napari_nanoseg.io.leftovers import hidden_beside
 from napari_nanoseg.io.volumes.ome_zarr import open_levels
-from napari_nanoseg.io.volumes.pyramid import coarse_steps, create_zarr, full_resolution, write_slab
-from napari_nanoseg.io.volumes.writing import write_tiff_steps
+from napari_nanoseg.io.volumes.pyramid import create_zarr, full_resolution, write_coarse_levels, write_slab
+from napari_nanoseg.io.volumes.writing import write_tiff
 from napari_nanoseg.samples import Volume
 
 CHUNK = (1, 1024, 1024)
@@ -57,17 +55,17 @@ class MapFiles:
         with writing(self._parts[name]):
             write_slab(self._targets[name], start, np.nan_to_num(block))
 
-    def finish(self) -> Generator[Progress, None, dict[str, Path]]:
+    def finish(self) -> dict[str, Path]:
         """Make viewers' coarse copies, or TIFF stacks, and give the maps their names in place of earlier ones."""
         files = {}
         for name, part in list(self._parts.items()):
             target = self._out / f"{name}{SUFFIXES[self._form]}"
             if self._form == "tiff":
                 levels, _, _ = open_levels(part)
-                yield from write_tiff_steps(target, Volume(levels[0], self._calibration, str(part)))
+                write_tiff(target, Volume(levels[0], self._calibration, str(part)))
                 shutil.rmtree(part, ignore_errors=True)
             else:
-                yield from coarse_steps(part)
+                write_coarse_levels(part)
                 replace_folder(part, target)
             del self._parts[name]
             files[name] = target

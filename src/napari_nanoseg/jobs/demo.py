@@ -6,32 +6,32 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from napari_nanoseg.config.demo import DemoJob
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.config.generate import CutPasteConfig, GenerateJob
-from napari_nanoseg.config.jobs import read_job
+from napari_nanoseg.config.jobs import AnyJob, read_job
 from napari_nanoseg.config.measure import MeasureJob
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.events import JobResult, Notice, Progress, Stage, tell
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.leftovers import is_empty, remove
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.sample_data import sample_data
 from napari_nanoseg.jobs.child_process import run_in_child
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.jobs.run import run_job
 
 MARK = "demo.yaml"  # the job, written first: tells a folder of ours, that may be replaced, from any other
 PREVIEWS = 4
 VIEWER_SECONDS = 120
 
 
-def demo_job(job: DemoJob) -> Job:
+def demo_job(job: DemoJob) -> JobResult:
     """Annotate few, generate, train, segment, measure, compare, show; leaves everything in ``job.out``.
 
     Raises
@@ -43,33 +43,26 @@ def demo_job(job: DemoJob) -> Job:
     _make_room(job)
     seconds: dict[str, float] = {}
 
-    def timed(name: str, step: Generator[Event, None, JobResult]) -> Generator[Event, None, JobResult]:
+    def timed(name: str, step: AnyJob, run: Callable[[AnyJob], JobResult] = run_job) -> JobResult:
         began = time.monotonic()
-        result = yield from step
+        result = run(step)
         seconds[name] = round(time.monotonic() - began, 1)
         return result
 
     annotated, micrograph, truth = data / "annotated", data / "particles.tif", data / "particles_truth.tif"
-    yield Stage("annotate", "8 of the particles in the sample micrograph are outlined; nothing else is known.")
+    tell(Stage("annotate", "8 of the particles in the sample micrograph are outlined; nothing else is known."))
     preview = CutPasteConfig(height=768, width=1024, seed=job.seed)
-    yield from timed(
-        "generate",
-        run_steps(GenerateJob(config=preview, source=annotated, out=out / "synthetic", count=PREVIEWS, workers=1)),
-    )
+    timed("generate", GenerateJob(config=preview, source=annotated, out=out / "synthetic", count=PREVIEWS, workers=1))
     config = TrainConfig(steps=job.steps, seed=job.seed)
-    yield from timed("train", run_in_child(TrainJob(config=config, dataset=annotated, out=out / "model")))
+    timed("train", TrainJob(config=config, dataset=annotated, out=out / "model"), run_in_child)
     found = out / "labels" / "all.json"  # label images hold no scores, COCO does
     segment = SegmentJob(model=out / "model", images=(micrograph,), out=out / "labels", coco=found)
-    yield from timed("segment", run_steps(segment))
+    timed("segment", segment)
     labels = out / "labels" / micrograph.with_suffix(".tif").name
-    measured = yield from timed(
-        "measure", run_steps(MeasureJob(labels=(found,), images=(micrograph,), out=out / "table.csv"))
-    )
+    measured = timed("measure", MeasureJob(labels=(found,), images=(micrograph,), out=out / "table.csv"))
     compare = EvaluateJob(truth=truth, prediction=labels, images=(micrograph,), out=out / "comparison")
-    compared = yield from timed("evaluate", run_steps(compare))
-    true_sizes = yield from run_steps(
-        MeasureJob(labels=(truth,), images=(micrograph,), out=out / "truth" / "table.csv")
-    )
+    compared = timed("evaluate", compare)
+    true_sizes = run_job(MeasureJob(labels=(truth,), images=(micrograph,), out=out / "truth" / "table.csv"))
     d50, true_d50 = measured.figures["d50_nm"], true_sizes.figures["d50_nm"]
     figures = {
         "f1": compared.figures["f1"],
@@ -84,7 +77,7 @@ def demo_job(job: DemoJob) -> Job:
     record = run_record(job, [data], seed=job.seed, figures=figures, started=started)
     write_run_record(out / "run.yaml", record)
     files = {"folder": str(out), "table": str(out / "table.csv"), "overlay": str(out / "comparison" / "overlays")}
-    yield from _show(job, files)
+    _show(job, files)
     return JobResult(figures, files)
 
 
@@ -108,7 +101,7 @@ def _is_demo(mark: Path) -> bool:
         return False
 
 
-def _show(job: DemoJob, files: dict[str, str]) -> Generator[Event, None, None]:
+def _show(job: DemoJob, files: dict[str, str]) -> None:
     """Take a picture of napari with the results, and leave a window open where there is a display.
 
     napari runs in a process of its own: a missing OpenGL library must not take the results down.
@@ -117,11 +110,11 @@ def _show(job: DemoJob, files: dict[str, str]) -> Generator[Event, None, None]:
     if job.show == "none":
         return
     if not display:
-        yield Notice("There is no display, so napari is not shown; 'make demo' takes a picture on a virtual one.")
+        tell(Notice("There is no display, so napari is not shown; 'make demo' takes a picture on a virtual one."))
         return
     command = [sys.executable, "-m", "napari_nanoseg._gui.demo", str(job.out)]
     screenshot = job.out / "napari.png"
-    yield Stage("show", "Showing the results in napari.")
+    tell(Stage("show", "Showing the results in napari."))
     process = subprocess.Popen([*command, str(screenshot)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         for tenth in range(10 * VIEWER_SECONDS):
@@ -129,14 +122,14 @@ def _show(job: DemoJob, files: dict[str, str]) -> Generator[Event, None, None]:
                 break
             time.sleep(0.1)
             if tenth % 10 == 0:
-                yield Progress(min(tenth // 10, VIEWER_SECONDS), VIEWER_SECONDS, "seconds at most")
+                tell(Progress(min(tenth // 10, VIEWER_SECONDS), VIEWER_SECONDS, "seconds at most"))
     finally:
         if process.poll() is None:
             process.kill()
         _, errors = process.communicate()
     if process.returncode or not screenshot.is_file():
         last = (errors.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-        yield Notice(f"napari could not show the results ({last}); 'nanoseg doctor' says what is missing.")
+        tell(Notice(f"napari could not show the results ({last}); 'nanoseg doctor' says what is missing."))
         return
     files["screenshot"] = str(screenshot)
     if job.show in ("auto", "window"):

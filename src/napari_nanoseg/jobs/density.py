@@ -9,13 +9,13 @@ from typing import Any
 
 from napari_nanoseg.config.density import DensityJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Job, JobResult, Notice, Progress
+from napari_nanoseg.events import JobResult, Notice, Progress, tell
 from napari_nanoseg.io.images import expand, read_image, read_label_array, write_image
 from napari_nanoseg.io.run_record import run_record, write_run_record
-from napari_nanoseg.measurement.density import OpticalDensity, density_steps
+from napari_nanoseg.measurement.density import OpticalDensity, optical_density
 
 
-def density_job(job: DensityJob) -> Job:
+def density_job(job: DensityJob) -> JobResult:
     """Write one image of optical density per image, under its name; finished images stay when it is cancelled.
 
     The figures are the number of ``images``, of ``raised`` pixels (darker than the least intensity), those of them
@@ -38,17 +38,17 @@ def density_job(job: DensityJob) -> Job:
     total = {"raised": 0, "not_positive": 0}
     incident: list[dict[str, Any]] = []
     for number, (path, target) in enumerate(zip(images, targets, strict=True)):
-        yield Progress(number, len(images), "images")
+        tell(Progress(number, len(images), "images"))
         started = datetime.now(UTC)
-        density = yield from density_steps(read_image(path), job.config, region=region, reference=reference)
+        density = optical_density(read_image(path), job.config, region=region, reference=reference)
         for sentence in density.notices():
-            yield Notice(sentence)
+            tell(Notice(sentence))
         figures = figures_of(density)
         record = run_record(job, [path, *others], figures=figures, started=started)
         write_density(target, density, record)
         total = {name: count + figures[name] for name, count in total.items()}
         incident.append({"image": path.stem, "incident": figures["incident"]})
-    yield Progress(len(images), len(images), "images")
+    tell(Progress(len(images), len(images), "images"))
     files = {path.stem: str(target) for path, target in zip(images, targets, strict=True)}
     return JobResult({"images": len(images), **total, "incident": incident}, files)
 

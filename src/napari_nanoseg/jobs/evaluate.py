@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +14,12 @@ import numpy as np
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.evaluation.agreement import Agreements, agreeing, common_unit, pool_agreement
+from napari_nanoseg.evaluation.agreement import Agreements, agreement_of, common_unit, pool_agreement
 from napari_nanoseg.evaluation.agreement_figure import agreement_figure
-from napari_nanoseg.evaluation.comparison import Comparison, comparing
+from napari_nanoseg.evaluation.comparison import Comparison, compare
 from napari_nanoseg.evaluation.error_map import overlay_figure, pixel_map
 from napari_nanoseg.evaluation.matching import Evaluation, pool
-from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.events import JobResult, Notice, Progress, Stage, tell
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.images import read_calibration, read_image, write_image
@@ -30,7 +30,7 @@ from napari_nanoseg.jobs.evaluate_pixels import pixels_job
 from napari_nanoseg.samples import Image
 
 
-def evaluate_job(job: EvaluateJob) -> Job:
+def evaluate_job(job: EvaluateJob) -> JobResult:
     """Compare the truth of every image with the prediction of the same stem; two single files need no common stem.
 
     Label images have no scores; without any there is no average precision, and a notice says so. Stacks are compared
@@ -59,45 +59,49 @@ def evaluate_job(job: EvaluateJob) -> Job:
     predictions = partners(truths, find_labels(job.prediction))
     _need_partners(truths, predictions, job.prediction)
     if job.tolerance is not None:
-        return (yield from pixels_job(job, job.tolerance, truths, predictions, started))
+        return pixels_job(job, job.tolerance, truths, predictions, started)
     for name in predictions.keys() - truths.keys():
-        yield Notice(f"{predictions[name].path} is not compared: there is no truth called {name}.")
+        tell(Notice(f"{predictions[name].path} is not compared: there is no truth called {name}."))
     images = partners(truths, _images(job))
     own = {name: _calibration(file, predictions[name], images.get(name)) for name, file in truths.items()}
     sizes, unused = common_unit(own) if job.config.pixel_size_nm is None else (own, None)
     if unused is not None and job.config.compare_sizes:
-        yield Notice(unused)
+        tell(Notice(unused))
 
-    yield Stage("evaluate", f"Comparing {len(truths)} image{'s' if len(truths) > 1 else ''}")
+    tell(Stage("evaluate", f"Comparing {len(truths)} image{'s' if len(truths) > 1 else ''}"))
     evaluations, agreements, not_judged = {}, [], {}
     for done, (name, true_file) in enumerate(truths.items(), start=1):
         try:
             truth = true_file.read()
             prediction = predictions[name].read(truth.shape)
-            comparison = yield from comparing(truth, prediction, job.config, own[name], true_file.known())
+            comparison = compare(truth, prediction, job.config, own[name], true_file.known())
             if true_file.known_path is not None:
                 not_judged[name] = comparison.not_judged
             evaluations[name] = comparison.evaluation
             if job.config.compare_sizes:
-                agreements.append((yield from agreeing(comparison, job.config, sizes[name])))
+                agreements.append(agreement_of(comparison, job.config, sizes[name]))
             if job.out is not None:
                 image = read_image(images[name]) if name in images else None
-                yield from write_pictures(job.out, name, comparison, image, true_file.calibration)
+                write_pictures(job.out, name, comparison, image, true_file.calibration)
         except NanosegError as error:
             raise NanosegError(str(error) if name in str(error) else f"{name}: {error}") from error
-        yield Progress(done, len(truths), "images")
+        tell(Progress(done, len(truths), "images"))
 
     pooled = pool(evaluations.values())
     unjudged = sum(not_judged.values())
     if unjudged:
-        yield Notice(
-            f"{job.truth} is partly annotated (known/): {unjudged} predicted particles outside the known regions "
-            "were not judged."
+        tell(
+            Notice(
+                f"{job.truth} is partly annotated (known/): {unjudged} predicted particles outside the known regions "
+                "were not judged."
+            )
         )
     if not pooled.scored:
-        yield Notice(
-            f"{job.prediction} has no scores (label images hold none), so there is no average precision (AP); compare "
-            "the COCO file that 'nanoseg segment --coco FILE' writes."
+        tell(
+            Notice(
+                f"{job.prediction} has no scores (label images hold none), so there is no average precision (AP); "
+                "compare the COCO file that 'nanoseg segment --coco FILE' writes."
+            )
         )
     agreement = pool_agreement(agreements) if agreements else None
     figures = all_figures(pooled, len(evaluations), agreement)
@@ -115,9 +119,7 @@ def evaluate_job(job: EvaluateJob) -> Job:
     return JobResult(figures, {name: str(path) for name, path in files.items()})
 
 
-def write_pictures(
-    out: Path, name: str, comparison: Comparison, image: Image | None, calibration: Calibration
-) -> Generator[Progress, None, None]:
+def write_pictures(out: Path, name: str, comparison: Comparison, image: Image | None, calibration: Calibration) -> None:
     """Write overlay and map of pixels of one comparison.
 
     Parameters
@@ -131,11 +133,6 @@ def write_pictures(
         The micrograph; black without one.
     calibration : Calibration
         Pixel size, for the map.
-
-    Yields
-    ------
-    Progress
-        In overlays, for a stack.
 
     Raises
     ------
@@ -161,7 +158,7 @@ def write_pictures(
         stem = f"{name}_{number:0{len(str(slices - 1))}}" if stacked else name
         write_figure(overlay_figure(plane, truth, prediction, evaluation), out / "overlays" / f"{stem}.png")
         if stacked:
-            yield Progress(number + 1, slices, "overlays")
+            tell(Progress(number + 1, slices, "overlays"))
 
 
 def all_figures(evaluation: Evaluation, images: int, agreement: Agreements | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.tolerant import PixelEvaluation, evaluate_pixels, pool_pixels
-from napari_nanoseg.events import Job, JobResult, Progress, Stage
+from napari_nanoseg.events import JobResult, Progress, Stage, tell
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.images import read_label_array
 from napari_nanoseg.io.label_files import LabelFile
@@ -28,7 +28,7 @@ def pixels_job(
     truths: Mapping[str, LabelFile],
     predictions: Mapping[str, LabelFile],
     started: datetime,
-) -> Job:
+) -> JobResult:
     """Compare masks of classes, image by image, and pool their pixels.
 
     Where truth and prediction have one value besides 0 each, that is the class, whatever the values are (255 and 1);
@@ -45,10 +45,6 @@ def pixels_job(
     started : datetime
         Of the job.
 
-    Yields
-    ------
-    Stage, Progress
-
     Returns
     -------
     JobResult
@@ -60,12 +56,12 @@ def pixels_job(
     NanosegError
         When a file cannot be read or holds outlines, shapes differ, or there is no class anywhere.
     """
-    yield Stage("evaluate", f"Comparing the pixels of {len(truths)} image{'s' if len(truths) > 1 else ''}")
+    tell(Stage("evaluate", f"Comparing the pixels of {len(truths)} image{'s' if len(truths) > 1 else ''}"))
     kinds: tuple[set[int], set[int]] = (set(), set())
     for done, name in enumerate(truths, start=1):
         for values, file in zip(kinds, (truths[name], predictions[name]), strict=True):
             values.update(np.unique(_read(file)).tolist())
-        yield Progress(done, len(truths), "images read")
+        tell(Progress(done, len(truths), "images read"))
     for values in kinds:
         values.discard(0)
     if not (kinds[0] or kinds[1]):
@@ -85,7 +81,7 @@ def pixels_job(
             except NanosegError as error:
                 raise NanosegError(f"{name}: {error}") from error
             rows.append({"image": name, "class": kind, **evaluations[-1].figures()})
-        yield Progress(done, len(truths), "images")
+        tell(Progress(done, len(truths), "images"))
     classes = {kind: pool_pixels(evaluations) for kind, evaluations in found.items()}
     figures = _figures(tuple(classes.values())) | {"tolerance": tolerance, "images": len(truths)}
     figures["classes"] = {str(kind): one.figures() for kind, one in classes.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,8 @@ from napari_nanoseg.arguments import as_list
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.nanowires import GREY_LOOKS, FitNanowiresJob, NanowireConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Job, JobResult, Notice, Stage
-from napari_nanoseg.generators.nanowires.fit.appearance import Fitted, fitting
+from napari_nanoseg.events import JobResult, Notice, Stage, tell
+from napari_nanoseg.generators.nanowires.fit.appearance import Fitted, fit_appearance
 from napari_nanoseg.generators.nanowires.fit.figure import fit_figure
 from napari_nanoseg.generators.nanowires.fit.statistics import spectrum_error, wasserstein
 from napari_nanoseg.generators.nanowires.fit.targets import Target, target_of
@@ -27,7 +27,7 @@ from napari_nanoseg.io.images import read_image
 from napari_nanoseg.io.label_files import find_images
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.measurement.wires import Wires, measure_wires
-from napari_nanoseg.progress import Show, finish
+from napari_nanoseg.progress import Show, shown
 from napari_nanoseg.samples import Image, Sample
 
 SUFFIXES = (".yaml", ".yml")
@@ -89,10 +89,11 @@ def fit_nanowires(
         samples = as_list(annotated, Sample, "fit_nanowires: 'annotated'", "a list of samples or the path of a dataset")
     else:
         samples = None
-    return finish(fitting_nanowires(several, samples, config), progress).config
+    with shown(progress):
+        return fit_generator(several, samples, config).config
 
 
-def fit_nanowires_job(job: FitNanowiresJob) -> Job:
+def fit_nanowires_job(job: FitNanowiresJob) -> JobResult:
     """Do what :func:`fit_nanowires` does with files, and write the config.
 
     Writes the config, beside it ``STEM.png`` (grey values and noise of real and generated images) and
@@ -109,15 +110,15 @@ def fit_nanowires_job(job: FitNanowiresJob) -> Job:
     started, clock = datetime.now(UTC), time.perf_counter()
     if job.out.suffix.lower() not in SUFFIXES:
         raise NanosegError(f"The config {job.out} must end in {' or '.join(SUFFIXES)}; rename it.")
-    yield Stage("read", "Reading images.")
+    tell(Stage("read", "Reading images."))
     files = list(find_images(job.images).values())
     if not files:
         raise NanosegError(f"There is no image in {job.images[0]}; choose a folder with TIFF or PNG files.")
     if len(files) > MOST_IMAGES:
-        yield Notice(f"{MOST_IMAGES} of {len(files)} images are looked at.")
+        tell(Notice(f"{MOST_IMAGES} of {len(files)} images are looked at."))
     images = [read_image(path) for path in _some(files)]
     samples = None if job.annotated is None else open_dataset(job.annotated)
-    result = yield from fitting_nanowires(images, samples, job.config)
+    result = fit_generator(images, samples, job.config)
     figures: dict[str, Any] = {
         "images": len(images),
         "wires": result.wires.measured if result.wires else 0,
@@ -125,7 +126,7 @@ def fit_nanowires_job(job: FitNanowiresJob) -> Job:
         "seconds": round(time.perf_counter() - clock, 1),
     }
     picture, record = job.out.with_suffix(".png"), job.out.with_name(f"{job.out.name}.run.yaml")
-    yield Stage("write", f"Writing {job.out}")
+    tell(Stage("write", f"Writing {job.out}"))
     write_text(job.out, result.config.to_yaml())
     write_figure(fit_figure(result.fitted, result.white), picture)
     inputs = [*_some(files), *([] if job.annotated is None else [job.annotated])]
@@ -164,32 +165,30 @@ def _some(items: Sequence[Any]) -> list[Any]:
     return [items[int(number * step)] for number in range(min(len(items), MOST_IMAGES))]
 
 
-def fitting_nanowires(
-    images: Sequence[Image], samples: Iterable[Sample] | None, config: NanowireConfig
-) -> Generator[Event, None, Result]:
-    """Do what :func:`fit_nanowires` does in steps of one trial, so that it can be followed and cancelled."""
+def fit_generator(images: Sequence[Image], samples: Iterable[Sample] | None, config: NanowireConfig) -> Result:
+    """Do what :func:`fit_nanowires` does and return more of what was found."""
     images = _some(images)
     if not images:
         raise NanosegError("There is no image to fit the generator to; give at least one.")
     targets = [target_of(image, config.look in GREY_LOOKS) for image in images]
     for image, target in zip(images, targets, strict=True):
         if target.bar:
-            yield Notice(f"The lowest {target.bar} rows of {image.source} look like a data bar and are left out.")
+            tell(Notice(f"The lowest {target.bar} rows of {image.source} look like a data bar and are left out."))
     pixel = _pixel_size(images)
     if pixel is None:
-        yield Notice(f"The pixel size of the images is not known; the config's {config.pixel_size_nm:g} nm is taken.")
+        tell(Notice(f"The pixel size of the images is not known; the config's {config.pixel_size_nm:g} nm is taken."))
     config = _with(config, dtype=_dtype(images, targets), pixel_size_nm=pixel or config.pixel_size_nm, tone=())
     wires = None
     if samples is not None:
         wires, calibrated = _measured(samples, config.pixel_size_nm)
         if not calibrated:
-            yield Notice(f"The outlined wires have no pixel size; {config.pixel_size_nm:g} nm is taken.")
-        yield from _about(wires)
+            tell(Notice(f"The outlined wires have no pixel size; {config.pixel_size_nm:g} nm is taken."))
+        _about(wires)
         config = _with_wires(config, wires)
-    fitted = yield from fitting(targets, config, numbers=wires is None)
+    fitted = fit_appearance(targets, config, numbers=wires is None)
     checked, reduced = _that_fits(fitted.config)
     if reduced:
-        yield Notice("Fewer objects than the images have fit into the space; make it deeper for more.")
+        tell(Notice("Fewer objects than the images have fit into the space; make it deeper for more."))
     return Result(replace(fitted, config=checked), wires, targets[0].white)
 
 
@@ -238,14 +237,16 @@ def _measured(samples: Iterable[Sample], pixel_size_nm: float) -> tuple[Wires, b
     return wires, calibrated
 
 
-def _about(wires: Wires) -> Generator[Event, None, None]:
+def _about(wires: Wires) -> None:
     cut = f" {wires.cut} that the border cuts are not measured." if wires.cut else ""
-    yield Notice(
-        f"{wires.measured} outlined wire{'s' if wires.measured > 1 else ''}: {wires.length:.4g} nm long, "
-        f"{wires.width:.3g} nm wide.{cut}"
+    tell(
+        Notice(
+            f"{wires.measured} outlined wire{'s' if wires.measured > 1 else ''}: {wires.length:.4g} nm long, "
+            f"{wires.width:.3g} nm wide.{cut}"
+        )
     )
     if wires.measured < FEW:
-        yield Notice("They are too few for spreads and directions, which stay those of the config; outline some more.")
+        tell(Notice("They are too few for spreads and directions, which stay those of the config; outline some more."))
 
 
 def _with_wires(config: NanowireConfig, wires: Wires) -> NanowireConfig:

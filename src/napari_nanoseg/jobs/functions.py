@@ -12,10 +12,10 @@ from napari_nanoseg.config.paths import AUTO
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import JobResult
-from napari_nanoseg.jobs.cracks import CracksResult, cracks_steps
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.jobs.cracks import CracksResult, find_cracks
+from napari_nanoseg.jobs.run import run_job
 from napari_nanoseg.jobs.train import train_job
-from napari_nanoseg.progress import Show, finish
+from napari_nanoseg.progress import Show, shown
 
 if TYPE_CHECKING:
     from napari_nanoseg.engines.base import Model
@@ -66,7 +66,8 @@ def train(
     start = None if start_from is None else as_path(start_from, "train: 'start_from'")
     target = as_path(out, "train: 'out'")
     job = TrainJob(config=config, dataset=as_path(dataset, "train: 'dataset'"), out=target, start_from=start)
-    finish(train_job(job), progress)
+    with shown(progress):
+        train_job(job)
     from napari_nanoseg.engines.library import load_model
 
     return load_model(target)
@@ -117,7 +118,8 @@ def cracks(
         model=as_path(model, "cracks: 'model'"),
         out=as_path(out, "cracks: 'out'"),
     )
-    return finish(cracks_steps(job), progress)
+    with shown(progress):
+        return find_cracks(job)
 
 
 def run(job: AnyJob, *, progress: Show = True) -> JobResult:
@@ -142,4 +144,5 @@ def run(job: AnyJob, *, progress: Show = True) -> JobResult:
     """
     if not hasattr(job, "job"):
         raise NanosegError(f"run: 'job' is {type(job).__name__}; give a job, such as ns.SegmentJob(...).")
-    return finish(run_steps(job), progress)
+    with shown(progress):
+        return run_job(job)

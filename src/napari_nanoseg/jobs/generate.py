@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from napari_nanoseg.config.generate import GenerateJob
-from napari_nanoseg.events import Job, Stage
+from napari_nanoseg.events import JobResult, Stage, tell
 from napari_nanoseg.generators.cutpaste import CutPaste
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.jobs.synthesis import SampleWriter, write_dataset
 
 
-def generate_job(job: GenerateJob) -> Job:
+def generate_job(job: GenerateJob) -> JobResult:
     """Cut particles from the source and write synthetic images of them; see :func:`write_dataset`.
 
     Raises
@@ -20,10 +20,6 @@ def generate_job(job: GenerateJob) -> Job:
         When the sources cannot be used (see :class:`CutPaste`), and as in :func:`write_dataset`.
     """
     started = datetime.now(UTC)
-    yield Stage("prepare", f"Cutting particles from {job.source}.")
+    tell(Stage("prepare", f"Cutting particles from {job.source}."))
     sources = list(open_dataset(job.source))
-    return (
-        yield from write_dataset(
-            job, [job.source], lambda: SampleWriter(CutPaste(job.config, sources), job.out), started
-        )
-    )
+    return write_dataset(job, [job.source], lambda: SampleWriter(CutPaste(job.config, sources), job.out), started)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.measure import MeasureJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.events import JobResult, Notice, Progress, Stage, tell
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.images import read_image
 from napari_nanoseg.io.label_files import LabelFile, find_images, find_labels, partners
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def measure_job(job: MeasureJob) -> Job:
+def measure_job(job: MeasureJob) -> JobResult:
     """Measure label images, stacks slice by slice, into one table.
 
     Writes the table, beside it ``STEM_distribution.png`` and ``.svg`` (when a particle counts) and ``TABLE.run.yaml``.
@@ -42,15 +42,15 @@ def measure_job(job: MeasureJob) -> Job:
     files = _label_files(job.labels)
     images = partners(files, find_images(job.images))
     for name in images.keys() - files.keys():
-        yield Notice(f"{images[name]} is not measured: there are no labels called {name}.")
+        tell(Notice(f"{images[name]} is not measured: there are no labels called {name}."))
 
-    yield Stage("measure", f"Measuring {len(files)} label image{'s' if len(files) > 1 else ''}")
+    tell(Stage("measure", f"Measuring {len(files)} label image{'s' if len(files) > 1 else ''}"))
     tables: dict[str, DataFrame] = {}
     sizes = {}
     for done, (name, file) in enumerate(files.items(), start=1):
         image = read_image(images[name], flat=True) if name in images else None
         if image is None and job.images:
-            yield Notice(f"{name} has no micrograph of that name: its particles get no intensity.")
+            tell(Notice(f"{name} has no micrograph of that name: its particles get no intensity."))
         instances = file.read(None if image is None else image.plane_shape)
         calibration = _calibration(job.config.pixel_size_nm, file, image)
         sizes[name] = calibration.known
@@ -58,14 +58,14 @@ def measure_job(job: MeasureJob) -> Job:
             tables[name] = measure(instances, calibration, image)
         except NanosegError as error:
             raise NanosegError(f"{file.path}: {error}") from error
-        yield Progress(done, len(files), "images")
+        tell(Progress(done, len(files), "images"))
     _need_one_unit(sizes)
     if not any(sizes.values()):
-        yield Notice("The pixel size is not known: lengths are in pixels. Give the pixel size to get nanometres.")
+        tell(Notice("The pixel size is not known: lengths are in pixels. Give the pixel size to get nanometres."))
 
     table = _joined(tables)
     figures = size_summary(table, job.config.exclude_border)
-    yield Stage("write", f"Writing {len(table)} particles to {job.out}")
+    tell(Stage("write", f"Writing {len(table)} particles to {job.out}"))
     write_table(table, job.out)
     written = {"table": job.out}
     if figures["n"]:
@@ -75,7 +75,7 @@ def measure_job(job: MeasureJob) -> Job:
             write_figure(drawn, path)
             written[f"distribution_{suffix}"] = path
     else:
-        yield Notice("No particle counts for a size distribution: there is none, or all touch the image border.")
+        tell(Notice("No particle counts for a size distribution: there is none, or all touch the image border."))
     record = job.out.with_name(f"{job.out.name}.run.yaml")
     inputs = {file.path for file in files.values()} | {images[name] for name in images.keys() & files.keys()}
     write_run_record(record, run_record(job, sorted(inputs), figures=figures, started=started))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from napari_nanoseg.config.nanowires import NanowiresJob
-from napari_nanoseg.events import Job, Stage
+from napari_nanoseg.events import JobResult, Stage, tell
 from napari_nanoseg.generators.nanowires.generator import Nanowires
 from napari_nanoseg.jobs.synthesis import SampleWriter, write_dataset
 
 
-def nanowires_job(job: NanowiresJob) -> Job:
+def nanowires_job(job: NanowiresJob) -> JobResult:
     """Write images of nanowires with their masks, and ``truth/NAME.csv`` with true sizes; see :func:`write_dataset`.
 
     Raises
@@ -18,5 +18,5 @@ def nanowires_job(job: NanowiresJob) -> Job:
     NanosegError
         When the objects cannot be drawn (see :class:`Nanowires`), and as in :func:`write_dataset`.
     """
-    yield Stage("prepare", "Trying whether the objects fit into the space.")
-    return (yield from write_dataset(job, [], lambda: SampleWriter(Nanowires(job.config), job.out), datetime.now(UTC)))
+    tell(Stage("prepare", "Trying whether the objects fit into the space."))
+    return write_dataset(job, [], lambda: SampleWriter(Nanowires(job.config), job.out), datetime.now(UTC))

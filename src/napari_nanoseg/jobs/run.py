@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 
 from napari_nanoseg.config.jobs import AnyJob
-from napari_nanoseg.events import Job, JobResult
+from napari_nanoseg.events import JobResult
 
 
-def run_steps(job: AnyJob) -> Job:
+def run_job(job: AnyJob) -> JobResult:
     """Run a job: the function ``<job>_job`` of the module ``jobs.<job>``, imported when the job starts.
 
     Parameters
@@ -18,14 +18,12 @@ def run_steps(job: AnyJob) -> Job:
 
     Returns
     -------
-    Job
-        Generator of events that returns a :class:`~napari_nanoseg.events.JobResult`; closing it cancels the job.
+    JobResult
 
     Raises
     ------
     NanosegError
-        While it runs, for everything the user can mend.
+        For everything the user can mend.
     """
-    steps: Job = getattr(import_module(f"napari_nanoseg.jobs.{job.job}"), f"{job.job}_job")(job)
-    result: JobResult = yield from steps
+    result: JobResult = getattr(import_module(f"napari_nanoseg.jobs.{job.job}"), f"{job.job}_job")(job)
     return result

@@ -13,7 +13,7 @@ from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.baseline import BaselineWishes
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.events import JobResult, Notice, Progress, Stage, tell
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.datasets import write_coco
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_nanoseg.engines.base import Found
 
 
-def segment_job(job: SegmentJob) -> Job:
+def segment_job(job: SegmentJob) -> JobResult:
     """Write one label image per image under the image's name; finished images stay when it is cancelled.
 
     The figures are the number of ``images`` and ``particles``, and ``diameters``, the particle diameter of every image
@@ -41,25 +41,25 @@ def segment_job(job: SegmentJob) -> Job:
             raise NanosegError(f"The labels would replace the image {path}; choose another folder for them.")
     if job.coco is not None and job.coco.is_file():
         read_coco(job.coco)  # refuses another kind of file before the work, not after it
-    yield Stage("load", f"Loading the model {job.model}.")
+    tell(Stage("load", f"Loading the model {job.model}."))
     model = load_model(job.model)
     if model.card.needs_weights and job.config.baseline != BaselineWishes():
-        yield Notice(f"{job.model.name} is a network; the parameters of models without one are not used.")
+        tell(Notice(f"{job.model.name} is a network; the parameters of models without one are not used."))
     device, _ = model.runs_on(job.config.device)
     labels: dict[str, str] = {}
     done: dict[str, Instances] = {}
     diameters: list[dict[str, Any]] = []
     try:
         for number, (path, target) in enumerate(zip(images, targets, strict=True)):
-            yield Progress(number, len(images), "images")
+            tell(Progress(number, len(images), "images"))
             started = datetime.now(UTC)
             image = read_image(path, flat=True)
             if job.coco is not None and image.axes[0] in "ZT":
                 raise NanosegError(f"{path} is a stack, which a COCO file cannot hold; leave the COCO file out.")
-            found = yield from model.detect_steps(image, job.config)
-            instances = yield from found.instances_steps()
+            found = model.detect(image, job.config)
+            instances = found.instances()
             if len(instances) == 0:
-                yield Notice(f"{path.name}: no particle was found.")
+                tell(Notice(f"{path.name}: no particle was found."))
             figures = figures_of(found, len(instances))
             record = run_record(job, [path, job.model], device=device, figures=figures, started=started)
             write_result(target, instances.to_labels(), image.calibration, record)
@@ -70,7 +70,7 @@ def segment_job(job: SegmentJob) -> Job:
         # Also when cancelled: the images that are finished stay whole.
         if job.coco is not None and done:
             write_coco(job.coco, done)
-    yield Progress(len(images), len(images), "images")
+    tell(Progress(len(images), len(images), "images"))
     files = labels | ({} if job.coco is None else {"coco": str(job.coco)})
     particles = sum(len(instances) for instances in done.values())
     return JobResult({"images": len(images), "particles": particles, "diameters": diameters}, files)

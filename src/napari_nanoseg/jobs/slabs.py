@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from functools import partial
 from threading import Event as Flag
 from threading import local
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.engines.predictor import Predictor, SlabPredictor
-from napari_nanoseg.events import Event, Progress, Waiting
+from napari_nanoseg.events import Cancelled, Event, Progress, checkpoint, ignore, in_context, listening, tell
 from napari_nanoseg.samples import Volume
 
 POLL_S = 0.05
@@ -77,24 +77,23 @@ class Threads(Pool):
 
     def submit(self, slab: Slab) -> Pending:
         """Begin with a slab."""
-        return self._threads.submit(self._compute, slab)
+        return self._threads.submit(in_context(self._compute), slab)
 
     def close(self) -> None:
-        """End; what is being computed ends at its next event."""
+        """End; what is being computed ends at its next checkpoint."""
         self._stop.set()
         self._threads.shutdown(cancel_futures=True)
 
-    def _compute(self, slab: Slab) -> NDArray[np.uint8] | None:
+    def _compute(self, slab: Slab) -> NDArray[np.uint8]:
         if not hasattr(self._own, "slabs"):
             self._own.slabs = self._predictor.on(self._volume)
-        with closing(self._own.slabs.class_map_steps(*slab)) as steps:
-            while not self._stop.is_set():
-                try:
-                    next(steps)
-                except StopIteration as stop:
-                    found: NDArray[np.uint8] = stop.value
-                    return found
-        return None
+        with listening(ignore, self._leave):
+            found: NDArray[np.uint8] = self._own.slabs.class_map(*slab)
+            return found
+
+    def _leave(self) -> None:
+        if self._stop.is_set():
+            raise Cancelled
 
 
 def slabs_of(ends: Sequence[int], most: int) -> list[Slab]:
@@ -112,8 +111,8 @@ def run_slabs(
     depth: int,
     compute: SlabPredictor | Pool,
     finish: Callable[[Slab, NDArray[np.uint8]], None],
-) -> Generator[Event, None, None]:
-    """Compute slabs; progress counts slices of the whole volume. Closing the generator keeps what was finished.
+) -> None:
+    """Compute slabs; progress counts slices of the whole volume. Leaving it early keeps what was finished.
 
     Parameters
     ----------
@@ -132,20 +131,21 @@ def run_slabs(
         When a slab cannot be read, computed or written.
     """
     done = depth - sum(stop - start for start, stop in slabs)
-    yield Progress(done, depth, "slices")
+    tell(Progress(done, depth, "slices"))
     if isinstance(compute, Pool):
-        yield from _run_in(compute, slabs, done, depth, finish)
+        _run_in(compute, slabs, done, depth, finish)
         return
     for slab in slabs:
-        found = yield from _counted(compute.class_map_steps(*slab), done, slab[1] - slab[0], depth)
+        with listening(partial(_tell_of_slab, slab, done, depth)):
+            found = compute.class_map(*slab)
         finish(slab, found)
         done += slab[1] - slab[0]
-        yield Progress(done, depth, "slices")
+        tell(Progress(done, depth, "slices"))
 
 
 def _run_in(
     pool: Pool, slabs: Sequence[Slab], done: int, depth: int, finish: Callable[[Slab, NDArray[np.uint8]], None]
-) -> Generator[Event, None, None]:
+) -> None:
     waiting, pending = list(slabs), dict[Slab, Pending]()
     try:
         while waiting or pending:
@@ -156,27 +156,18 @@ def _run_in(
             for slab in ready:
                 finish(slab, pending.pop(slab).result())
                 done += slab[1] - slab[0]
-                yield Progress(done, depth, "slices")
+                tell(Progress(done, depth, "slices"))
             if not ready:
                 time.sleep(POLL_S)
-                yield Waiting()
+                checkpoint()
     finally:
         for one in pending.values():
             one.cancel()
         pool.close()
 
 
-def _counted(
-    steps: Generator[Event, None, NDArray[np.uint8]], before: int, slices: int, depth: int
-) -> Generator[Event, None, NDArray[np.uint8]]:
-    """The events of a slab, whose progress becomes that of the volume."""
-    with closing(steps):
-        while True:
-            try:
-                event = next(steps)
-            except StopIteration as stop:
-                found: NDArray[np.uint8] = stop.value
-                return found
-            if isinstance(event, Progress):
-                event = Progress(before + int(slices * event.done / event.total), depth, "slices")
-            yield event
+def _tell_of_slab(slab: Slab, done: int, depth: int, event: Event) -> None:
+    """Tell an event of a slab, whose progress becomes that of the volume."""
+    if isinstance(event, Progress):
+        event = Progress(done + int((slab[1] - slab[0]) * event.done / event.total), depth, "slices")
+    tell(event)

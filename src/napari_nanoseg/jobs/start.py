@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from napari_nanoseg.config.paths import AUTO, COCO
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice
+from napari_nanoseg.events import Notice, tell
 from napari_nanoseg.io.detectron2_config import read_config
 from napari_nanoseg.io.detectron2_files import WEIGHTS_SUFFIXES, detectron2_files, is_detectron2
 from napari_nanoseg.io.model_cards import JOB, is_model
@@ -82,7 +81,7 @@ def is_coco_file(path: Path) -> bool:
     return path.suffix.lower() in WEIGHTS_SUFFIXES and path.is_file() and not is_detectron2(path)
 
 
-def reachable(job: TrainJob, start: Path | None) -> Generator[Event, None, Path | None]:
+def reachable(job: TrainJob, start: Path | None) -> Path | None:
     """What is left of a start that was not asked for by name: without weights of COCO, training is from scratch."""
     if start != COCO or job.start_from != AUTO:
         return start
@@ -91,14 +90,12 @@ def reachable(job: TrainJob, start: Path | None) -> Generator[Event, None, Path 
     try:
         read_coco()
     except NanosegError as error:
-        yield Notice(f"{error} The training starts from scratch.")
+        tell(Notice(f"{error} The training starts from scratch."))
         return None
     return start
 
 
-def load_start(
-    start: Path | None, config: TrainConfig
-) -> Generator[Event, None, tuple[NetworkModel | None, dict[str, Any] | None]]:
+def load_start(start: Path | None, config: TrainConfig) -> tuple[NetworkModel | None, dict[str, Any] | None]:
     """Load the model to go on with, or the weights that a network begins with.
 
     Raises
@@ -116,9 +113,9 @@ def load_start(
         if not isinstance(config.engine, MaskRCNNConfig):
             raise NanosegError(f"The weights of {start} are of a Mask R-CNN; train one, or start from another model.")
         need_fit(config.engine)
-        yield Notice("The training starts from weights trained on COCO.")
+        tell(Notice("The training starts from weights trained on COCO."))
         return None, read_coco(None if start == COCO else start)
-    yield Notice(f"The training starts from the model '{start.name}'.")
+    tell(Notice(f"The training starts from the model '{start.name}'."))
     model = load_model(start)
     if model.card.network.engine != config.engine.engine or not isinstance(model, NetworkModel):
         raise NanosegError(

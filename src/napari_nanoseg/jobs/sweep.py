@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +23,7 @@ from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.matching import evaluate, pool
 from napari_nanoseg.evaluation.tolerant import PixelEvaluation, evaluate_pixels, pool_pixels
-from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.events import Event, JobResult, Notice, Progress, Stage, listening, tell
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import atomic_folder, need_writable, write_text
 from napari_nanoseg.io.class_maps import ClassMaps, open_class_maps
@@ -54,8 +53,8 @@ MAY_DIFFER = ("device", "workers", "mixed_precision")
 """What may be another when a sweep goes on."""
 
 
-def sweep_job(job: SweepJob) -> Job:
-    """Train once for every combination of values; closing the generator keeps all that can be resumed.
+def sweep_job(job: SweepJob) -> JobResult:
+    """Train once for every combination of values; leaving it early keeps all that can be resumed.
 
     Every training has a process and a folder of its own, whose name tells its values. Then its model segments whole
     validation images, the same ones for all, with its own thresholds; the highest F1 at an IoU of 0.5 wins, where that
@@ -71,36 +70,36 @@ def sweep_job(job: SweepJob) -> Job:
         When there is nothing to validate on, the folder holds another sweep, or every training failed.
     """
     started = datetime.now(UTC)
-    yield Stage("read", f"Reading {job.dataset}.")
+    tell(Stage("read", f"Reading {job.dataset}."))
     data, numbers = _validation(job)
-    trials = yield from _settled(job)
+    trials = _settled(job)
     need_writable(job.out)
     _need_same(job, trials)
     with working_in(job.out):
-        return (yield from _trained(job, trials, data, numbers, started))
+        return _trained(job, trials, data, numbers, started)
 
 
 def _trained(
     job: SweepJob, trials: Sequence[Trial], data: Dataset | ClassMaps, numbers: Sequence[int], started: datetime
-) -> Job:
+) -> JobResult:
     """Do the trainings and write what came of them."""
     write_text(job.out / JOB, absolute(job).model_copy(update={"resume": False}).to_yaml())
     rows: list[dict[str, Any]] = []
     said: set[str] = set()
     for number, trial in enumerate(trials, 1):
         lead = f"Training {number} of {len(trials)}"
-        yield Stage("training", f"{lead}: {_words(trial)}.")
-        rows.append((yield from _row(trial, data, numbers, lead, said)))
+        tell(Stage("training", f"{lead}: {_words(trial)}."))
+        rows.append(_row(trial, data, numbers, lead, said))
         _write(job.out / TABLE, rows)
-        yield Progress(number, len(trials), "trainings")
+        tell(Progress(number, len(trials), "trainings"))
     judged = [row for row in rows if row["problem"] is None]
     if not judged:
         raise NanosegError(f"All {len(rows)} trainings failed, the first with: {rows[0]['problem']}")
     names = figures_of(job.config)
     best = max(judged, key=lambda row: (row[names[0]], row[names[3]]))
-    yield Stage("finish", f"The best is {best['folder']}.")
+    tell(Stage("finish", f"The best is {best['folder']}."))
     if best["f1"] == 0:
-        yield Notice("No model finds anything right in the validation images yet; train longer, or check the data.")
+        tell(Notice("No model finds anything right in the validation images yet; train longer, or check the data."))
     _copy_folder(job.out / best["folder"], job.out / BEST)
     figures = {"best": best["folder"], **{name: best[name] for name in names}, "trainings": len(rows)}
     figures |= {"failed": len(rows) - len(judged), "validation_images": len(numbers), "table": rows}
@@ -140,15 +139,15 @@ def _validation(job: SweepJob) -> tuple[Dataset | ClassMaps, Sequence[int]]:
     return data, chosen
 
 
-def _settled(job: SweepJob) -> Generator[Event, None, list[Trial]]:
+def _settled(job: SweepJob) -> list[Trial]:
     """The trainings as they will be done, all from the same start: else the starts would be compared."""
     trials = job.trials()
     if job.start_from == AUTO:
         starts = {automatic_start(trial.job.config) for trial in trials}
         start = starts.pop() if len(starts) == 1 else None
         if starts:
-            yield Notice("Not every one of these networks can start from a model, so all trainings start from scratch.")
-        start = yield from reachable(trials[0].job, start)
+            tell(Notice("Not every one of these networks can start from a model, so all trainings start from scratch."))
+        start = reachable(trials[0].job, start)
         trials = tuple(replace(one, job=one.job.model_copy(update={"start_from": start})) for one in trials)
     return [replace(trial, job=settled(trial.job)) for trial in trials]
 
@@ -185,9 +184,7 @@ def _words(trial: Trial) -> str:
     return ", ".join(f"{name} {text_of(value)}" for name, value in trial.values.items())
 
 
-def _row(
-    trial: Trial, data: Dataset | ClassMaps, numbers: Sequence[int], lead: str, said: set[str]
-) -> Generator[Event, None, dict[str, Any]]:
+def _row(trial: Trial, data: Dataset | ClassMaps, numbers: Sequence[int], lead: str, said: set[str]) -> dict[str, Any]:
     """Train and judge, as far as that is not done; what is wrong with it becomes a part of the row."""
     row: dict[str, Any] = dict(trial.values) | dict.fromkeys((*figures_of(trial.job.config), *TRAINING_FIGURES))
     row |= {"folder": trial.name, "problem": None}
@@ -195,11 +192,12 @@ def _row(
     try:
         if not (folder / RUN).is_file():
             begun = (folder / CARD).is_file() or (folder / CHECKPOINT).is_file()
-            yield from _led(run_in_child(trial.job.model_copy(update={"resume": begun})), lead, said)
+            with listening(partial(_tell_of_training, lead, said)):
+                run_in_child(trial.job.model_copy(update={"resume": begun}))
         trained = _figures(folder / RUN)
         if not (folder / JUDGED).is_file():
-            yield Stage("judge", f"{lead}: judging it on {len(numbers)} validation images.")
-            found = yield from _judged(folder, data, numbers, trial.job.config.device)
+            tell(Stage("judge", f"{lead}: judging it on {len(numbers)} validation images."))
+            found = _judged(folder, data, numbers, trial.job.config.device)
             write_run_record(folder / JUDGED, {"figures": found})
         judged = _figures(folder / JUDGED)
         row |= {name: judged[name] for name in figures_of(trial.job.config)}
@@ -209,7 +207,7 @@ def _row(
         if problem is None:
             raise
         row["problem"] = problem
-        yield Notice(f"{lead} failed: {problem}")
+        tell(Notice(f"{lead} failed: {problem}"))
     return row
 
 
@@ -222,22 +220,18 @@ def _figures(path: Path) -> dict[str, Any]:
     return dict(figures)
 
 
-def _led(steps: Job, lead: str, said: set[str]) -> Generator[Event, None, None]:
-    """The events of a training: its stages say which it is, and what all trainings say is said once."""
-    with closing(steps):
-        for event in steps:
-            if isinstance(event, Stage):
-                event = Stage(event.name, f"{lead}: {event.message}")
-            elif isinstance(event, Notice):
-                if event.message in said:
-                    continue
-                said.add(event.message)
-            yield event
+def _tell_of_training(lead: str, said: set[str], event: Event) -> None:
+    """Tell an event of a training: its stages say which it is, and what all trainings say is said once."""
+    if isinstance(event, Stage):
+        event = Stage(event.name, f"{lead}: {event.message}")
+    elif isinstance(event, Notice):
+        if event.message in said:
+            return
+        said.add(event.message)
+    tell(event)
 
 
-def _judged(
-    folder: Path, data: Dataset | ClassMaps, numbers: Sequence[int], device: str
-) -> Generator[Event, None, dict[str, Any]]:
+def _judged(folder: Path, data: Dataset | ClassMaps, numbers: Sequence[int], device: str) -> dict[str, Any]:
     """Segment the validation images as a user would, and compare all particles, or pixels, with the truth."""
     from napari_nanoseg.engines.library import load_model
 
@@ -245,14 +239,14 @@ def _judged(
     evaluations: list[Any] = []
     for done, number in enumerate(numbers, 1):
         sample = data[number]
-        found = yield from model.segment_steps(sample.image, SegmentConfig(device=device))
+        found = model.segment(sample.image, SegmentConfig(device=device))
         compared = (
             evaluate(sample.instances, found, known=sample.known)
             if isinstance(sample, Sample)
             else _of_classes(sample, found)
         )
         evaluations.append(compared)
-        yield Progress(done, len(numbers), "images")
+        tell(Progress(done, len(numbers), "images"))
     return pool(evaluations).figures() if isinstance(data, Dataset) else _mean_of_classes(evaluations)
 
 

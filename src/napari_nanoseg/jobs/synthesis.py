@@ -18,7 +18,7 @@ from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.nanowires import NanowiresJob
 from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.events import JobResult, Notice, Progress, Stage, in_context, tell
 from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.atomic import writing
 from napari_nanoseg.io.datasets import COCO_NAME, DatasetWriter, write_sample
@@ -118,12 +118,14 @@ def written(out: Path, stem: str) -> bool:
     return all((out / folder / f"{stem}.tif").is_file() for folder in ("images", "masks"))
 
 
-def write_dataset(job: AnyGenerateJob, inputs: Sequence[Path], prepare: Callable[[], Writer], started: datetime) -> Job:
+def write_dataset(
+    job: AnyGenerateJob, inputs: Sequence[Path], prepare: Callable[[], Writer], started: datetime
+) -> JobResult:
     """Make images 0 to count - 1 of the config's seed and write them to ``images/`` and ``masks/``.
 
     The images do not depend on the number of workers. These are threads: the work is done in compiled code that does
     not hold the interpreter's lock, so nothing has to be copied between processes and none can be left behind. Images
-    that are there from an earlier run with the same config and source are kept. Closing the generator stops the
+    that are there from an earlier run with the same config and source are kept. Leaving it early stops the
     workers after the image each is busy with; what is finished stays.
 
     Parameters
@@ -135,11 +137,6 @@ def write_dataset(job: AnyGenerateJob, inputs: Sequence[Path], prepare: Callable
         Makes the generator and what writes its images; called when the folder is known to be usable.
     started : datetime
         For the run record.
-
-    Yields
-    ------
-    Event
-        Notices of the generator, a stage, and the progress in images.
 
     Returns
     -------
@@ -157,7 +154,7 @@ def write_dataset(job: AnyGenerateJob, inputs: Sequence[Path], prepare: Callable
     writer = prepare()
     done = writer.finished(job.count)
     for notice in writer.notices:
-        yield Notice(notice)
+        tell(Notice(notice))
     with writing(job.out):
         job.out.mkdir(parents=True, exist_ok=True)
     if not (job.out / RECORD).exists():
@@ -165,13 +162,13 @@ def write_dataset(job: AnyGenerateJob, inputs: Sequence[Path], prepare: Callable
 
     missing = [index for index in range(job.count) if index not in done]
     each = writer.images_each
-    yield Stage("generate", f"Writing {each * len(missing)} of {each * job.count} images to {job.out}.")
+    tell(Stage("generate", f"Writing {each * len(missing)} of {each * job.count} images to {job.out}."))
     clock = time.perf_counter()
     particles = 0
     with writer:
         for made, found in enumerate(_in_threads(writer.write, missing, job.workers), 1):
             particles += found
-            yield Progress(each * (len(done) + made), each * job.count, "images")
+            tell(Progress(each * (len(done) + made), each * job.count, "images"))
     seconds = time.perf_counter() - clock
     figures = {
         "images": each * job.count,
@@ -192,13 +189,13 @@ def _in_threads(work: Callable[[int], int], indices: Iterable[int], workers: int
     for first in islice(rest, 1):  # alone, as it may have to compile the kernels, which cannot be interrupted
         yield work(first)
     workers = workers or available_cores()
-    executor = ThreadPoolExecutor(workers, "nanoseg-generate")
+    executor, shared = ThreadPoolExecutor(workers, "nanoseg-generate"), in_context(work)
     try:
-        waiting: set[Future[int]] = {executor.submit(work, index) for index in islice(rest, 2 * workers)}
+        waiting: set[Future[int]] = {executor.submit(shared, index) for index in islice(rest, 2 * workers)}
         while waiting:
             finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in finished:
-                waiting.update(executor.submit(work, index) for index in islice(rest, 1))
+                waiting.update(executor.submit(shared, index) for index in islice(rest, 1))
                 yield future.result()
     finally:
         executor.shutdown(wait=True, cancel_futures=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import ExitStack, closing
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +16,7 @@ from napari_nanoseg.config.paths import COCO, absolute
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.events import Event, JobResult, Notice, Progress, Stage, listening, tell
 from napari_nanoseg.io.atomic import need_writable, write_text
 from napari_nanoseg.io.class_maps import ClassMaps, open_class_maps
 from napari_nanoseg.io.datasets import find_dataset, open_dataset
@@ -27,34 +28,35 @@ from napari_nanoseg.jobs.start import load_start, reachable, settled, starting_m
 if TYPE_CHECKING:
     from napari_nanoseg.engines.base import NetworkModel
 
-    Steps = Generator[Event, None, tuple[NetworkModel, dict[str, float]]]
+    Training = Callable[[], tuple[NetworkModel, dict[str, float]]]
 
 T = TypeVar("T")
 
 
-def train_job(job: TrainJob) -> Job:
-    """Train as the job says; closing the generator keeps the best model and a checkpoint to resume from.
+def train_job(job: TrainJob) -> JobResult:
+    """Train as the job says; leaving it early keeps the best model and a checkpoint to resume from.
 
     The job is written into the model folder at the start: with ``resume: true``, it goes on.
     """
     from napari_nanoseg.engines.device import choose_device
 
     started = datetime.now(UTC)
-    start = yield from reachable(job, starting_model(job))
+    start = reachable(job, starting_model(job))
     job = settled(job.model_copy(update={"start_from": start}))
     config = job.config
     device, reason = choose_device(config.device)
-    yield Stage("device", reason)
-    yield Stage("read", f"Reading {job.dataset}.")
+    tell(Stage("device", reason))
+    tell(Stage("read", f"Reading {job.dataset}."))
     resume = job.resume and (job.out / CHECKPOINT).is_file()
     if job.resume and not resume:
-        yield Notice(f"There is no checkpoint in {job.out} yet; the training begins at the first step.")
+        tell(Notice(f"There is no checkpoint in {job.out} yet; the training begins at the first step."))
     if not job.resume and ((job.out / CARD).exists() or (job.out / CHECKPOINT).exists()):
         raise NanosegError(f"{job.out} already holds a model; resume its training or choose another folder.")
-    prepared = _classes if isinstance(config.engine, UNetConfig) else _particles
-    steps = yield from prepared(job, start, device, resume=resume)
+    prepare = _classes if isinstance(config.engine, UNetConfig) else _particles
+    fit = prepare(job, start, device, resume=resume)
     with ExitStack() as announced:  # until all is written
-        model, figures = yield from _remembered(job, steps, announced, resume=resume)
+        with listening(_Beginning(job, announced, resume=resume)):
+            model, figures = fit()
         inputs = [path for path in (job.dataset, job.validation, start) if path is not None and path != COCO]
         record = run_record(job, inputs, seed=config.seed, device=str(device), figures=figures, started=started)
         model.card = model.card.model_copy(update={"provenance": record})
@@ -64,8 +66,8 @@ def train_job(job: TrainJob) -> Job:
     return JobResult(figures, {name: str(path) for name, path in files.items()})
 
 
-def _particles(job: TrainJob, start: Path | None, device: Any, *, resume: bool) -> Generator[Event, None, Steps]:
-    """Read what a network for particles is trained with; returns its training."""
+def _particles(job: TrainJob, start: Path | None, device: Any, *, resume: bool) -> Training:
+    """Read what a network for particles is trained with; returns its training, not begun."""
     from napari_nanoseg.engines.maskrcnn.train import train_maskrcnn
     from napari_nanoseg.engines.stardist.train import train_stardist
 
@@ -76,27 +78,29 @@ def _particles(job: TrainJob, start: Path | None, device: Any, *, resume: bool) 
     else:
         samples, validation = split(samples, config)
     samples = fewer(samples, config)
-    begin, weights = yield from load_start(start, config)
+    begin, weights = load_start(start, config)
     assert config.synthetic_per_real is not None  # settled
     need_writable(job.out)
-    yield Notice(
-        f"Images for training: {len(samples)} with {sum(len(s.instances) for s in samples)} particles; "
-        f"for validation: {len(validation)}."
+    tell(
+        Notice(
+            f"Images for training: {len(samples)} with {sum(len(s.instances) for s in samples)} particles; "
+            f"for validation: {len(validation)}."
+        )
     )
     common = config, samples, validation, config.synthetic_per_real, job.out, device
     start_from: Any = begin  # of the engine of the config
     if isinstance(config.engine, MaskRCNNConfig):
-        return train_maskrcnn(*common, start_from=start_from, weights=weights, resume=resume)
-    return train_stardist(*common, start_from=start_from, resume=resume)
+        return partial(train_maskrcnn, *common, start_from=start_from, weights=weights, resume=resume)
+    return partial(train_stardist, *common, start_from=start_from, resume=resume)
 
 
-def _classes(job: TrainJob, start: Path | None, device: Any, *, resume: bool) -> Generator[Event, None, Steps]:
-    """Read what a network for classes of pixels is trained with; returns its training."""
+def _classes(job: TrainJob, start: Path | None, device: Any, *, resume: bool) -> Training:
+    """Read what a network for classes of pixels is trained with; returns its training, not begun."""
     from napari_nanoseg.engines.unet.train import network_to_train, train_unet
 
     config = job.config
     assert isinstance(config.engine, UNetConfig)
-    begin, _ = yield from load_start(start, config)
+    begin, _ = load_start(start, config)
     start_from: Any = begin  # of the engine of the config
     network = network_to_train(config.engine, start_from)
     samples = list(open_class_maps(job.dataset, network))
@@ -106,33 +110,30 @@ def _classes(job: TrainJob, start: Path | None, device: Any, *, resume: bool) ->
         samples, validation = split(samples, config)
     samples = fewer(samples, config)
     need_writable(job.out)
-    yield Notice(f"Images for training: {len(samples)}; for validation: {len(validation)}.")
-    return train_unet(config, samples, validation, job.out, device, start_from=start_from, resume=resume)
+    tell(Notice(f"Images for training: {len(samples)}; for validation: {len(validation)}."))
+    return partial(train_unet, config, samples, validation, job.out, device, start_from=start_from, resume=resume)
 
 
-def _remembered(
-    job: TrainJob, steps: Generator[Event, None, T], announced: ExitStack, *, resume: bool
-) -> Generator[Event, None, T]:
-    """Write the job beside the model once the first step is done: a training that is refused leaves nothing.
+class _Beginning:
+    """Writes the job beside the model once the first step is done: a training that is refused leaves nothing.
 
     From then on, or at once where one goes on, others are told in the folder that a training writes there.
     """
-    with closing(steps):
+
+    def __init__(self, job: TrainJob, announced: ExitStack, *, resume: bool) -> None:
+        self._job, self._announced, self._resume = job, announced, resume
+        self._written = False
         if resume:
             announced.enter_context(training_in(job.out))
-        written = False
-        while True:
-            try:
-                event = next(steps)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            if not written and isinstance(event, Progress) and event.unit == "steps":
-                if not resume:
-                    announced.enter_context(training_in(job.out))
-                write_text(job.out / JOB, absolute(job).model_copy(update={"resume": False}).to_yaml())
-                written = True
-            yield event
+
+    def __call__(self, event: Event) -> None:
+        if not self._written and isinstance(event, Progress) and event.unit == "steps":
+            job = self._job
+            if not self._resume:
+                self._announced.enter_context(training_in(job.out))
+            write_text(job.out / JOB, absolute(job).model_copy(update={"resume": False}).to_yaml())
+            self._written = True
+        tell(event)
 
 
 def split(samples: list[T], config: TrainConfig) -> tuple[list[T], list[T]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,9 +15,9 @@ from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.predictor import SlabPredictor
 from napari_nanoseg.engines.unet.grey import Grey
 from napari_nanoseg.engines.unet.model import UNetModel
-from napari_nanoseg.engines.unet.volume import VolumePredictor, seen_steps
+from napari_nanoseg.engines.unet.volume import VolumePredictor, find_grey
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice
+from napari_nanoseg.events import Notice, checkpoint, tell
 from napari_nanoseg.samples import Volume
 
 
@@ -59,12 +59,12 @@ class _Nothing:
     def ends(self) -> Sequence[int]:
         return range(1, self.volume.shape[0] + 1)
 
-    def class_map_steps(self, z0: int, z1: int) -> Generator[Event, None, NDArray[np.uint8]]:
-        yield from ()
+    def class_map(self, z0: int, z1: int) -> NDArray[np.uint8]:
+        checkpoint()
         return np.zeros((z1 - z0, *self.volume.shape[1:]), np.uint8)
 
 
-def unet_steps(path: Path, volume: Volume, config: SegmentConfig) -> Generator[Event, None, UNetPredictor]:
+def prepare_unet(path: Path, volume: Volume, config: SegmentConfig) -> UNetPredictor:
     """Load a U-Net and look at a volume as a whole.
 
     Raises
@@ -74,8 +74,8 @@ def unet_steps(path: Path, volume: Volume, config: SegmentConfig) -> Generator[E
     """
     model = _loaded(path)
     device, reason = model.runs_on(config.device)
-    yield Notice(reason)
-    grey = yield from seen_steps(model, volume, config)
+    tell(Notice(reason))
+    grey = find_grey(model, volume, config)
     return UNetPredictor(path, model.classes, device, grey, config)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from napari_nanoseg.arguments import as_image, as_labels
 from napari_nanoseg.config.density import DensityConfig
 from napari_nanoseg.display import Shown, brief
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Progress, drain
+from napari_nanoseg.events import Progress, tell
 from napari_nanoseg.samples import Image
 
 FloatImage = NDArray[np.float64]
@@ -110,21 +109,7 @@ def optical_density(
         region and reference, an I0 that is not positive, or arguments of a wrong type or name.
     """
     config = DensityConfig.combined(config, fields, "optical_density")
-    return drain(density_steps(image, config, region=region, reference=reference))
-
-
-def density_steps(
-    image: Image | NDArray[Any],
-    config: DensityConfig | None = None,
-    *,
-    region: NDArray[Any] | None = None,
-    reference: Image | NDArray[Any] | None = None,
-) -> Generator[Progress, None, OpticalDensity]:
-    """Do what :func:`optical_density` does in steps of one slice, so that it can be followed.
-
-    Beside images and result, no more than some floating-point copies of one slice are in memory.
-    """
-    image, config = _grey(as_image(image, "optical_density: 'image'")), config or DensityConfig()
+    image = _grey(as_image(image, "optical_density: 'image'"))
     if reference is not None:
         reference = _grey(as_image(reference, "optical_density: 'reference'", "the reference"))
     marked = _region(image, config, region)
@@ -145,7 +130,7 @@ def density_steps(
         with np.errstate(over="ignore"):
             incident[number] = np.mean(level)
         raised[number], not_positive[number] = _density(pixels, level, config, density[number], where)
-        yield Progress(number + 1, image.planes, "slices")
+        tell(Progress(number + 1, image.planes, "slices"))
     made = Image(density.reshape(image.data.shape), image.axes, image.calibration, image.source)
     return OpticalDensity(made, incident, raised, not_positive, mended)
 

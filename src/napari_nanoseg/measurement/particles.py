@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from napari_nanoseg.arguments import as_calibration, as_instances, as_number, as_pixels, refuse_unknown
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Progress, drain
+from napari_nanoseg.events import Progress, tell
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.measurement.shape import Shape, shape_of
 from napari_nanoseg.samples import Image
@@ -79,25 +78,6 @@ def measure(
         if calibration is not None:
             raise NanosegError("measure: both 'calibration' and 'pixel_size_nm' are given; give one of them.")
         calibration = Calibration.of(as_number(pixel_size_nm, "measure: 'pixel_size_nm'"))
-    return drain(measuring(instances, calibration, image))
-
-
-def measuring(
-    instances: Instances | NDArray[Any],
-    calibration: Calibration | None = None,
-    image: Image | NDArray[Any] | None = None,
-) -> Generator[Progress, None, DataFrame]:
-    """Do what :func:`measure` does in steps of some hundred particles or one slice, so that it can be followed.
-
-    Yields
-    ------
-    Progress
-        In particles, or in slices.
-
-    Returns
-    -------
-    pandas.DataFrame
-    """
     from pandas import concat
 
     instances = as_instances(instances, "measure: 'instances'")
@@ -117,14 +97,14 @@ def measuring(
         for start in range(0, max(len(instances), 1), STEP):
             part = slice(start, start + STEP)
             tables.append(_table(instances[part], overlaps[part], nm_per_pixel, pixels))
-            yield Progress(min(start + STEP, len(instances)), len(instances), "particles")
+            tell(Progress(min(start + STEP, len(instances)), len(instances), "particles"))
         return concat(tables, ignore_index=True)
     depth = instances.shape[0]
     for number, plane in enumerate(instances.planes()):
         table = _table(plane, plane.overlaps, nm_per_pixel, None if pixels is None else np.asarray(pixels[number]))
         table.insert(0, "slice", np.int64(number))
         tables.append(table)
-        yield Progress(number + 1, depth, "slices")
+        tell(Progress(number + 1, depth, "slices"))
     return concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 

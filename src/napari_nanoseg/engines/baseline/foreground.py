@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from napari_nanoseg.config.baseline import BaselineConfig
-from napari_nanoseg.events import Progress
+from napari_nanoseg.events import Progress, tell
 from napari_nanoseg.scaling import FloatImage, ScaledView
 from napari_nanoseg.tiling import Tile, tiles
 
@@ -23,9 +22,9 @@ OFFSET = 0.1
 without it, half of an even background would be foreground."""
 
 
-def foreground_steps(
+def find_foreground(
     view: ScaledView, config: BaselineConfig, *, bright: bool, diameter: float, tile: int
-) -> Generator[Progress, None, NDArray[np.bool_]]:
+) -> NDArray[np.bool_]:
     """Find the pixels of the particles; the result does not depend on the tiles.
 
     Parameters
@@ -51,7 +50,7 @@ def foreground_steps(
     low, high = float(view.source.min()), float(view.source.max())
     counts = np.zeros(BINS, np.int64)
     for done, one in enumerate(coarse):
-        yield Progress(done, total, "tiles")
+        tell(Progress(done, total, "tiles"))
         own = _own(_smooth(view, one, config.smoothing), one)
         counts += np.histogram(own, BINS, (low, high))[0]
     edges = np.linspace(low, high, BINS + 1)
@@ -60,7 +59,7 @@ def foreground_steps(
     if not contrast:
         return mask
     for done, one in enumerate(fine, start=len(coarse)):
-        yield Progress(done, total, "tiles")
+        tell(Progress(done, total, "tiles"))
         smooth = _smooth(view, one, config.smoothing)
         if side:
             beyond = smooth - uniform_filter(smooth, side, mode="nearest")
@@ -68,7 +67,7 @@ def foreground_steps(
         else:
             inside = smooth > level if bright else smooth <= level
         mask[slice(*one.own_rows), slice(*one.own_columns)] = _own(inside, one)
-    yield Progress(total, total, "tiles")
+    tell(Progress(total, total, "tiles"))
     return mask
 
 

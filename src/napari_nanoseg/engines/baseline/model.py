@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,11 +13,11 @@ from napari_nanoseg.config.baseline import BaselineConfig, WatershedConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.base import Found, Model, size_notice, stacked
-from napari_nanoseg.engines.baseline.foreground import foreground_steps
-from napari_nanoseg.engines.baseline.parting import parted_steps
-from napari_nanoseg.engines.baseline.pieces import filled_steps, pieces_steps
-from napari_nanoseg.engines.contrast import flat_steps, grey_steps
-from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting
+from napari_nanoseg.engines.baseline.foreground import find_foreground
+from napari_nanoseg.engines.baseline.parting import part_mask
+from napari_nanoseg.engines.baseline.pieces import fill_holes, find_pieces
+from napari_nanoseg.engines.contrast import is_flat, to_grey
+from napari_nanoseg.events import Notice, Progress, Stage, checkpoint, tell
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.model_cards import CARD
@@ -64,72 +63,68 @@ class BaselineModel(Model):
         values = self.card.model_dump(mode="json", include={"network", "working_diameter"})
         write_text(Path(folder) / CARD, yaml.safe_dump(values, sort_keys=False))
 
-    def detect_steps(
-        self, image: Image, config: SegmentConfig, floor: float | None = None
-    ) -> Generator[Event, None, BaselineFound]:
+    def detect(self, image: Image, config: SegmentConfig, floor: float | None = None) -> BaselineFound:
         """Part an image or every slice of a stack into particles and background; see the base class.
 
         Of the config, `diameter`, `invert` (``no``: bright particles, ``yes``: dark ones, ``auto``: guessed),
         `min_area`, `tile` and `baseline` count. There are no probabilities, and objects do not overlap; `floor` means
         nothing.
         """
-        yield Stage("segment", f"Segmenting {image.source} without a network.")
+        tell(Stage("segment", f"Segmenting {image.source} without a network."))
         own = self.config.with_wishes(config.baseline)
-        bright, diameter = yield from self._looks(image, config, own)
+        bright, diameter = self._looks(image, config, own)
         planes = []
         for number in range(image.planes):
             if image.planes > 1:
-                yield Progress(number, image.planes, "slices")
+                tell(Progress(number, image.planes, "slices"))
             plane = image.plane(number)
-            if (yield from flat_steps(plane)):
-                yield Notice(f"{plane.source}: all pixels are the same, so there is no particle.")
+            if is_flat(plane):
+                tell(Notice(f"{plane.source}: all pixels are the same, so there is no particle."))
                 planes.append(Instances.empty(plane.plane_shape))
             else:
-                planes.append((yield from self._plane(plane, own, bright, diameter, config.tile)))
+                planes.append(self._plane(plane, own, bright, diameter, config.tile))
         return BaselineFound(planes, image.axes[0] in "ZT", config.model_copy(update={"diameter": diameter}))
 
-    def _looks(
-        self, image: Image, config: SegmentConfig, own: BaselineConfig
-    ) -> Generator[Event, None, tuple[bool, float]]:
+    def _looks(self, image: Image, config: SegmentConfig, own: BaselineConfig) -> tuple[bool, float]:
         """Whether the particles are bright, and their diameter, px: as told, else guessed from the middle plane."""
         plane = image.plane(image.planes // 2)
         bright = WISHES.get(config.invert or "")
         if config.invert is None and own.polarity != "auto":
             bright = own.polarity == "bright"
-        if (bright is not None and config.diameter is not None) or (yield from flat_steps(plane)):
+        if (bright is not None and config.diameter is not None) or is_flat(plane):
             return bright is not False, config.diameter or UNKNOWN
-        yield Stage("size", f"{plane.source}: looking what the particles are like.")
-        grey = yield from grey_steps(plane)
+        tell(Stage("size", f"{plane.source}: looking what the particles are like."))
+        grey = to_grey(plane)
         pixels = grey if config.diameter is None else _middle(grey, LOOK * config.diameter)
         guess = likely_particles(pixels, None if bright is None else "bright" if bright else "dark")
         if bright is None:
             bright = guess is None or guess.polarity == "bright"
-            yield Notice(
-                f"{plane.source}: the particles are taken to be {'brighter' if bright else 'darker'} than the "
-                "background; set 'invert' if not."
+            tell(
+                Notice(
+                    f"{plane.source}: the particles are taken to be {'brighter' if bright else 'darker'} than the "
+                    "background; set 'invert' if not."
+                )
             )
         if config.diameter is not None:
             return bright, config.diameter
         diameter = UNKNOWN if guess is None else guess.diameter
-        yield size_notice(plane.source, diameter)
+        tell(size_notice(plane.source, diameter))
         return bright, diameter
 
-    def _plane(
-        self, plane: Image, own: BaselineConfig, bright: bool, diameter: float, tile: int
-    ) -> Generator[Event, None, Instances]:
+    def _plane(self, plane: Image, own: BaselineConfig, bright: bool, diameter: float, tile: int) -> Instances:
         working = self.card.working_diameter
-        grey = yield from grey_steps(plane)
+        grey = to_grey(plane)
         view = ScaledView(grey, 1.0 if working is None else min(1.0, working / diameter))
         tile, seen = min(tile, LARGEST_TILE), diameter * view.factor
-        mask = yield from foreground_steps(view, own, bright=bright, diameter=seen, tile=tile)
+        mask = find_foreground(view, own, bright=bright, diameter=seen, tile=tile)
         if own.holes:
-            mask = yield from filled_steps(mask, own.holes * _disc(seen))
+            mask = fill_holes(mask, own.holes * _disc(seen))
         if isinstance(own, WatershedConfig):
-            labels = yield from parted_steps(mask, own.depth * seen, tile)
+            labels = part_mask(mask, own.depth * seen, tile)
         else:
-            labels, _ = yield from pieces_steps(mask)
+            labels, _ = find_pieces(mask)
         found = Instances.from_labels(_enlarged(labels, plane.plane_shape))
-        yield Waiting()
+        checkpoint()
         return found[found.areas >= own.least_area * _disc(diameter)]
 
 
@@ -150,14 +145,14 @@ class BaselineFound(Found):
     def __init__(self, planes: list[Instances], stack: bool, config: SegmentConfig):
         self._planes, self._stack, self.config = planes, stack, config
 
-    def instances_steps(self, config: SegmentConfig | None = None) -> Generator[Event, None, Instances]:
+    def instances(self, config: SegmentConfig | None = None) -> Instances:
         """Choose by area alone; see the base class."""
         least = (config or self.config).min_area
         slices = []
         for plane in self._planes:
             kept = plane[plane.areas >= least]
             slices.append(Instances.from_masks(kept.shape, kept.boxes, kept.masks))
-            yield Waiting()
+            checkpoint()
         return stacked(slices) if self._stack else slices[0]
 
 

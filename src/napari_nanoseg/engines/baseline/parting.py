@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 
 from napari_nanoseg.engines.baseline.pieces import CORNERS
-from napari_nanoseg.events import Event, Progress, Waiting
+from napari_nanoseg.events import Progress, checkpoint, tell
 from napari_nanoseg.tiling import tiles
 
 TILE = 512
@@ -21,7 +19,7 @@ SMOOTHING = 1.0
 """Of the distance, px: without it, every step of an outline of pixels is a dip."""
 
 
-def parted_steps(mask: NDArray[np.bool_], depth: float, tile: int) -> Generator[Event, None, NDArray[np.int32]]:
+def part_mask(mask: NDArray[np.bool_], depth: float, tile: int) -> NDArray[np.int32]:
     """Part the pieces of a mask.
 
     Every local maximum of the distance to the background that is more than `depth` above the saddle to a higher one is
@@ -47,11 +45,11 @@ def parted_steps(mask: NDArray[np.bool_], depth: float, tile: int) -> Generator[
     count = 0
     cut = tiles((mask.shape[0], mask.shape[1]), min(tile, TILE), REACH)
     for done, one in enumerate(cut):
-        yield Progress(done, len(cut), "tiles")
+        tell(Progress(done, len(cut), "tiles"))
         window = slice(*one.rows), slice(*one.columns)
         if not mask[window].any():
             continue
-        found, seeds = yield from _window_steps(mask[window], depth)
+        found, seeds = _part_window(mask[window], depth)
         here = seeds + np.array([one.rows[0], one.columns[0]])
         starts, stops = np.transpose([one.own_rows, one.own_columns])
         own = np.flatnonzero(((here >= starts) & (here < stops)).all(axis=1))
@@ -60,25 +58,23 @@ def parted_steps(mask: NDArray[np.bool_], depth: float, tile: int) -> Generator[
         count += len(own)
         taken = labels[window]
         np.copyto(taken, numbers[found], where=taken == 0)
-    yield Progress(len(cut), len(cut), "tiles")
+    tell(Progress(len(cut), len(cut), "tiles"))
     return labels
 
 
-def _window_steps(
-    mask: NDArray[np.bool_], depth: float
-) -> Generator[Waiting, None, tuple[NDArray[np.int32], NDArray[np.int64]]]:
+def _part_window(mask: NDArray[np.bool_], depth: float) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Watershed of one window: its labels, and for each of them the first pixel of its seed."""
     from skimage.morphology import local_maxima, reconstruction
     from skimage.segmentation import watershed
 
     distance = distance_transform_edt(mask) if not mask.all() else np.full(mask.shape, max(mask.shape), float)
     height = gaussian_filter(distance.astype(np.float32), SMOOTHING)
-    yield Waiting()
+    checkpoint()
     flooded = reconstruction(height - np.float32(depth), height)
-    yield Waiting()
+    checkpoint()
     seeds, number = label(local_maxima(flooded) & mask, CORNERS)
     found = watershed(-height, seeds, mask=mask)
-    yield Waiting()
+    checkpoint()
     _, first = np.unique(seeds, return_index=True)
     places = np.stack(np.unravel_index(first[-number:] if number else first[:0], mask.shape), axis=1)
     return found.astype(np.int32, copy=False), places

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from napari_nanoseg.events import Waiting
+from napari_nanoseg.events import checkpoint
 
 STRIP = 2**23
 """Pixels labelled at once: 0.1 s."""
@@ -18,9 +16,9 @@ EDGES, CORNERS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool), np.ones((3, 
 """Pixels that belong together: those that share an edge; or an edge or a corner."""
 
 
-def pieces_steps(
+def find_pieces(
     mask: NDArray[np.bool_], structure: NDArray[np.bool_] = EDGES, strip: int = STRIP
-) -> Generator[Waiting, None, tuple[NDArray[np.int32], NDArray[np.int64]]]:
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Number the connected pieces of a mask as ``scipy.ndimage.label`` does.
 
     Parameters
@@ -48,7 +46,7 @@ def pieces_steps(
         count += number
         if top:
             pairs.append(_touching(labels[top - 1], labels[top], corners=bool(structure[0, 0])))
-        yield Waiting()
+        checkpoint()
     first, second = np.concatenate(pairs, axis=1)
     links = coo_array((np.ones(len(first), bool), (first, second)), shape=(count + 1, count + 1))
     number, joined = connected_components(links, directed=False)
@@ -57,13 +55,13 @@ def pieces_steps(
         rows = slice(top, top + high)
         labels[rows] = joined[labels[rows]]
         areas += np.bincount(labels[rows].ravel(), minlength=number)
-        yield Waiting()
+        checkpoint()
     return labels, areas
 
 
-def filled_steps(mask: NDArray[np.bool_], largest: float) -> Generator[Waiting, None, NDArray[np.bool_]]:
+def fill_holes(mask: NDArray[np.bool_], largest: float) -> NDArray[np.bool_]:
     """Fill the holes of a mask that have less than `largest` pixels; what reaches the rim of the image is no hole."""
-    labels, areas = yield from pieces_steps(~mask, CORNERS)
+    labels, areas = find_pieces(~mask, CORNERS)
     small = areas < largest
     small[0] = False
     small[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = False
@@ -73,7 +71,7 @@ def filled_steps(mask: NDArray[np.bool_], largest: float) -> Generator[Waiting, 
     high = max(1, STRIP // mask.shape[1])
     for top in range(0, len(mask), high):
         filled[top : top + high] |= small[labels[top : top + high]]
-        yield Waiting()
+        checkpoint()
     return filled
 
 

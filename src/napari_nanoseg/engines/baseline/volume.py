@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter, maximum_filter1d, minimum_filter1d
 from napari_nanoseg.config.cracks import CrackThreshold
 from napari_nanoseg.engines.baseline.foreground import otsu
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Progress, Waiting
+from napari_nanoseg.events import Progress, checkpoint, tell
 from napari_nanoseg.samples import Volume
 
 BINS = 2**16
@@ -30,7 +30,7 @@ class ThresholdPredictor:
     ----------
     config : CrackThreshold
     level : float
-        The threshold, as :func:`level_steps` finds it.
+        The threshold, as :func:`find_level` finds it.
     """
 
     config: CrackThreshold
@@ -46,15 +46,15 @@ class ThresholdPredictor:
         """Apply it to a volume."""
         return ThresholdSlabs(self, volume)
 
-    def plane_steps(self, plane: NDArray[Any]) -> Generator[Waiting, None, NDArray[np.uint8]]:
+    def classify_plane(self, plane: NDArray[Any]) -> NDArray[np.uint8]:
         """Find the classes of one slice."""
         if self.config.smoothing:
             plane = gaussian_filter(plane.astype(np.float32), self.config.smoothing, mode="nearest")
-            yield Waiting()
+            checkpoint()
         particle = plane > self.level if self.config.polarity == "bright" else plane < self.level
         if self.config.within == "anywhere":
             return np.where(particle, np.uint8(0), np.uint8(1))
-        closed = yield from _closed(particle, self.config.closing)
+        closed = _closed(particle, self.config.closing)
         return np.where(particle, np.uint8(2), closed.view(np.uint8))
 
 
@@ -70,16 +70,16 @@ class ThresholdSlabs:
         """Every slice is for itself."""
         return range(1, self.volume.shape[0] + 1)
 
-    def class_map_steps(self, z0: int, z1: int) -> Generator[Event, None, NDArray[np.uint8]]:
+    def class_map(self, z0: int, z1: int) -> NDArray[np.uint8]:
         """Classes of a slab, slice by slice."""
         found = np.empty((z1 - z0, *self.volume.shape[1:]), np.uint8)
         for done, number in enumerate(range(z0, z1), 1):
-            found[done - 1] = yield from self.predictor.plane_steps(self.volume.read(number, number + 1)[0])
-            yield Progress(done, z1 - z0, "slices")
+            found[done - 1] = self.predictor.classify_plane(self.volume.read(number, number + 1)[0])
+            tell(Progress(done, z1 - z0, "slices"))
         return found
 
 
-def level_steps(volume: Volume, config: CrackThreshold) -> Generator[Event, None, float]:
+def find_level(volume: Volume, config: CrackThreshold) -> float:
     """Find the threshold of a volume, slice by slice.
 
     Raises
@@ -90,7 +90,7 @@ def level_steps(volume: Volume, config: CrackThreshold) -> Generator[Event, None
     if config.method == "value":
         assert config.value is not None
         return config.value
-    low, high = yield from _range_steps(volume)
+    low, high = _find_range(volume)
     counts = np.zeros(BINS, np.int64)
     exact = volume.data.dtype.kind in "biu" and high - low < BINS
     scale = 1.0 if exact else (BINS - 1) / (high - low)
@@ -100,7 +100,7 @@ def level_steps(volume: Volume, config: CrackThreshold) -> Generator[Event, None
                 piece.astype(np.int64) - int(low) if exact else ((piece.astype(np.float64) - low) * scale).astype(int)
             )
             counts += np.bincount(bins, minlength=BINS)
-        yield Progress(number + 1, volume.shape[0], "slices")
+        tell(Progress(number + 1, volume.shape[0], "slices"))
     greys = low + np.arange(BINS) / scale
     if np.count_nonzero(counts) < 2:
         raise _flat(volume, greys[counts.argmax()])
@@ -109,7 +109,7 @@ def level_steps(volume: Volume, config: CrackThreshold) -> Generator[Event, None
     return float(greys[np.searchsorted(np.cumsum(counts), config.percentile / 100 * counts.sum())])
 
 
-def _range_steps(volume: Volume) -> Generator[Event, None, tuple[float, float]]:
+def _find_range(volume: Volume) -> tuple[float, float]:
     """Least and greatest value; those of the type where it has no more than the histogram has bins."""
     if volume.data.dtype.kind == "b":
         return 0.0, 1.0
@@ -120,7 +120,7 @@ def _range_steps(volume: Volume) -> Generator[Event, None, tuple[float, float]]:
     for number in range(volume.shape[0]):
         plane = volume.read(number, number + 1)
         low, high = min(low, float(plane.min())), max(high, float(plane.max()))
-        yield Waiting()
+        checkpoint()
     if low == high:
         raise _flat(volume, low)
     return low, high
@@ -135,12 +135,12 @@ def _pieces(plane: NDArray[Any]) -> Iterator[NDArray[Any]]:
     return (flat[start : start + PIECE] for start in range(0, len(flat), PIECE))
 
 
-def _closed(mask: NDArray[np.bool_], radius: int) -> Generator[Waiting, None, NDArray[np.bool_]]:
+def _closed(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     """Closing with a square of side 2 `radius` + 1; beyond the image, the mask goes on as at its rim."""
     pixels = np.pad(mask.view(np.uint8), radius, mode="edge")
     for extreme in (maximum_filter1d, minimum_filter1d):
         for axis in (0, 1):
             pixels = extreme(pixels, 2 * radius + 1, axis, mode="nearest")
-            yield Waiting()
+            checkpoint()
     closed: NDArray[np.bool_] = pixels[radius:-radius, radius:-radius].view(bool)
     return closed

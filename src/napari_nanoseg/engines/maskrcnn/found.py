@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.base import Found, stacked
 from napari_nanoseg.engines.keeping import Keeping
-from napari_nanoseg.engines.maskrcnn.merging import Piece, merge_steps
+from napari_nanoseg.engines.maskrcnn.merging import Piece, merge_pieces
 from napari_nanoseg.engines.maskrcnn.pasting import pasted
 from napari_nanoseg.engines.maskrcnn.predict import FULL, Candidates, survivors
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Waiting
+from napari_nanoseg.events import Notice, checkpoint, tell
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.tiling import Tile
 
@@ -72,7 +72,7 @@ class Plane:
     scaled: tuple[int, int]
     shape: tuple[int, int]
 
-    def steps(self, probability: float, overlap: float, most: int) -> Generator[Event, None, Instances]:
+    def chosen(self, probability: float, overlap: float, most: int) -> Instances:
         """The objects in full resolution, most probable first."""
         step = np.array([self.shape[1] / self.scaled[1], self.shape[0] / self.scaled[0]] * 2, np.float32)
         pieces: list[Piece] = []
@@ -88,10 +88,10 @@ class Plane:
                     score, kind = float(kept.scores[index]), int(kept.classes[index])
                     pieces.append(Piece(number, start, mask, score, kind, bool(cut[index])))
                 if index % FEW == 0:
-                    yield Waiting()
+                    checkpoint()
         if len(self.seen) > 1:
             frames = [self._frame(seen.tile, step) for seen in self.seen]
-            pieces = yield from merge_steps(pieces, frames, overlap)
+            pieces = merge_pieces(pieces, frames, overlap)
         pieces.sort(key=lambda piece: -piece.score)
         return Instances.from_masks(
             self.shape,
@@ -153,7 +153,7 @@ class MaskRCNNFound(Found):
         self._planes, self._most, self._stack, self._suppressed = planes, most, stack, suppressed
         self.config, self.floor = config, floor
 
-    def instances_steps(self, config: SegmentConfig | None = None) -> Generator[Event, None, Instances]:
+    def instances(self, config: SegmentConfig | None = None) -> Instances:
         """Choose among the candidates; see the base class.
 
         Raises
@@ -168,12 +168,14 @@ class MaskRCNNFound(Found):
             )
         slices = []
         if any(plane.full(probability, overlap, self._most) for plane in self._planes):
-            yield Notice(
-                f"A part of the image has as many objects as the model gives at once ({self._most}), so there may be "
-                "more; choose smaller tiles, or more detections per image in the model's card or config."
+            tell(
+                Notice(
+                    f"A part of the image has as many objects as the model gives at once ({self._most}), so there "
+                    "may be more; choose smaller tiles, or more detections per image in the model's card or config."
+                )
             )
         for plane in self._planes:
-            instances = yield from plane.steps(probability, overlap, self._most)
+            instances = plane.chosen(probability, overlap, self._most)
             slices.append(instances[instances.areas >= min_area] if min_area else instances)
         return stacked(slices) if self._stack else slices[0]
 

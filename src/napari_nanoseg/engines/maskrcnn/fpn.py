@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.engines.maskrcnn.layers import Convolution, fill_xavier
 from napari_nanoseg.engines.maskrcnn.resnet import ResNet
-from napari_nanoseg.events import drain
+from napari_nanoseg.events import checkpoint
 
 STRIDES = (4, 8, 16, 32, 64)
 """Of the levels p2 to p6, px."""
@@ -38,11 +36,7 @@ class FeaturePyramid(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Maps p2 to p6 of images (N, C, H, W) with sides divisible by 32."""
-        return drain(self.steps(x))
-
-    def steps(self, x: Tensor) -> Generator[None, None, list[Tensor]]:
-        """Compute the same layer by layer, so that whoever waits for it can stop in between."""
-        maps = yield from self.bottom_up.steps(x)
+        maps = self.bottom_up(x)
         above: Tensor | None = None
         levels: list[Tensor] = []
         for level in (5, 4, 3, 2):
@@ -52,5 +46,5 @@ class FeaturePyramid(nn.Module):
                 here = here / 2 if self._halved else here
             above = here
             levels.insert(0, self.get_submodule(f"fpn_output{level}")(here))
-            yield
+            checkpoint()
         return [*levels, F.max_pool2d(levels[-1], kernel_size=1, stride=2)]

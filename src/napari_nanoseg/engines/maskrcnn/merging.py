@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.events import Waiting
+from napari_nanoseg.events import checkpoint
 
 SAME = 0.5
 """Intersection over union, in what both windows see, from which two masks are of the same object."""
@@ -50,9 +50,7 @@ class Piece:
 Box = tuple[int, int, int, int]
 
 
-def merge_steps(
-    pieces: Sequence[Piece], windows: Sequence[Box], overlap: float
-) -> Generator[Waiting, None, list[Piece]]:
+def merge_pieces(pieces: Sequence[Piece], windows: Sequence[Box], overlap: float) -> list[Piece]:
     """Each object once: whole from the window that saw it whole, else put together.
 
     Parameters
@@ -64,17 +62,12 @@ def merge_steps(
         Most intersection over union of the boxes of two objects of a class: of two that different windows saw, the less
         probable one goes, as it would have within one window.
 
-    Yields
-    ------
-    Waiting
-        Every few comparisons.
-
     Returns
     -------
     list of Piece
         Of different windows of one object only one is left.
     """
-    meeting = yield from _meeting(pieces, windows)
+    meeting = _meeting(pieces, windows)
     group = list(range(len(pieces)))
     members = {number: [number] for number in group}
     for _, one, other in sorted((pair for pair in meeting if pair[0] >= SAME), reverse=True):
@@ -104,7 +97,7 @@ def _unrivalled(objects: dict[int, Piece], meeting: set[tuple[int, int]], overla
     return list(left.values())
 
 
-def _meeting(pieces: Sequence[Piece], windows: Sequence[Box]) -> Generator[Waiting, None, list[tuple[float, int, int]]]:
+def _meeting(pieces: Sequence[Piece], windows: Sequence[Box]) -> list[tuple[float, int, int]]:
     """Pieces of a class and of different windows whose boxes meet where both windows see, with their masks' overlap."""
     boxes = np.array([piece.box for piece in pieces], np.int64).reshape(-1, 4)
     frames = np.array(windows, np.int64)
@@ -128,7 +121,7 @@ def _meeting(pieces: Sequence[Piece], windows: Sequence[Box]) -> Generator[Waiti
                     pairs.append((_overlap(pieces[one], pieces[two], common), one, two))
                 compared += 1
                 if compared % MANY == 0:
-                    yield Waiting()
+                    checkpoint()
     return pairs
 
 

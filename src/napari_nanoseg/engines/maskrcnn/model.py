@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,15 +16,15 @@ from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.base import PROBE, PROBE_PROBABILITY, NetworkModel, size_notice
-from napari_nanoseg.engines.contrast import flat_steps, grey_steps, inverted, percentile_steps, strips
+from napari_nanoseg.engines.contrast import inverted, is_flat, normalise, strips, to_grey
 from napari_nanoseg.engines.device import LEAST_SIDE, choose_device, need_memory, smaller_tiles
 from napari_nanoseg.engines.maskrcnn.detectron2_files import read_detectron2, write_detectron2
 from napari_nanoseg.engines.maskrcnn.found import Collector, MaskRCNNFound, Plane, Seen
 from napari_nanoseg.engines.maskrcnn.network import MaskRCNN
 from napari_nanoseg.engines.maskrcnn.pixels import check_channels
-from napari_nanoseg.engines.maskrcnn.predict import candidate_steps
+from napari_nanoseg.engines.maskrcnn.predict import find_candidates
 from napari_nanoseg.engines.maskrcnn.resizing import resized, shortest_edge
-from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting
+from napari_nanoseg.events import Notice, Progress, Stage, checkpoint, tell
 from napari_nanoseg.measurement.guess import likely_particles
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
@@ -94,32 +94,30 @@ class MaskRCNNModel(NetworkModel):
         thresholds = {"score_threshold": self.card.thresholds["prob"], "nms_threshold": self.card.thresholds["nms"]}
         write_detectron2(self.network.state_dict(), self.network.config.model_copy(update=thresholds), folder)
 
-    def detect_steps(
-        self, image: Image, config: SegmentConfig, floor: float | None = None
-    ) -> Generator[Event, None, MaskRCNNFound]:
+    def detect(self, image: Image, config: SegmentConfig, floor: float | None = None) -> MaskRCNNFound:
         """Run the network over an image or stack; see the base class."""
         device, reason = choose_device(config.device)
         check_channels(image)
         if config.diameter is None and self.card.for_any_size:
-            config = config.model_copy(update={"diameter": (yield from self._guessed(image))})
+            config = config.model_copy(update={"diameter": self._guessed(image)})
         side = self._side(config.tile, device)
         needed = self._memory(image, config, side)
-        yield Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}")
+        tell(Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}"))
         need_memory(image.source, needed, device)
         config, probability = self.with_thresholds(config)
         collector = Collector(probability, probability if floor is None else floor)
         planes: list[tuple[tuple[int, int], tuple[int, int]]] = []
         for number in range(image.planes):
             if image.planes > 1:
-                yield Progress(number, image.planes, "slices")
+                tell(Progress(number, image.planes, "slices"))
             plane = image.plane(number)
             collector.planes.append([])
             shape = plane.plane_shape
             scaled = shape
-            if (yield from flat_steps(plane)):
-                yield Notice(f"{plane.source}: all pixels are the same, so there is no particle.")
+            if is_flat(plane):
+                tell(Notice(f"{plane.source}: all pixels are the same, so there is no particle."))
             else:
-                scaled = yield from self._detect(plane, config, side, collector, device, suppress=floor is None)
+                scaled = self._detect(plane, config, side, collector, device, suppress=floor is None)
             planes.append((scaled, shape))
         return MaskRCNNFound(
             [Plane(seen, *shapes) for seen, shapes in zip(collector.planes, planes, strict=True)],
@@ -130,15 +128,15 @@ class MaskRCNNModel(NetworkModel):
             suppressed=floor is None,
         )
 
-    def _guessed(self, image: Image) -> Generator[Event, None, float | None]:
+    def _guessed(self, image: Image) -> float | None:
         """Particle diameter of an image or of the middle plane of a stack by grey values alone, px; None: not known."""
         plane = image.plane(image.planes // 2)
-        yield Stage("size", f"{plane.source}: looking how large the particles are.")
-        if (yield from flat_steps(plane)):
+        tell(Stage("size", f"{plane.source}: looking how large the particles are."))
+        if is_flat(plane):
             return None
-        guess = likely_particles((yield from grey_steps(plane)))
+        guess = likely_particles(to_grey(plane))
         diameter = None if guess is None else guess.diameter
-        yield size_notice(plane.source, diameter)
+        tell(size_notice(plane.source, diameter))
         return diameter
 
     def _detect(
@@ -150,34 +148,34 @@ class MaskRCNNModel(NetworkModel):
         device: torch.device,
         *,
         suppress: bool,
-    ) -> Generator[Event, None, tuple[int, int]]:
+    ) -> tuple[int, int]:
         """Run the network over one plane; rows and columns at working scale."""
         network: MaskRCNN = self.network.eval().to(device).to(memory_format=torch.channels_last)
-        sight = yield from self._sight(plane, config, invert=False)
+        sight = self._sight(plane, config, invert=False)
         inverse = partial(self._sight, plane, config, invert=True)
         surer = partial(self._surer, sight, inverse, network, device)
-        if (yield from self.polarity_steps(plane.source, config, surer)):
-            sight = yield from inverse()
+        if self.choose_polarity(plane.source, config, surer):
+            sight = inverse()
         most = network.config.detections_per_image
         while True:
             windows = sight.windows(side)
-            yield Progress(0, len(windows), "tiles")
+            tell(Progress(0, len(windows), "tiles"))
             try:
                 for done, window in enumerate(windows, 1):
-                    found = yield from candidate_steps(
+                    found = find_candidates(
                         network, sight.read(window), device, floor=collector.floor,
                         overlap=config.overlap if suppress else None, most=most,
                     )  # fmt: skip
                     collector.add(Seen(found, window))
-                    yield Progress(done, len(windows), "tiles")
+                    tell(Progress(done, len(windows), "tiles"))
                 break
             except (MemoryError, RuntimeError) as error:
                 side, notice = smaller_tiles(error, side, device)
                 collector.planes[-1].clear()
-                yield notice
+                tell(notice)
         return sight.shape
 
-    def _sight(self, plane: Image, config: SegmentConfig, *, invert: bool) -> Generator[Waiting, None, _Sight]:
+    def _sight(self, plane: Image, config: SegmentConfig, *, invert: bool) -> _Sight:
         network, card = self.network.config, self.card
         as_it_is = card.keep_8_bit and plane.data.dtype == np.uint8
         resize = network.min_size_test > 0 and card.working_diameter is None and config.diameter is None
@@ -185,7 +183,7 @@ class MaskRCNNModel(NetworkModel):
         normalisation = np.zeros(1, np.float32), np.full(1, 1 / 255, np.float32)
         if not as_it_is:
             clip = card.working_diameter is not None
-            view, normalisation = yield from percentile_steps(view, card.percentiles, clip=clip)
+            view, normalisation = normalise(view, card.percentiles, clip=clip)
         offset, factor = inverted(normalisation) if invert else normalisation
         factor = factor * np.float32(255)
 
@@ -197,7 +195,7 @@ class MaskRCNNModel(NetworkModel):
 
         if resize:
             shape = shortest_edge(view.shape, network.min_size_test, network.max_size_test)
-            whole_plane = yield from _whole(read, plane)
+            whole_plane = _whole(read, plane)
             small = resized(whole_plane, shape)
             whole = Tile((0, shape[0]), (0, shape[1]), (0, shape[0]), (0, shape[1]))
 
@@ -217,10 +215,10 @@ class MaskRCNNModel(NetworkModel):
     def _surer(
         self,
         upright: _Sight,
-        inverse: Callable[[], Generator[Waiting, None, _Sight]],
+        inverse: Callable[[], _Sight],
         network: MaskRCNN,
         device: torch.device,
-    ) -> Generator[Event, None, tuple[float, float]]:
+    ) -> tuple[float, float]:
         """Mean probability of the objects in the middle of the image as it is, and inverted."""
         spans = []
         for size in upright.shape:
@@ -228,8 +226,8 @@ class MaskRCNNModel(NetworkModel):
             spans.append((start, min(size, start + PROBE)))
         middle = Tile(spans[0], spans[1], spans[0], spans[1])
         means = []
-        for sight in (upright, (yield from inverse())):
-            found = yield from candidate_steps(
+        for sight in (upright, inverse()):
+            found = find_candidates(
                 network, sight.read(middle), device, floor=PROBE_PROBABILITY, overlap=self.card.thresholds["nms"],
                 most=network.config.detections_per_image,
             )  # fmt: skip
@@ -277,12 +275,12 @@ def _moved(tile: Tile, by: int) -> Tile:
     return Tile(rows, columns, own_rows, own_columns)
 
 
-def _whole(read: Reader, plane: Image) -> Generator[Waiting, None, NDArray[np.uint8]]:
+def _whole(read: Reader, plane: Image) -> NDArray[np.uint8]:
     """All pixels of a plane as 8 bits, read strip by strip."""
     wide = (0, plane.plane_shape[1])
     pixels = np.empty(plane.data.shape, np.uint8)
     for rows in strips(plane):
         span = (rows.start, rows.stop)
         pixels[rows] = np.clip(np.rint(read(Tile(span, wide, span, wide))), 0, 255)
-        yield Waiting()
+        checkpoint()
     return pixels

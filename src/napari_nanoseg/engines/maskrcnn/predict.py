@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from napari_nanoseg.engines.maskrcnn.boxes import clipped
 from napari_nanoseg.engines.maskrcnn.network import MaskRCNN
 from napari_nanoseg.engines.maskrcnn.pixels import batch_of, to_network
 from napari_nanoseg.engines.maskrcnn.rpn import RpnOutput
-from napari_nanoseg.events import Waiting
+from napari_nanoseg.events import checkpoint
 
 FULL = np.iinfo(np.uint16).max
 BOXES, MASKS = 250, 50
@@ -67,7 +66,7 @@ def survivors(boxes: Tensor, scores: Tensor, classes: Tensor, probability: float
 
 
 @torch.inference_mode()
-def candidate_steps(
+def find_candidates(
     network: MaskRCNN,
     pixels: NDArray[Any],
     device: torch.device,
@@ -75,7 +74,7 @@ def candidate_steps(
     floor: float,
     overlap: float | None = None,
     most: int,
-) -> Generator[Waiting, None, Candidates]:
+) -> Candidates:
     """Put a window through the network.
 
     Parameters
@@ -91,37 +90,25 @@ def candidate_steps(
         Only those that survive :func:`survivors`; by default all.
     most : int
         So many survivors at most.
-
-    Yields
-    ------
-    Waiting
-        After every layer, and every few boxes and masks.
     """
     config = network.config
     batch = batch_of([to_network(pixels, config)], network.divisor).to(device, memory_format=torch.channels_last)
     size = (pixels.shape[0], pixels.shape[1])
-    steps = network.backbone.steps(batch)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            maps: list[Tensor] = stop.value
-            break
-        yield Waiting()
+    maps: list[Tensor] = network.backbone(batch)
     output = RpnOutput([], [])
     for level in maps:
         said = network.rpn([level])
         output.logits.extend(said.logits)
         output.deltas.extend(said.deltas)
-        yield Waiting()
+        checkpoint()
     proposed = network.proposals(network.anchors(maps), output, [size], train=False)[0].boxes
-    yield Waiting()
+    checkpoint()
     scores, boxes = [], []
     for part in torch.split(proposed, BOXES):
         logits, deltas = network.box(maps, [part])
         scores.append(logits.float().softmax(dim=1)[:, :-1])
         boxes.append(network.roi_heads.coder.apply(deltas, part))
-        yield Waiting()
+        checkpoint()
     all_scores = torch.cat([torch.zeros((0, config.n_classes), device=device), *scores])
     all_boxes = torch.cat([torch.zeros((0, boxes[0].shape[1] if boxes else 4), device=device), *boxes])
     finite = all_scores.isfinite().all(dim=1) & all_boxes.isfinite().all(dim=1)
@@ -140,7 +127,7 @@ def candidate_steps(
         logits = network.mask(maps, [part])
         channel = torch.zeros_like(own) if config.class_agnostic_mask else own
         masks.append(logits[torch.arange(len(own), device=device), channel].float().sigmoid().cpu())
-        yield Waiting()
+        checkpoint()
     return Candidates(
         chosen.cpu().numpy(),
         score.cpu().numpy(),

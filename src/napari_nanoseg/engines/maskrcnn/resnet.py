@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import cast
 
 from torch import Tensor, nn
@@ -10,7 +9,7 @@ from torch.nn import functional as F
 
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.engines.maskrcnn.layers import Convolution, fill_msra
-from napari_nanoseg.events import drain
+from napari_nanoseg.events import checkpoint
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 """Blocks of the four stages, by depth."""
@@ -87,14 +86,10 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Maps of strides 4, 8, 16 and 32 of images (N, C, H, W)."""
-        return drain(self.steps(x))
-
-    def steps(self, x: Tensor) -> Generator[None, None, list[Tensor]]:
-        """Compute the same block by block, so that whoever waits for it can stop in between."""
         maps = []
         for stage in self.stages:
             for block in stage if isinstance(stage, nn.Sequential) else [stage]:
                 x = block(x)
-                yield
+                checkpoint()
             maps.append(x)
         return maps[1:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.engines.maskrcnn.model import MaskRCNNModel
 from napari_nanoseg.engines.maskrcnn.pasting import pasted
-from napari_nanoseg.engines.maskrcnn.predict import FULL, candidate_steps
+from napari_nanoseg.engines.maskrcnn.predict import FULL, find_candidates
 from napari_nanoseg.engines.patches import WorkingImage
 from napari_nanoseg.evaluation.matching import evaluate
-from napari_nanoseg.events import Event, Progress
+from napari_nanoseg.events import Progress, tell
 from napari_nanoseg.instances import Instances
 
 SCORES = np.round(np.arange(0.1, 0.951, 0.05), 2)
@@ -21,7 +21,7 @@ SCORES = np.round(np.arange(0.1, 0.951, 0.05), 2)
 
 def instances_in(
     pixels: NDArray[np.float32], model: MaskRCNNModel, device: torch.device, floor: float | None = None
-) -> Generator[Event, None, Instances]:
+) -> Instances:
     """What a model finds in a piece of an image at working scale.
 
     Parameters
@@ -35,7 +35,7 @@ def instances_in(
         Least score; by default that of the card.
     """
     thresholds, network = model.card.thresholds, model.network
-    found = yield from candidate_steps(
+    found = find_candidates(
         network, pixels * np.float32(255), device, floor=thresholds["prob"] if floor is None else floor,
         overlap=thresholds["nms"], most=network.config.detections_per_image,
     )  # fmt: skip
@@ -48,9 +48,7 @@ def instances_in(
     return Instances.from_masks(shape, np.reshape(boxes, (len(masks), 4)), masks, found.scores)
 
 
-def best_score(
-    truths: Sequence[WorkingImage], model: MaskRCNNModel, device: torch.device
-) -> Generator[Event, None, tuple[float, float]]:
+def best_score(truths: Sequence[WorkingImage], model: MaskRCNNModel, device: torch.device) -> tuple[float, float]:
     """Find the least score with the best F1 at an IoU of 0.5.
 
     Parameters
@@ -61,10 +59,6 @@ def best_score(
         On `device`.
     device : torch.device
 
-    Yields
-    ------
-    Progress
-
     Returns
     -------
     score : float
@@ -73,7 +67,7 @@ def best_score(
     """
     right, said, true = np.zeros(len(SCORES)), np.zeros(len(SCORES)), 0
     for done, truth in enumerate(truths, 1):
-        found = yield from instances_in(truth.pixels, model, device, float(SCORES[0]))
+        found = instances_in(truth.pixels, model, device, float(SCORES[0]))
         unknown: NDArray[np.bool_] = np.asarray((truth.labels < 0).all(axis=-1))
         shares = [
             float(unknown[box[0] : box[2], box[1] : box[3]][mask].mean())
@@ -86,7 +80,7 @@ def best_score(
             sure = found[found.scores > score]
             said[place] += len(sure)
             right[place] += evaluate(objects, sure).true_positives
-        yield Progress(done, len(truths), "validation patches")
+        tell(Progress(done, len(truths), "validation patches"))
     f1 = 2 * right / np.maximum(said + true, 1)
     # of equals, the middle: few pieces leave many
     equal = np.flatnonzero(f1 == f1.max())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from napari_nanoseg.engines.patches import Patches, particle_diameter
 from napari_nanoseg.engines.preview import draw
 from napari_nanoseg.engines.training import Trainable, fit
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Progress, Stage, drain
+from napari_nanoseg.events import Notice, Progress, Stage, tell
 from napari_nanoseg.io.model_cards import PREVIEW, read_card
 from napari_nanoseg.samples import Sample
 
@@ -51,7 +51,7 @@ def train_maskrcnn(
     start_from: MaskRCNNModel | None = None,
     weights: Mapping[str, Tensor] | None = None,
     resume: bool = False,
-) -> Generator[Event, None, tuple[MaskRCNNModel, dict[str, float]]]:
+) -> tuple[MaskRCNNModel, dict[str, float]]:
     """Train a model; its best state so far is in `out` at any time after the first epoch.
 
     Parameters
@@ -76,10 +76,6 @@ def train_maskrcnn(
     resume : bool
         Go on from the checkpoint in `out`.
 
-    Yields
-    ------
-    Event
-
     Returns
     -------
     model : MaskRCNNModel
@@ -99,7 +95,7 @@ def train_maskrcnn(
     known = start_from is not None or weights is not None
     network_config, said = _network(asked, start_from, known=known)
     if said is not None:
-        yield Notice(said)
+        tell(Notice(said))
     working = config.working_diameter
     if fine_tuning and start_from is not None:
         working = start_from.card.working_diameter or working
@@ -108,7 +104,7 @@ def train_maskrcnn(
     diameter = particle_diameter(samples, config)
     factor = None if working is None else working / diameter
     calibration = samples[0].image.calibration
-    yield Stage("prepare", f"Preparing training patches (particles of {diameter:.0f} px seen at {factor or 1:.2g}x).")
+    tell(Stage("prepare", f"Preparing training patches (particles of {diameter:.0f} px seen at {factor or 1:.2g}x)."))
     card = ModelCard(
         network=network_config,
         thresholds={"prob": network_config.score_threshold, "nms": network_config.nms_threshold},
@@ -131,7 +127,7 @@ def train_maskrcnn(
     view = View(
         factor, None, card.percentiles, True, (MaskRCNN.divisor, MaskRCNN.divisor), 2 * config.patch_size, JUDGING
     )
-    material = yield from gather(config, samples, validation, synthetic_per_real, view)
+    material = gather(config, samples, validation, synthetic_per_real, view)
     items = Patches(
         config, material.real, material.generator, synthetic_per_real, card.percentiles, 0, NEAR_PARTICLES, True,
         partial(encode, network_config), config.steps * config.batch_size,
@@ -139,7 +135,7 @@ def train_maskrcnn(
     truths = material.truths
     batches = [packed([encode(network_config, piece.pixels, piece.labels, piece.classes)]) for piece in truths]
 
-    def validate() -> Generator[Event, None, dict[str, float]]:
+    def validate() -> dict[str, float]:
         anchor.settle()
         network.eval()
         sums: dict[str, float] = {}
@@ -151,12 +147,12 @@ def train_maskrcnn(
                 losses = _losses(network, image.contiguous(memory_format=torch.channels_last), targets)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + float(value) / len(batches)
-            yield Progress(done, len(batches), "validation patches")
+            tell(Progress(done, len(batches), "validation patches"))
         return sums
 
     def preview() -> str:
         network.eval()
-        found = drain(instances_in(truths[-1].pixels, model, device))
+        found = instances_in(truths[-1].pixels, model, device)
         cover = np.zeros(truths[-1].pixels.shape[:2], np.float32)
         for score, box, mask in zip(found.scores, found.boxes, found.masks, strict=True):
             part = cover[box[0] : box[2], box[1] : box[3]]
@@ -168,15 +164,15 @@ def train_maskrcnn(
         anchor.trained, items, _losses, validate, lambda: model.save(out), preview, fine_tuning=fine_tuning,
         collate=packed,
     )  # fmt: skip
-    state = yield from fit(task, config, out, device, resume=resume)
-    yield Stage("finish", "Choosing the best weights and thresholds.")
+    state = fit(task, config, out, device, resume=resume)
+    tell(Stage("finish", "Choosing the best weights and thresholds."))
     read_weights(network, out, read_card(out).weights_sha256)
     network.to(device).eval()
     figures = {"steps": state.step, "validation_loss": state.best, "training_s": state.elapsed_s}
     if config.optimize_thresholds:
-        score, f1 = yield from best_score(truths, model, device)
+        score, f1 = best_score(truths, model, device)
         if f1 <= 0:
-            yield Notice("The network finds no particle in the validation images yet; train it longer.")
+            tell(Notice("The network finds no particle in the validation images yet; train it longer."))
         else:
             score = score if start_from is None else anchor.between(score, start_from.card.thresholds["prob"])
             model.card = card.model_copy(update={"thresholds": card.thresholds | {"prob": score}})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.stardist import StarDistConfig
-from napari_nanoseg.events import Waiting
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.scaling import ScaledView
 
@@ -85,11 +84,11 @@ def outlines(candidates: Candidates, view: ScaledView) -> NDArray[np.float64]:
     return coordinates
 
 
-def paint(candidates: Candidates, view: ScaledView) -> Generator[Waiting, None, Instances]:
+def paint(candidates: Candidates, view: ScaledView) -> Instances:
     """Objects as instances of the source image, ids from the most probable (1) down.
 
     Where two outlines overlap, the more probable object owns the pixels, as in the original; an object that is
-    covered wholly vanishes. Yields after every few objects.
+    covered wholly vanishes.
     """
     from napari_nanoseg.engines.stardist.painting import painted
 
@@ -98,7 +97,7 @@ def paint(candidates: Candidates, view: ScaledView) -> Generator[Waiting, None, 
         return Instances.empty(shape)
     coordinates = outlines(candidates, view)
     ascending = np.argsort(candidates.prob, kind="stable")
-    labels = yield from painted(coordinates[ascending], ascending + 1, shape)
+    labels = painted(coordinates[ascending], ascending + 1, shape)
     instances = Instances.from_labels(labels)
     index = instances.ids - 1
     classes = candidates.classes.argmax(axis=1) if candidates.classes.shape[1] else np.zeros(len(candidates))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.base import Found, stacked
 from napari_nanoseg.engines.keeping import Keeping
 from napari_nanoseg.engines.stardist.candidates import Candidates, paint
 from napari_nanoseg.engines.stardist.suppression import Suppression
-from napari_nanoseg.events import Event, Waiting
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.scaling import ScaledView
 
@@ -41,16 +41,16 @@ class StarDistFound(Found):
         self._suppressions: tuple[float, list[Suppression]] | None = None
         self.config, self.floor = config, floor
 
-    def instances_steps(self, config: SegmentConfig | None = None) -> Generator[Event, None, Instances]:
+    def instances(self, config: SegmentConfig | None = None) -> Instances:
         """Choose among the candidates; see the base class."""
         probability, overlap, min_area = self.thresholds(config or self.config)
         if self._suppressions is None or self._suppressions[0] != overlap:
             self._suppressions = overlap, [Suppression(plane, overlap) for plane in self._planes]
         slices = []
         for plane in self._suppressions[1]:
-            survivors = yield from plane.steps(probability)
-            yield Waiting()
-            instances = yield from paint(survivors, self._view)
+            survivors = plane.above(probability)
+            checkpoint()
+            instances = paint(survivors, self._view)
             slices.append(instances[instances.areas >= min_area] if min_area else instances)
         return stacked(slices) if self._stack else slices[0]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -14,17 +13,17 @@ from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.engines.base import PROBE, PROBE_PROBABILITY, NetworkModel, size_notice
-from napari_nanoseg.engines.contrast import Normalisation, flat_steps, grey_steps, inverted, percentile_steps
+from napari_nanoseg.engines.contrast import Normalisation, inverted, is_flat, normalise, to_grey
 from napari_nanoseg.engines.device import choose_device, need_memory
 from napari_nanoseg.engines.stardist.candidates import Candidates, no_candidates
 from napari_nanoseg.engines.stardist.found import Collector, StarDistFound
 from napari_nanoseg.engines.stardist.keras_files import read_keras, write_keras
 from napari_nanoseg.engines.stardist.network import StarDistNet
-from napari_nanoseg.engines.stardist.predict import all_candidates, find_candidates, network_steps
+from napari_nanoseg.engines.stardist.predict import all_candidates, find_candidates, run_network
 from napari_nanoseg.engines.stardist.size import surest, try_diameters
 from napari_nanoseg.engines.stardist.suppression import suppressed
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting
+from napari_nanoseg.events import Notice, Progress, Stage, tell
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
 
@@ -67,29 +66,27 @@ class StarDistModel(NetworkModel):
         """
         write_keras(self.network, {name: float(value) for name, value in self.card.thresholds.items()}, {}, folder)
 
-    def detect_steps(
-        self, image: Image, config: SegmentConfig, floor: float | None = None
-    ) -> Generator[Event, None, StarDistFound]:
+    def detect(self, image: Image, config: SegmentConfig, floor: float | None = None) -> StarDistFound:
         """Run the network over an image or stack; see the base class."""
         device, reason = choose_device(config.device)
         if config.diameter is None and self.card.for_any_size:
-            config = config.model_copy(update={"diameter": (yield from self._estimated(image, device))})
+            config = config.model_copy(update={"diameter": self._estimated(image, device)})
         needed = self._memory(image.plane_shape, self.card.scale(image.calibration, config.diameter), config.tile)
-        yield Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}")
+        tell(Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}"))
         need_memory(image.source, needed, device)
         config, probability = self.with_thresholds(config)
         collector = Collector(probability, probability if floor is None else floor)
         for number in range(image.planes):
             if image.planes > 1:
-                yield Progress(number, image.planes, "slices")
+                tell(Progress(number, image.planes, "slices"))
             plane = image.plane(number)
-            pixels = yield from self._channels(plane)
+            pixels = self._channels(plane)
             view = ScaledView(pixels, self.card.scale(plane.calibration, config.diameter))
-            if (yield from flat_steps(plane)):
-                yield Notice(f"{plane.source}: all pixels are the same, so there is no particle.")
+            if is_flat(plane):
+                tell(Notice(f"{plane.source}: all pixels are the same, so there is no particle."))
                 collector.add(no_candidates(self.network.config))
             else:
-                collector.add((yield from self._detect(view, plane.source, config, collector, device)))
+                collector.add(self._detect(view, plane.source, config, collector, device))
         return StarDistFound(
             collector.planes,
             view.geometry(),
@@ -98,18 +95,18 @@ class StarDistModel(NetworkModel):
             collector.floor,
         )
 
-    def _estimated(self, image: Image, device: torch.device) -> Generator[Event, None, float | None]:
+    def _estimated(self, image: Image, device: torch.device) -> float | None:
         """Particle diameter of an image or of the middle plane of a stack, px; None when it shows no particle."""
         plane = image.plane(image.planes // 2)
-        yield Stage("size", f"{plane.source}: looking how large the particles are.")
+        tell(Stage("size", f"{plane.source}: looking how large the particles are."))
         network, working = self._on(device), self.card.working_diameter
         assert working is not None
-        if (yield from flat_steps(plane)):
+        if is_flat(plane):
             return None
-        pixels = yield from self._channels(plane)
-        tries = yield from try_diameters(network, pixels, working, self._prepared, device)
+        pixels = self._channels(plane)
+        tries = try_diameters(network, pixels, working, self._prepared, device)
         diameter = surest(tries)
-        yield size_notice(plane.source, diameter)
+        tell(size_notice(plane.source, diameter))
         return diameter
 
     def _on(self, device: torch.device) -> StarDistNet:
@@ -119,59 +116,57 @@ class StarDistModel(NetworkModel):
 
     def _detect(
         self, view: ScaledView, source: str, config: SegmentConfig, wanted: Collector, device: torch.device
-    ) -> Generator[Event, None, Candidates]:
+    ) -> Candidates:
         """Run the network over one plane."""
         network = self._on(device)
-        view, normalisation = yield from self._prepared(view)
+        view, normalisation = self._prepared(view)
         surer = partial(self._surer, network, view, normalisation, device)
-        invert = yield from self.polarity_steps(source, config, surer)
-        return (
-            yield from find_candidates(
-                network,
-                view,
-                inverted(normalisation) if invert else normalisation,
-                probability=wanted.probability,
-                border=self.card.border if config.border is None else config.border,
-                tile=config.tile,
-                device=device,
-                floor=wanted.floor,
-            )
+        invert = self.choose_polarity(source, config, surer)
+        return find_candidates(
+            network,
+            view,
+            inverted(normalisation) if invert else normalisation,
+            probability=wanted.probability,
+            border=self.card.border if config.border is None else config.border,
+            tile=config.tile,
+            device=device,
+            floor=wanted.floor,
         )
 
-    def _channels(self, image: Image) -> Generator[Waiting, None, NDArray[Any]]:
+    def _channels(self, image: Image) -> NDArray[Any]:
         """Pixels with as many channels as the network takes."""
         wanted = self.network.config.n_channel_in
         channels = image.data.shape[-1] if image.axes.endswith("C") else 1
         if wanted == channels:
             return image.data
         if wanted == 1:
-            return (yield from grey_steps(image))
+            return to_grey(image)
         raise NanosegError(
             f"{image.source}: the model was made for images of {wanted} channels, this one has {channels}; "
             "choose another model or image."
         )
 
-    def _prepared(self, view: ScaledView) -> Generator[Waiting, None, tuple[ScaledView, Normalisation]]:
+    def _prepared(self, view: ScaledView) -> tuple[ScaledView, Normalisation]:
         """A view without its extreme pixels, and what brings the card's percentiles of it to 0 and 1 (csbdeep).
 
         Models of the original see the extreme pixels, too.
         """
         clip = self.card.working_diameter is not None
-        return (yield from percentile_steps(view, self.card.percentiles, clip=clip))
+        return normalise(view, self.card.percentiles, clip=clip)
 
     def _surer(
         self, network: StarDistNet, view: ScaledView, normalisation: Normalisation, device: torch.device
-    ) -> Generator[Event, None, tuple[float, float]]:
+    ) -> tuple[float, float]:
         """Mean probability of the objects in the middle of the image as it is, and inverted."""
         spans = []
         for size, divisor in zip(view.shape, network.divisor, strict=True):
             length = -(-min(size, PROBE) // divisor) * divisor
             start = max(0, (size - length) // 2)
             spans.append((start, start + length))
-        pixels = yield from view.window_steps(spans[0], spans[1])
+        pixels = view.window(spans[0], spans[1])
         means = []
         for offset, factor in (normalisation, inverted(normalisation)):
-            maps = yield from network_steps(network, (pixels - offset) * factor, device)
+            maps = run_network(network, (pixels - offset) * factor, device)
             found = all_candidates(maps, network.config.grid, PROBE_PROBABILITY)
             kept = suppressed(found, self.card.thresholds["nms"]).prob
             means.append(float(kept.mean()) if len(kept) else 0.0)

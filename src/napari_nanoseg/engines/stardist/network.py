@@ -6,7 +6,6 @@ batch normalisations are named by Keras itself; they are numbered in build order
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import cast
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import drain
+from napari_nanoseg.events import checkpoint
 
 Output = tuple[Tensor, Tensor, Tensor | None]
 BATCH_NORM_EPSILON = 1e-3  # Keras' default, part of the published models
@@ -162,10 +161,6 @@ class StarDistNet(nn.Module):
 
     def forward(self, x: Tensor) -> Output:
         """Compute ``(prob_logit, dist, class_logit)``; see the class."""
-        return drain(self.steps(x))
-
-    def steps(self, x: Tensor) -> Generator[None, None, Output]:
-        """Compute the same layer by layer, so that whoever waits for it can stop in between."""
         config, layers = self.config, self.layers
         depth, per_level = config.unet_n_depth, config.unet_n_conv_per_depth
         before = 0
@@ -173,30 +168,30 @@ class StarDistNet(nn.Module):
             for _ in range(self.convs_before):
                 x = layers[f"conv2d_{before}"](x)
                 before += 1
-                yield
+                checkpoint()
             x = nn.functional.max_pool2d(x, pool)
         skips = []
         for level in range(depth):
             for conv in range(per_level):
                 x = layers[f"down_level_{level}_no_{conv}"](x)
-                yield
+                checkpoint()
             skips.append(x)
             x = nn.functional.max_pool2d(x, config.unet_pool)
         for conv in (*range(per_level - 1), per_level):
             x = layers[f"middle_{conv}"](x)
-            yield
+            checkpoint()
         for level in reversed(range(depth)):
             x = nn.functional.interpolate(x, scale_factor=[float(side) for side in config.unet_pool], mode="nearest")
             x = torch.cat([x, skips.pop()], dim=1)
             for conv in (*range(per_level - 1), per_level):
                 x = layers[f"up_level_{level}_no_{conv}"](x)
-                yield
+                checkpoint()
         unet = x
         if "features" in layers:
             # A copy where the class head needs the U-Net's output too: activations work in place on their own input
             # only, which is always a fresh convolution output, so `unet` stays intact.
             x = layers["features"](x)
-            yield
+            checkpoint()
         prob, dist = self.prob(x), self.dist(x)
         if self.prob_class is None:
             return prob, dist, None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from napari_nanoseg.events import Waiting
+from napari_nanoseg.events import checkpoint
 
 EPSILON = 1e-12
 BATCH = 2_000_000
@@ -58,14 +57,12 @@ def paint_polygons(coordinates: Any, numbers: Any, labels: Any) -> None:
                     labels[row, column] = numbers[index]
 
 
-def painted(
-    coordinates: NDArray[np.float64], numbers: NDArray[np.int64], shape: tuple[int, int]
-) -> Generator[Waiting, None, NDArray[np.int32]]:
-    """Label image of polygons; see :func:`paint_polygons`. Yields after every few: 4,096 large ones took 10 s."""
+def painted(coordinates: NDArray[np.float64], numbers: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Label image of polygons; see :func:`paint_polygons`. It can be left after every few: 4,096 large ones took 10 s."""
     labels = np.zeros(shape, np.int32)
     coordinates = np.ascontiguousarray(coordinates, np.float64)
     pixels = np.cumsum(np.prod(np.ptp(coordinates, axis=2) + 1, axis=1)) // BATCH
     for part in np.split(np.arange(len(coordinates)), np.flatnonzero(np.diff(pixels)) + 1):
         paint_polygons(coordinates[part], numbers[part], labels)
-        yield Waiting()
+        checkpoint()
     return labels

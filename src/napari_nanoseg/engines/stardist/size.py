@@ -6,7 +6,7 @@ they have it. The image is tried at a ladder of diameters; every try also measur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from napari_nanoseg.engines.contrast import Normalisation
 from napari_nanoseg.engines.stardist.candidates import Candidates, joined, no_candidates
 from napari_nanoseg.engines.stardist.network import StarDistNet
-from napari_nanoseg.engines.stardist.predict import all_candidates, network_steps
+from napari_nanoseg.engines.stardist.predict import all_candidates, run_network
 from napari_nanoseg.engines.stardist.suppression import suppressed
-from napari_nanoseg.events import Event, Progress, Waiting
+from napari_nanoseg.events import Progress, checkpoint, tell
 from napari_nanoseg.scaling import LIMITS, ScaledView
 
 STEP = 2**0.5
@@ -79,9 +79,9 @@ def try_diameters(
     network: StarDistNet,
     plane: NDArray[np.generic],
     working_diameter: float,
-    prepared: Callable[[ScaledView], Generator[Waiting, None, tuple[ScaledView, Normalisation]]],
+    prepared: Callable[[ScaledView], tuple[ScaledView, Normalisation]],
     device: torch.device,
-) -> Generator[Event, None, list[Try]]:
+) -> list[Try]:
     """Put an image through the network at one diameter after the other.
 
     Parameters
@@ -95,10 +95,6 @@ def try_diameters(
         Finds a view as it is to be seen, and its normalisation.
     device : torch.device
 
-    Yields
-    ------
-    Progress, Waiting
-
     Returns
     -------
     list of Try
@@ -108,18 +104,18 @@ def try_diameters(
     ladder = SMALLEST * STEP ** np.arange(int(np.log(largest / SMALLEST) / np.log(STEP)) + 1)
     tries: list[Try] = []
     for number, diameter in enumerate(ladder.tolist()):
-        yield Progress(number, len(ladder), "diameters tried")
-        view, (offset, factor) = yield from prepared(ScaledView(plane, working_diameter / diameter))
+        tell(Progress(number, len(ladder), "diameters tried"))
+        view, (offset, factor) = prepared(ScaledView(plane, working_diameter / diameter))
         found, pixels = [no_candidates(network.config)], 0
         for rows, columns in _pieces(view.shape, network.divisor):
-            piece = yield from view.window_steps(rows, columns)
-            maps = yield from network_steps(network, (piece - offset) * factor, device)
+            piece = view.window(rows, columns)
+            maps = run_network(network, (piece - offset) * factor, device)
             kept = suppressed(all_candidates(maps, network.config.grid, PROBABILITY, MOST), OVERLAP)
             found.append(replace(kept, points=kept.points + np.array([rows[0], columns[0]])))
             pixels += min(rows[1] - rows[0], view.shape[0]) * min(columns[1] - columns[0], view.shape[1])
-            yield Waiting()
+            checkpoint()
         tries.append(_judged(joined(found), diameter, working_diameter, pixels))
-    yield Progress(len(ladder), len(ladder), "diameters tried")
+    tell(Progress(len(ladder), len(ladder), "diameters tried"))
     return tries
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
 from functools import cache
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.engines.stardist.candidates import Candidates
-from napari_nanoseg.events import Waiting, drain
+from napari_nanoseg.events import checkpoint
 
 BATCH = 1000
 """Candidates per call of the compiled code, which holds Python's lock: 0.06 to 0.09 s (4 s for all 44,000 at once).
@@ -40,21 +39,21 @@ class Suppression:
         self._survivors = np.zeros(0, np.int64)
         self._done = 0
 
-    def steps(self, probability: float) -> Generator[Waiting, None, Candidates]:
-        """Find the survivors above a probability, most probable first; yields after each batch."""
+    def above(self, probability: float) -> Candidates:
+        """Find the survivors above a probability, most probable first."""
         wanted = int(np.count_nonzero(self._sorted.prob > probability))
         while self._done < wanted:
             stop = min(self._done + max(BATCH, 2 * len(self._survivors)), wanted)
             # the survivors so far do not remove each other: with them in front, the batch is judged as in one run
             index = np.concatenate([self._survivors, np.arange(self._done, stop)])
             self._survivors, self._done = index[_survive(self._sorted.at(index), self._overlap)], stop
-            yield Waiting()
+            checkpoint()
         return self._sorted.at(self._survivors[self._survivors < wanted])
 
 
 def suppressed(candidates: Candidates, overlap: float) -> Candidates:
     """The candidates left by non-maximum suppression, most probable first."""
-    return drain(Suppression(candidates, overlap).steps(-1))
+    return Suppression(candidates, overlap).above(-1)
 
 
 def _survive(candidates: Candidates, overlap: float) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_nanoseg.engines.stardist.candidates import paint
 from napari_nanoseg.engines.stardist.predict import all_candidates
 from napari_nanoseg.engines.stardist.suppression import suppressed
-from napari_nanoseg.events import Event, Progress, drain
+from napari_nanoseg.events import Progress, tell
 from napari_nanoseg.scaling import ScaledView
 
 NMS_THRESHOLDS = (0.3, 0.4, 0.5)
@@ -47,12 +47,12 @@ class _Predictor:
         found = all_candidates((prob, dist, no_classes), self.grid, prob_thresh, MOST_CANDIDATES)
         candidates = found.where(~unknown[found.points[:, 0], found.points[:, 1]])
         view = ScaledView(np.broadcast_to(np.float32(0), shape))
-        return drain(paint(suppressed(candidates, nms_thresh), view)).to_labels(), None
+        return paint(suppressed(candidates, nms_thresh), view).to_labels(), None
 
 
 def optimise_thresholds(
     maps: Sequence[Maps], truths: Sequence[NDArray[Any]], grid: tuple[int, int]
-) -> Generator[Event, None, tuple[dict[str, float], float]]:
+) -> tuple[dict[str, float], float]:
     """Find the thresholds with the best accuracy TP / (TP + FP + FN), averaged over IoU 0.3, 0.5 and 0.7.
 
     Parameters
@@ -62,11 +62,6 @@ def optimise_thresholds(
     truths : sequence of int array, shape (H, W)
         Labels; negative where not known: objects centred there do not count.
     grid : tuple of int
-
-    Yields
-    ------
-    Progress
-        Ten times a second.
 
     Returns
     -------
@@ -83,14 +78,14 @@ def optimise_thresholds(
     with ThreadPoolExecutor(1) as pool:
         try:
             for done, nms in enumerate(NMS_THRESHOLDS):
-                yield Progress(done, len(NMS_THRESHOLDS), "thresholds")
+                tell(Progress(done, len(NMS_THRESHOLDS), "thresholds"))
                 search = pool.submit(
                     optimize_threshold, known, maps, predictor, nms, iou_threshs=list(IOU_THRESHOLDS), verbose=0
                 )
                 while not search.done():
                     # The search is one call into a library: it runs beside, so that cancelling is noticed.
                     threading.Event().wait(0.1)
-                    yield Progress(done, len(NMS_THRESHOLDS), "thresholds")
+                    tell(Progress(done, len(NMS_THRESHOLDS), "thresholds"))
                 probability, accuracy = search.result()
                 if accuracy > best[1]:
                     probability = float(np.clip(probability, *SENSIBLE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from napari_nanoseg.engines.stardist.targets import make_targets
 from napari_nanoseg.engines.stardist.thresholds import optimise_thresholds
 from napari_nanoseg.engines.training import Trainable, fit
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Progress, Stage
+from napari_nanoseg.events import Notice, Progress, Stage, tell
 from napari_nanoseg.io.model_cards import PREVIEW, read_card
 from napari_nanoseg.samples import Sample
 
@@ -61,7 +61,7 @@ def train_stardist(
     *,
     start_from: StarDistModel | None = None,
     resume: bool = False,
-) -> Generator[Event, None, tuple[StarDistModel, dict[str, float]]]:
+) -> tuple[StarDistModel, dict[str, float]]:
     """Train a model; its best state so far is in `out` at any time after the first epoch.
 
     Parameters
@@ -82,10 +82,6 @@ def train_stardist(
     resume : bool
         Go on from the checkpoint in `out`.
 
-    Yields
-    ------
-    Event
-
     Returns
     -------
     model : StarDistModel
@@ -105,7 +101,7 @@ def train_stardist(
     diameter = particle_diameter(samples, config)
     factor = 1.0 if working is None else working / diameter
     calibration = samples[0].image.calibration
-    yield Stage("prepare", f"Preparing training patches (particles of {diameter:.0f} px seen at {factor:.2g}x).")
+    tell(Stage("prepare", f"Preparing training patches (particles of {diameter:.0f} px seen at {factor:.2g}x)."))
     card = ModelCard(
         network=network_config,
         thresholds={"prob": 0.5, "nms": 0.4} if start_from is None else start_from.card.thresholds,
@@ -123,7 +119,7 @@ def train_stardist(
         None if working is None else factor, network_config.n_channel_in, card.percentiles, False, network.divisor,
         2 * config.patch_size, JUDGING,
     )  # fmt: skip
-    material = yield from gather(config, samples, validation, synthetic_per_real, view)
+    material = gather(config, samples, validation, synthetic_per_real, view)
     truths = material.truths
     items = Patches(
         config, material.real, material.generator, synthetic_per_real, card.percentiles, BORDER,
@@ -134,7 +130,7 @@ def train_stardist(
         tuple(torch.from_numpy(p)[None] for p in encode(network_config, t.pixels, t.labels, t.classes)) for t in truths
     ]
 
-    def validate() -> Generator[Event, None, dict[str, float]]:
+    def validate() -> dict[str, float]:
         anchor.settle()
         network.eval()
         sums: dict[str, float] = {}
@@ -144,7 +140,7 @@ def train_stardist(
                 losses = _losses(network_config, network, image.contiguous(memory_format=torch.channels_last), targets)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + float(value) / len(batches)
-            yield Progress(done, len(batches), "validation patches")
+            tell(Progress(done, len(batches), "validation patches"))
         return sums
 
     def preview() -> str:
@@ -165,30 +161,32 @@ def train_stardist(
         # Patches of one micrograph have other statistics than the images that the model will see.
         steady=[part for part in anchor.trained.modules() if isinstance(part, nn.BatchNorm2d)] if share else [],
     )
-    state = yield from fit(task, config, out, device, resume=resume)
-    yield Stage("finish", "Choosing the best weights and thresholds.")
+    state = fit(task, config, out, device, resume=resume)
+    tell(Stage("finish", "Choosing the best weights and thresholds."))
     read_weights(network, out, read_card(out).weights_sha256)
     network.to(device)
     if network_config.unet_batch_norm and not share:
-        yield from recalibrated(network, image_batches(items, len(items), config.batch_size, device))
-        losses = yield from validate()
+        recalibrated(network, image_batches(items, len(items), config.batch_size, device))
+        losses = validate()
         if losses["loss"] < state.best:
             state.best = losses["loss"]
         else:
             read_weights(network, out, read_card(out).weights_sha256)
     figures: dict[str, float] = {"steps": state.step, "validation_loss": state.best, "training_s": state.elapsed_s}
     if config.optimize_thresholds and share and not validation:
-        yield Notice(
-            "The thresholds stay those of the model that it started from; to have them chosen, annotate a second image "
-            "or give a validation dataset."
+        tell(
+            Notice(
+                "The thresholds stay those of the model that it started from; to have them chosen, annotate a second "
+                "image or give a validation dataset."
+            )
         )
         figures |= {f"threshold_{name}": value for name, value in card.thresholds.items()}
     elif config.optimize_thresholds:
         network.eval()
         maps = [run_network(network, truth.pixels, device)[:2] for truth in truths]
-        thresholds, accuracy = yield from optimise_thresholds(maps, [t.labels for t in truths], network_config.grid)
+        thresholds, accuracy = optimise_thresholds(maps, [t.labels for t in truths], network_config.grid)
         if accuracy <= 0:
-            yield Notice("The network finds no particle in the validation images yet; train it longer.")
+            tell(Notice("The network finds no particle in the validation images yet; train it longer."))
         else:
             settled = {name: anchor.between(thresholds[name], kept) for name, kept in card.thresholds.items()}
             model.card = card.model_copy(update={"thresholds": settled})

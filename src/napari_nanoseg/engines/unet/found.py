@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from scipy.ndimage import generate_binary_structure, label
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.base import Found
 from napari_nanoseg.engines.unet.predict import FULL, Probabilities, class_map
-from napari_nanoseg.events import Event, Waiting
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.instances import Instances
 
 STRIP = 2**22
@@ -36,7 +36,7 @@ class UNetFound(Found):
     def __init__(self, probabilities: Probabilities, config: SegmentConfig, least: tuple[float, ...]):
         self.probabilities, self.config, self._least = probabilities, config, least
 
-    def class_map_steps(self, config: SegmentConfig | None = None) -> Generator[Event, None, NDArray[np.uint8]]:
+    def class_map(self, config: SegmentConfig | None = None) -> NDArray[np.uint8]:
         """Choose the class of every pixel; of the config, `probability` and `min_area` count.
 
         Returns
@@ -51,19 +51,19 @@ class UNetFound(Found):
         values = np.empty(self.probabilities.shape[1:], np.uint8)
         for part in self._strips():
             values[part] = class_map(self.probabilities[:, part], least)
-            yield Waiting()
+            checkpoint()
         if min_area > 1:
             for kind in range(1, len(least) + 1):
                 _drop_small(values, kind, min_area)
-                yield Waiting()
+                checkpoint()
         return values
 
-    def instances_steps(self, config: SegmentConfig | None = None) -> Generator[Event, None, Instances]:
+    def instances(self, config: SegmentConfig | None = None) -> Instances:
         """One object for each class that is there; see the base class.
 
         Its id is the class value, its mask all pixels of the class, its score their mean probability.
         """
-        values = yield from self.class_map_steps(config)
+        values = self.class_map(config)
         boxes, masks, scores, ids = [], [], [], []
         for kind, probable in enumerate(self.probabilities, 1):
             total, count = 0, 0
@@ -71,13 +71,13 @@ class UNetFound(Found):
                 chosen = values[part] == kind
                 total += int(probable[part].sum(where=chosen, dtype=np.int64))
                 count += int(chosen.sum())
-                yield Waiting()
+                checkpoint()
             if count:
                 boxes.append((0,) * values.ndim + values.shape)
                 masks.append(values == kind)
                 scores.append(total / count / FULL)
                 ids.append(kind)
-                yield Waiting()
+                checkpoint()
         return Instances.from_masks(
             values.shape, np.reshape(np.array(boxes, np.int64), (len(ids), 2 * values.ndim)), masks,
             scores=np.array(scores, np.float32), classes=np.array(ids, np.int32) - 1, ids=np.array(ids, np.int32),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.engines.contrast import EXTREME, SAMPLED_PIXELS
-from napari_nanoseg.events import Waiting
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.samples import Volume
 
 SAMPLED_SLICES = 16
@@ -45,7 +44,7 @@ class Grey:
         return replace(self, low=self.high, high=self.low)
 
 
-def grey_steps(volume: Volume, card: ModelCard) -> Generator[Waiting, None, Grey | None]:
+def measure_grey(volume: Volume, card: ModelCard) -> Grey | None:
     """Find out which grey values of a volume the network of a card sees as 0 and 1.
 
     Percentiles are those of at most 16 slices, evenly spread and each thinned evenly, so that they can be told of a
@@ -70,12 +69,12 @@ def grey_steps(volume: Volume, card: ModelCard) -> Generator[Waiting, None, Grey
     for number in range(count):
         z = (2 * number + 1) * depth // (2 * count)
         parts.append(volume.read(z, z + 1)[0, ::step, ::step].astype(np.float32))
-        yield Waiting()
+        checkpoint()
     pixels = np.concatenate([part.ravel() for part in parts])
     least, most = float(pixels.min()), float(pixels.max())
     if card.keep_8_bit and volume.data.dtype.kind in "bf" and least >= 0 and most <= 1:
         return Grey(0.0, 1.0, clip=False)
-    yield Waiting()
+    checkpoint()
     low, high = (float(value) for value in np.percentile(pixels, card.percentiles))
     if low == high:  # nearly all of it is of one value
         low, high = least, most

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +16,11 @@ from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.engines.base import PROBE, PROBE_PROBABILITY, NetworkModel
-from napari_nanoseg.engines.contrast import flat_steps, grey_steps
+from napari_nanoseg.engines.contrast import is_flat, to_grey
 from napari_nanoseg.engines.device import choose_device, need_memory, smaller_tiles
 from napari_nanoseg.engines.unet.cdnet_files import read_cdnet
 from napari_nanoseg.engines.unet.found import UNetFound
-from napari_nanoseg.engines.unet.grey import Grey
-from napari_nanoseg.engines.unet.grey import grey_steps as seen_grey_steps
+from napari_nanoseg.engines.unet.grey import Grey, measure_grey
 from napari_nanoseg.engines.unet.network import UNet
 from napari_nanoseg.engines.unet.predict import (
     BYTES_PER_FILTER,
@@ -35,7 +33,7 @@ from napari_nanoseg.engines.unet.predict import (
     window_side,
 )
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Progress, Stage
+from napari_nanoseg.events import Notice, Progress, Stage, tell
 from napari_nanoseg.io.model_cards import CDNET_THRESHOLDS
 from napari_nanoseg.samples import Image, Volume
 
@@ -94,9 +92,7 @@ class UNetModel(NetworkModel):
         ready: UNet = self.network.fused().to(device).to(memory_format=LAYOUTS[self.network.config.axes])
         return ready
 
-    def detect_steps(
-        self, image: Image, config: SegmentConfig, floor: float | None = None
-    ) -> Generator[Event, None, UNetFound]:
+    def detect(self, image: Image, config: SegmentConfig, floor: float | None = None) -> UNetFound:
         """Find the classes of the pixels of an image or stack; see the base class.
 
         Of the config, `probability`, `min_area`, `invert`, `border`, `tile` and `device` count. All probabilities are
@@ -112,34 +108,32 @@ class UNetModel(NetworkModel):
         device, reason = choose_device(config.device)
         self._check(image, config)
         needed = self._memory(image, config.tile, device)
-        yield Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}")
+        tell(Stage("segment", f"Segmenting {image.source} (needs about {needed / 2**30:.2g} GB). {reason}"))
         need_memory(image.source, needed, device)
-        yield from self.size_notices(image.calibration, image.source)
+        self.check_size(image.calibration, image.source)
         least = self.least(config)
         config, _ = self.with_thresholds(config)
         if image.axes[0] == "Z":
-            found = yield from self._volume(_as_volume(image), config, device)
+            found = self._volume(_as_volume(image), config, device)
             return UNetFound(found, config, least)
         planes = []
         for number in range(image.planes):
             if image.planes > 1:
-                yield Progress(number, image.planes, "slices")
+                tell(Progress(number, image.planes, "slices"))
             plane = image.plane(number)
-            volume = Volume((yield from grey_steps(plane))[None], source=plane.source)
-            yield from flat_steps(plane)
-            planes.append((yield from self._volume(volume, config, device)))
+            volume = Volume(to_grey(plane)[None], source=plane.source)
+            is_flat(plane)
+            planes.append(self._volume(volume, config, device))
         return UNetFound(np.concatenate(planes, axis=1) if image.axes[0] == "T" else planes[0][:, 0], config, least)
 
-    def seen_steps(
-        self, volume: Volume, config: SegmentConfig, device: torch.device
-    ) -> Generator[Event, None, Grey | None]:
+    def find_grey(self, volume: Volume, config: SegmentConfig, device: torch.device) -> Grey | None:
         """Find out which grey values of a volume the network sees as 0 and 1; None: there is nothing to see."""
-        grey = yield from seen_grey_steps(volume, self.card)
+        grey = measure_grey(volume, self.card)
         if grey is None:
-            yield Notice(f"{volume.source}: all pixels are the same, so there is nothing to see.")
+            tell(Notice(f"{volume.source}: all pixels are the same, so there is nothing to see."))
             return None
         surer = partial(self._surer, volume, grey, device)
-        return grey.inverted() if (yield from self.polarity_steps(volume.source, config, surer)) else grey
+        return grey.inverted() if self.choose_polarity(volume.source, config, surer) else grey
 
     def grid(
         self, shape: tuple[int, int, int], config: SegmentConfig, device: torch.device, side: int | None = None
@@ -148,13 +142,15 @@ class UNetModel(NetworkModel):
         rim = self.card.border if config.border is None else config.border
         return grid_of(self.network, shape, side or config.tile, device, rim=rim)
 
-    def size_notices(self, calibration: Calibration, source: str) -> Iterator[Notice]:
+    def check_size(self, calibration: Calibration, source: str) -> None:
         """Say that pixels are much smaller or larger than in the training, as images are not rescaled."""
         trained, sizes = self.card.training_pixel_size_nm, calibration.pixel_size_nm
         if trained is not None and sizes is not None and not 1 / UNLIKE < sizes[-1] / trained < UNLIKE:
-            yield Notice(
-                f"{source}: a pixel is {sizes[-1]:.3g} nm wide, in the training it was {trained:.3g} nm; the network "
-                "may see little in images at another scale."
+            tell(
+                Notice(
+                    f"{source}: a pixel is {sizes[-1]:.3g} nm wide, in the training it was {trained:.3g} nm; the "
+                    "network may see little in images at another scale."
+                )
             )
 
     def need_slices(self, slices: int, source: str) -> None:
@@ -171,25 +167,23 @@ class UNetModel(NetworkModel):
                 "give a stack, or choose a 2D model."
             )
 
-    def _volume(
-        self, volume: Volume, config: SegmentConfig, device: torch.device
-    ) -> Generator[Event, None, Probabilities]:
+    def _volume(self, volume: Volume, config: SegmentConfig, device: torch.device) -> Probabilities:
         """Probabilities of a volume that fits into memory."""
         found = np.zeros((len(self.classes), *volume.shape), np.uint8)
-        grey = yield from self.seen_steps(volume, config, device)
+        grey = self.find_grey(volume, config, device)
         if grey is None:
             return found
         network, side = self.ready_on(device), config.tile
         while True:
             sweep = Sweep(network, volume, self.grid(volume.shape, config, device, side), grey, device)
             try:
-                yield from sweep.steps(0, volume.shape[0], partial(_put, found))
+                sweep.run(0, volume.shape[0], partial(_put, found))
                 return found
             except (MemoryError, RuntimeError) as error:
                 side, notice = smaller_tiles(error, side, device, max(network.divisor))
-                yield notice
+                tell(notice)
 
-    def _surer(self, volume: Volume, grey: Grey, device: torch.device) -> Generator[Event, None, tuple[float, float]]:
+    def _surer(self, volume: Volume, grey: Grey, device: torch.device) -> tuple[float, float]:
         """Mean probability of the classes in the middle of a volume as it is, and inverted."""
         network = self.network.config
         deep = {"2d": 1, "2.5d": 2 * network.neighbours + 1, "3d": self.network.divisor[0]}[network.dimensions]
@@ -204,7 +198,7 @@ class UNetModel(NetworkModel):
         for seen in (grey, grey.inverted()):
             found = np.zeros((len(self.classes), *middle.shape), np.uint8)
             sweep = Sweep(ready, middle, grid, seen, device)
-            yield from sweep.steps(0, middle.shape[0], partial(_put, found))
+            sweep.run(0, middle.shape[0], partial(_put, found))
             best = found.max(axis=0)
             sure = best[best > PROBE_PROBABILITY * FULL]
             means.append(float(sure.mean()) / FULL if sure.size else 0.0)

@@ -7,14 +7,13 @@ pads it, the skip first in the concatenation. The convolutions are made in the o
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_nanoseg.config.unet import UNetConfig
-from napari_nanoseg.events import drain
+from napari_nanoseg.events import checkpoint
 
 CDNET_CHANNELS = 2  # of the published head
 GROUPS = 8  # most groups of a group normalisation
@@ -145,10 +144,6 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the logits; see the class."""
-        return drain(self.steps(x))
-
-    def steps(self, x: Tensor) -> Generator[None, None, Tensor]:
-        """Compute the same layer by layer, so that whoever waits for it can stop in between."""
         config, layers = self.config, self.layers
         skips: list[Tensor] = []
         for level in range(config.levels + 1):
@@ -156,18 +151,18 @@ class UNet(nn.Module):
                 x = self.shrink(x)
             for number in range(2):
                 x = layers[f"down_{level}_{number}"](x)
-                yield
+                checkpoint()
             if level >= config.levels - 1:
                 x = self.dropout(x)
             skips.append(x)
         skips.pop()
         for level in reversed(range(config.levels)):
             x = layers[f"up_{level}"](nn.functional.interpolate(x, scale_factor=2.0, mode="nearest"))
-            yield
+            checkpoint()
             x = torch.cat([skips.pop(), x], dim=1)
             for number in range(2):
                 x = layers[f"merge_{level}_{number}"](x)
-                yield
+                checkpoint()
         if config.head == "cdnet":
             x = layers["narrow"](x)
         return self.out(x)  # type: ignore[no-any-return]

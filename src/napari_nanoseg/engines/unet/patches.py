@@ -21,9 +21,8 @@ from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.train import FilledTrainConfig
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.engines.augment import change_intensity, turn, warped_patch
-from napari_nanoseg.engines.unet.grey import Grey, grey_steps
+from napari_nanoseg.engines.unet.grey import Grey, measure_grey
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import drain
 from napari_nanoseg.samples import UNLABELLED, ClassSample, Volume
 from napari_nanoseg.scaling import mirrored
 
@@ -69,7 +68,7 @@ def to_stack(sample: ClassSample, card: ModelCard) -> Stack:
         pixels = pixels.mean(axis=-1, dtype=np.float32)
     shape = (1, *sample.classes.shape)[-3:]
     volume = Volume(pixels.reshape(shape), source=sample.image.source)
-    grey = drain(grey_steps(volume, card))
+    grey = measure_grey(volume, card)
     if grey is None:
         raise NanosegError(f"{sample.image.source}: nearly all pixels have the same value; choose another image.")
     return Stack(np.asarray(volume.data), sample.classes.reshape(shape), grey)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from napari_nanoseg.engines.unet.grey import Grey
 from napari_nanoseg.engines.unet.network import UNet
 from napari_nanoseg.engines.unet.windows import Windows, cover, single
-from napari_nanoseg.events import Event, Progress, Waiting
+from napari_nanoseg.events import Progress, checkpoint, tell
 from napari_nanoseg.samples import Volume
 from napari_nanoseg.scaling import mirrored
 
@@ -115,13 +115,10 @@ class Sweep:
         return [*(end for end in self.grid.depth.starts if 0 < end < depth), depth]
 
     @torch.inference_mode()
-    def steps(self, z0: int, z1: int, sink: Sink) -> Generator[Event, None, None]:
+    def run(self, z0: int, z1: int, sink: Sink) -> None:
         """Find the probabilities of the slices `z0` to `z1` (not included).
 
-        Yields
-        ------
-        Progress, Waiting
-            After each window; after each layer of the network.
+        Progress is told after each window.
         """
         depth, rows, columns = self.grid.depth, self.grid.rows, self.grid.columns
         numbers = depth.within(z0, z1)
@@ -132,23 +129,14 @@ class Sweep:
             overlap = depth.starts[numbers.start - 1] + depth.length - z0
         self._next = None
         each = len(rows) * len(columns)
-        yield Progress(0, len(numbers) * each, "tiles")
+        tell(Progress(0, len(numbers) * each, "tiles"))
         for done, number in enumerate(numbers):
             start, final = depth.starts[number], depth.final(number)
             shared = start + depth.length - final
             if shared and self._carried is None:
                 self._carried = self._room()
             kept = slice(max(start, z0), min(final, z1))
-            steps = self._layer(number, Progress(done * each, len(numbers) * each, "tiles"))
-            while True:
-                try:
-                    event = next(steps)
-                except StopIteration:
-                    break
-                if not isinstance(event, _Band):
-                    yield event
-                    continue
-                inside, band = event.rows, event.sums
+            for inside, band in self._layer(number, Progress(done * each, len(numbers) * each, "tiles")):
                 if overlap:
                     assert self._carried is not None
                     band[:, :overlap] += self._carried[:, :overlap, inside]
@@ -168,29 +156,29 @@ class Sweep:
         shape = self.volume.shape[1:]
         return torch.zeros((len(self.network.config.classes), most, *shape), dtype=torch.float16)
 
-    def _layer(self, number: int, progress: Progress) -> Generator[Event | _Band, None, None]:
-        """Go over the windows at one depth; bands of rows that no later window sees are finished."""
+    def _layer(self, number: int, progress: Progress) -> Iterator[tuple[slice, Tensor]]:
+        """Go over the windows at one depth; yield rows of which all windows have been seen, with their sums."""
         depth, rows, columns = self.grid.depth, self.grid.rows, self.grid.columns
         _, high, wide = self.volume.shape
         sums = torch.zeros((len(self.network.config.classes), depth.length, rows.length, wide))
         for row, top in enumerate(rows.starts):
             block = self._read(depth.starts[number], top)
-            yield Waiting()
+            checkpoint()
             for column, left in enumerate(columns.starts):
                 index = mirrored(np.arange(left, left + columns.length), wide)
                 pixels = self.grey.seen(block[..., index])
-                found = yield from self._probabilities(pixels)
+                found = self._probabilities(pixels)
                 weight = depth.weights[number][:, None, None] * rows.weights[row][:, None] * columns.weights[column]
                 inside = slice(max(0, -left), min(columns.length, wide - left))
                 sums[..., left + inside.start : left + inside.stop].addcmul_(
                     found[..., inside], torch.from_numpy(weight[..., inside])
                 )
                 done = progress.done + row * len(columns) + column + 1
-                yield Progress(done, progress.total, "tiles")
+                tell(Progress(done, progress.total, "tiles"))
             final = rows.final(row)
             inside = slice(max(0, top), min(final, high))
             if inside.start < inside.stop:
-                yield _Band(inside, sums[:, :, inside.start - top : inside.stop - top])
+                yield inside, sums[:, :, inside.start - top : inside.stop - top]
             left_over = top + rows.length - final
             sums[:, :, :left_over] = sums[:, :, final - top :].clone()
             sums[:, :, left_over:] = 0
@@ -213,28 +201,13 @@ class Sweep:
         }
         return np.stack([self._slices[at][rows] for at in slices.tolist()])
 
-    def _probabilities(self, pixels: NDArray[np.float32]) -> Generator[Waiting, None, Tensor]:
+    def _probabilities(self, pixels: NDArray[np.float32]) -> Tensor:
         """What the network says of a window: (C, z, y, x), on the CPU."""
         batch = torch.from_numpy(pixels)[None].to(self.device)
         axes = self.network.config.axes
         batch = (batch[None] if axes == 3 else batch).to(memory_format=LAYOUTS[axes])
-        steps = self.network.steps(batch)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as stop:
-                found = self.network.probabilities(stop.value)[0].float().cpu()
-                break
-            yield Waiting()
+        found = self.network.probabilities(self.network(batch))[0].float().cpu()
         return found if axes == 3 else found[:, None]
-
-
-@dataclass(frozen=True, eq=False)
-class _Band:
-    """Rows of which all windows at one depth have been seen; `sums` is only lent."""
-
-    rows: slice
-    sums: Tensor
 
 
 def _bytes(sums: Tensor) -> Probabilities:

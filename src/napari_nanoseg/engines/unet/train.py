@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from napari_nanoseg.engines.unet.model import UNetModel
 from napari_nanoseg.engines.unet.patches import ClassPatches, cut_up, to_stack
 from napari_nanoseg.engines.unet.thresholds import Counts
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Progress, Stage
+from napari_nanoseg.events import Notice, Progress, Stage, tell
 from napari_nanoseg.io.model_cards import PREVIEW, read_card
 from napari_nanoseg.samples import ClassSample
 
@@ -41,7 +41,7 @@ def train_unet(
     *,
     start_from: UNetModel | None = None,
     resume: bool = False,
-) -> Generator[Event, None, tuple[UNetModel, dict[str, float]]]:
+) -> tuple[UNetModel, dict[str, float]]:
     """Train a model; its best state so far is in `out` at any time after the first epoch.
 
     Parameters
@@ -59,10 +59,6 @@ def train_unet(
         Its architecture, weights, grey values and class names are taken over; it must have as many classes.
     resume : bool
         Go on from the checkpoint in `out`.
-
-    Yields
-    ------
-    Event
 
     Returns
     -------
@@ -82,7 +78,7 @@ def train_unet(
     torch.manual_seed(config.seed)
     network_config = network_to_train(asked, start_from)
     config = config.model_copy(update={"engine": network_config})
-    yield Stage("prepare", "Preparing training patches.")
+    tell(Stage("prepare", "Preparing training patches."))
     model = _model(network_config, start_from, samples[0])
     card = model.card
     layout = torch.channels_last if network_config.axes == 2 else torch.channels_last_3d
@@ -97,16 +93,18 @@ def train_unet(
         )
     stacks = [to_stack(sample, card) for sample in samples]
     if not validation:
-        yield Notice(
-            "No image is left for an honest validation (label a second image, or give a validation dataset): the "
-            "curves and thresholds come from the training images, which flatters."
+        tell(
+            Notice(
+                "No image is left for an honest validation (label a second image, or give a validation dataset): the "
+                "curves and thresholds come from the training images, which flatters."
+            )
         )
     items = ClassPatches(config, network_config, stacks, divisor, config.steps * config.batch_size)
     checks = [to_stack(sample, card) for sample in validation] or stacks
     pieces = cut_up(checks, config, network_config, divisor)
     thresholds = card.class_thresholds or (card.thresholds["prob"],) * len(network_config.classes)
 
-    def judge() -> Generator[Event, None, tuple[dict[str, float], Counts]]:
+    def judge() -> tuple[dict[str, float], Counts]:
         network.eval()
         parts: dict[str, list[float]] = {}
         counts = Counts(len(network_config.classes))
@@ -118,14 +116,14 @@ def train_unet(
                 counts.add(network.probabilities(logits)[0].float().cpu().numpy(), piece.classes)
             for name in losses.keys() - {"loss"} - (frozenset() if (piece.classes > 0).any() else OF_WHAT_IS_THERE):
                 parts.setdefault(name, []).append(float(losses[name]))
-            yield Progress(done, len(pieces), "validation patches")
+            tell(Progress(done, len(pieces), "validation patches"))
         means = {name: float(np.mean(parts[name])) for name in sorted(parts)}
         loss = sum(getattr(network_config, name) * value for name, value in means.items())
         return {"loss": loss, **means, "f1": counts.mean_f1(thresholds)}, counts
 
-    def validate() -> Generator[Event, None, dict[str, float]]:
+    def validate() -> dict[str, float]:
         anchor.settle()
-        return (yield from judge())[0]
+        return judge()[0]
 
     def preview() -> str:
         network.eval()
@@ -145,14 +143,14 @@ def train_unet(
         anchor.trained, items, partial(_losses, network_config), validate, lambda: model.save(out), preview,
         fine_tuning=start_from is not None,
     )  # fmt: skip
-    state = yield from fit(task, config, out, device, resume=resume)
-    yield Stage("finish", "Choosing the best weights and thresholds.")
+    state = fit(task, config, out, device, resume=resume)
+    tell(Stage("finish", "Choosing the best weights and thresholds."))
     read_weights(network, out, read_card(out).weights_sha256)
     network.to(device)
-    best, counts = yield from judge()
+    best, counts = judge()
     if network_config.normalisation == "batch" and not share:
-        yield from recalibrated(network, image_batches(items, len(items), config.batch_size, device))
-        again, counts_again = yield from judge()
+        recalibrated(network, image_batches(items, len(items), config.batch_size, device))
+        again, counts_again = judge()
         if again["loss"] < best["loss"]:
             best, counts = again, counts_again
         else:
@@ -165,11 +163,13 @@ def train_unet(
             model.card = card.model_copy(update={"class_thresholds": chosen, "thresholds": card.thresholds | prob})
             thresholds = chosen
         elif counts.any:
-            yield Notice("The network finds no pixel of any class in the validation images yet; train it longer.")
+            tell(Notice("The network finds no pixel of any class in the validation images yet; train it longer."))
         else:
-            yield Notice(
-                "No validation image has a pixel of any class, so they judge badly; choose others with another "
-                "validation_seed, or give a validation dataset."
+            tell(
+                Notice(
+                    "No validation image has a pixel of any class, so they judge badly; choose others with another "
+                    "validation_seed, or give a validation dataset."
+                )
             )
     figures |= {"validation_f1": counts.mean_f1(thresholds)}
     figures |= {f"threshold_{name}": value for name, value in zip(network_config.classes, thresholds, strict=True)}

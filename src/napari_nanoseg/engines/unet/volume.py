@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,13 +11,10 @@ from napari_nanoseg.engines.unet.grey import Grey
 from napari_nanoseg.engines.unet.model import UNetModel
 from napari_nanoseg.engines.unet.predict import Probabilities, Sink, Sweep, class_map
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event
 from napari_nanoseg.samples import Volume
 
 
-def seen_steps(
-    model: UNetModel, volume: Volume, config: SegmentConfig | None = None
-) -> Generator[Event, None, Grey | None]:
+def find_grey(model: UNetModel, volume: Volume, config: SegmentConfig | None = None) -> Grey | None:
     """Find out once for a whole volume which grey values its network sees as 0 and 1, from a part of it.
 
     Returns
@@ -35,8 +30,8 @@ def seen_steps(
     """
     config = config or SegmentConfig()
     model.need_slices(volume.shape[0], volume.source)
-    yield from model.size_notices(volume.calibration, volume.source)
-    return (yield from model.seen_steps(volume, config, choose_device(config.device)[0]))
+    model.check_size(volume.calibration, volume.source)
+    return model.find_grey(volume, config, choose_device(config.device)[0])
 
 
 class VolumePredictor:
@@ -51,7 +46,7 @@ class VolumePredictor:
     model : UNetModel
     volume : Volume
     grey : Grey
-        From :func:`seen_steps`.
+        From :func:`find_grey`.
     config : SegmentConfig, optional
         `probability`, `border`, `tile` and `device` count.
     """
@@ -65,13 +60,8 @@ class VolumePredictor:
         self._sweep = Sweep(model.ready_on(self._device), volume, grid, grey, self._device)
         self.ends = self._sweep.ends()
 
-    def class_map_steps(self, z0: int, z1: int) -> Generator[Event, None, NDArray[np.uint8]]:
-        """Find the class of every voxel of the slices `z0` to `z1` (not included); closing the generator cancels.
-
-        Yields
-        ------
-        Progress, Waiting
-            After each window; after each layer of the network.
+    def class_map(self, z0: int, z1: int) -> NDArray[np.uint8]:
+        """Find the class of every voxel of the slices `z0` to `z1` (not included).
 
         Returns
         -------
@@ -88,11 +78,11 @@ class VolumePredictor:
         def put(slices: slice, rows: slice, probabilities: Probabilities) -> None:
             values[slices.start - z0 : slices.stop - z0, rows] = class_map(probabilities, self._least)
 
-        yield from self._steps(z0, z1, put)
+        self._run(z0, z1, put)
         return values
 
-    def probability_steps(self, z0: int, z1: int) -> Generator[Event, None, Probabilities]:
-        """Find the probabilities of the classes; see :meth:`class_map_steps`.
+    def probabilities(self, z0: int, z1: int) -> Probabilities:
+        """Find the probabilities of the classes; see :meth:`class_map`.
 
         Returns
         -------
@@ -104,12 +94,12 @@ class VolumePredictor:
         def put(slices: slice, rows: slice, probabilities: Probabilities) -> None:
             found[:, slices.start - z0 : slices.stop - z0, rows] = probabilities
 
-        yield from self._steps(z0, z1, put)
+        self._run(z0, z1, put)
         return found
 
-    def _steps(self, z0: int, z1: int, put: Sink) -> Generator[Event, None, None]:
+    def _run(self, z0: int, z1: int, put: Sink) -> None:
         try:
-            yield from self._sweep.steps(z0, z1, put)
+            self._sweep.run(z0, z1, put)
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.calibration import Calibration
-from napari_nanoseg.events import Progress
+from napari_nanoseg.events import Progress, tell
 from napari_nanoseg.io.atomic import write_bytes, writing
 
 VERSION = "0.5"
@@ -99,7 +99,7 @@ def write_slab(array: Any, start: int, block: NDArray[Any]) -> None:
         array[there, *place[1:]] = block[place]
 
 
-def coarse_steps(folder: Path) -> Generator[Progress, None, None]:
+def write_coarse_levels(folder: Path) -> None:
     """Fill the coarse copies from the full resolution, block by block.
 
     Raises
@@ -124,7 +124,7 @@ def coarse_steps(folder: Path) -> Generator[Progress, None, None]:
             with writing(folder):
                 coarse[place] = reduced
             done += 1
-            yield Progress(done, total, "blocks")
+            tell(Progress(done, total, "blocks"))
 
 
 def levels(shape: Sequence[int], sizes: Sequence[float]) -> list[Factors]:

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from napari_nanoseg.arguments import as_path
 from napari_nanoseg.errors import NanosegError, unsuitable
-from napari_nanoseg.events import Progress, drain
+from napari_nanoseg.events import Progress, tell
 from napari_nanoseg.io.atomic import atomic_path, writing
 from napari_nanoseg.io.images import LARGEST_CLASSIC_TIFF_BYTES, TIFF_SUFFIXES, tiff_metadata
 from napari_nanoseg.io.leftovers import hidden_beside
-from napari_nanoseg.io.volumes.pyramid import CHUNK, coarse_steps, create_zarr, full_resolution, write_slab
+from napari_nanoseg.io.volumes.pyramid import CHUNK, create_zarr, full_resolution, write_coarse_levels, write_slab
 from napari_nanoseg.samples import Volume
 
 
 def write_volume(path: str | Path, volume: Volume, names: Mapping[int, str] | None = None) -> None:
-    """Write a volume atomically; see :func:`write_steps`."""
-    if not isinstance(volume, Volume):
-        raise unsuitable("write_volume: 'volume'", volume, "a Volume; Volume(array) makes one of an array")
-    drain(write_steps(as_path(path, "write_volume: 'path'"), volume, names))
-
-
-def write_steps(
-    path: str | Path, volume: Volume, names: Mapping[int, str] | None = None
-) -> Generator[Progress, None, None]:
-    """Write a volume atomically, a few slices at a time; closing the generator leaves nothing of it.
+    """Write a volume atomically, a few slices at a time; leaving it early leaves nothing of it.
 
     Parameters
     ----------
@@ -44,17 +35,19 @@ def write_steps(
     NanosegError
         When it cannot be read or written, or there is something at a path that ends in ``.zarr``.
     """
-    path = Path(path)
+    if not isinstance(volume, Volume):
+        raise unsuitable("write_volume: 'volume'", volume, "a Volume; Volume(array) makes one of an array")
+    path = as_path(path, "write_volume: 'path'")
     if path.suffix.lower() in TIFF_SUFFIXES:
-        yield from write_tiff_steps(path, volume)
+        write_tiff(path, volume)
     elif path.suffix.lower() == ".zarr":
-        yield from _write_zarr_steps(path, volume, names)
+        _write_zarr(path, volume, names)
     else:
         raise NanosegError(f"{path} ends neither in .ome.zarr nor in .tif; choose one of them for a volume.")
 
 
-def write_tiff_steps(path: Path, volume: Volume) -> Generator[Progress, None, None]:
-    """Write a stack atomically, page by page; see :func:`write_steps`."""
+def write_tiff(path: Path, volume: Volume) -> None:
+    """Write a stack atomically, page by page; see :func:`write_volume`."""
     import tifffile
 
     depth, rows, columns = volume.shape
@@ -78,10 +71,10 @@ def write_tiff_steps(path: Path, volume: Volume) -> Generator[Progress, None, No
                     **options,
                 )
                 description = None
-            yield Progress(min(start + CHUNK[0], depth), depth, "slices")
+            tell(Progress(min(start + CHUNK[0], depth), depth, "slices"))
 
 
-def _write_zarr_steps(path: Path, volume: Volume, names: Mapping[int, str] | None) -> Generator[Progress, None, None]:
+def _write_zarr(path: Path, volume: Volume, names: Mapping[int, str] | None) -> None:
     if path.exists():
         raise NanosegError(f"There is something at {path} already; choose another name.")
     temporary = hidden_beside(path)
@@ -95,8 +88,8 @@ def _write_zarr_steps(path: Path, volume: Volume, names: Mapping[int, str] | Non
             slab = volume.read(start, min(start + CHUNK[0], depth))
             with writing(path):
                 write_slab(target, start, slab)
-            yield Progress(start + len(slab), depth, "slices")
-        yield from coarse_steps(temporary)
+            tell(Progress(start + len(slab), depth, "slices"))
+        write_coarse_levels(temporary)
         with writing(path):
             temporary.rename(path)
     finally:

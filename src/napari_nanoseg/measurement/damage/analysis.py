@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.damage import DamageConfig
 from napari_nanoseg.display import Shown, counted, extent, figures_line
 from napari_nanoseg.errors import NanosegError, unsuitable
-from napari_nanoseg.events import Event, Notice, Progress, Stage, Waiting, drain
+from napari_nanoseg.events import Notice, Progress, Stage, checkpoint, tell
 from napari_nanoseg.measurement.damage.correlation import Correlation, Line, SignChange, sign_change
 from napari_nanoseg.measurement.damage.cracks import Cracks
 from napari_nanoseg.measurement.damage.particles import Particles
@@ -138,32 +138,11 @@ def damage(
 
     Notes
     -----
-    ``docs/cracks.md`` defines every column.
+    ``docs/cracks.md`` defines every column. In memory are some slabs, a bit for every voxel of the last slices, about a
+    kilobyte and a half for every slice, and a row for every crack and particle.
     """
     config = DamageConfig.combined(config, fields, "damage")
-    return drain(
-        damaging(
-            classes, particle, labels=labels, grey=grey, calibration=calibration, config=config, write=write
-        )
-    )  # fmt: skip
-
-
-def damaging(
-    classes: Volume | Sliceable,
-    particle: Volume | Sliceable | None = None,
-    *,
-    labels: Volume | Sliceable | None = None,
-    grey: Volume | Sliceable | None = None,
-    calibration: Calibration | None = None,
-    config: DamageConfig | None = None,
-    write: MapWriter | None = None,
-) -> Generator[Event, None, Damage]:
-    """Do what :func:`damage` does in steps of some slices, so that it can be followed and stopped.
-
-    In memory are some slabs, a bit for every voxel of the last slices, about a kilobyte and a half for every slice, and
-    a row for every crack and particle.
-    """
-    config, calibration = config or DamageConfig(), as_calibration(calibration, "damage: 'calibration'")
+    calibration = as_calibration(calibration, "damage: 'calibration'")
     if write is not None and not callable(write):
         raise unsuitable("damage: 'write'", write, "a function")
     if calibration is None:
@@ -179,22 +158,22 @@ def damaging(
     )
     run = _Run(phases, config, calibration, write)
     for sentence in run.notices:
-        yield Notice(sentence)
+        tell(Notice(sentence))
     told = len(run.notices)
     if phases.needs_levels:
-        yield Stage("levels", "Finding the grey values of particles and voids")
-        yield from phases.prepare()
-    yield Stage("damage", f"Analysing {phases.shape[0]} slices")
+        tell(Stage("levels", "Finding the grey values of particles and voids"))
+        phases.prepare()
+    tell(Stage("damage", f"Analysing {phases.shape[0]} slices"))
     for slab in phases.slabs():
         for number in range(len(slab.crack)):
-            yield from run.slice(slab, number)
-            yield Progress(slab.start + number + 1, phases.shape[0], "slices")
-        yield from run.pieces(slab)
+            run.slice(slab, number)
+            tell(Progress(slab.start + number + 1, phases.shape[0], "slices"))
+        run.pieces(slab)
     if run.cracks is not None:
-        yield Stage("cracks", "Measuring the cracks")
-    found = yield from run.finish()
+        tell(Stage("cracks", "Measuring the cracks"))
+    found = run.finish()
     for sentence in found.notices[told:]:
-        yield Notice(sentence)
+        tell(Notice(sentence))
     return found
 
 
@@ -251,7 +230,7 @@ class _Run:
             said.append("No particles are given: there is no packing density, and no correlation with it.")
         return said
 
-    def slice(self, slab: Slab, number: int) -> Generator[Waiting, None, None]:
+    def slice(self, slab: Slab, number: int) -> None:
         """Take one slice of a slab: its row of the profile, its windows, its part of the maps.
 
         One of 2,000 x 2,000 px takes more than a second with its pieces, so it can be left in between.
@@ -270,7 +249,7 @@ class _Run:
         if tiles.packed is not None:
             packing = mean_share(tiles.packed, tiles.area, self._config.confidence)
             row |= {"packing": packing.value, "packing_low": packing.low, "packing_high": packing.high}
-            yield Waiting()
+            checkpoint()
             stepped = self._shares(self._stepped, crack, particle, void)
             assert stepped.packed is not None
             x, y = ratio(stepped.packed, stepped.area), ratio(stepped.crack, stepped.whole)
@@ -284,14 +263,14 @@ class _Run:
         if tiles.packed is not None:
             row["particle_area"] = int(tiles.packed.sum())
         self._rows.append(row)
-        yield Waiting()
+        checkpoint()
         if self._write is not None or index in self._chosen:
             moving = self._shares(self._moving, crack, particle, void)
             values = ratio(moving.crack, moving.whole)
             if index in self._chosen:
                 self._distributions[index] = Distribution(values, row["windows"])
             if self._write is not None:
-                yield Waiting()
+                checkpoint()
                 self._maps[DAMAGE].append(values.astype(np.float32))
                 if moving.packed is not None:
                     self._maps[PACKING].append(ratio(moving.packed, moving.area).astype(np.float32))
@@ -314,28 +293,28 @@ class _Run:
             points = points[np.random.default_rng(index).choice(len(points), most, replace=False)]
         self._points.append(points)
 
-    def pieces(self, slab: Slab) -> Generator[Waiting, None, None]:
+    def pieces(self, slab: Slab) -> None:
         """Take a whole slab, after its slices: connected pieces, and hand out its maps."""
         if self.cracks is not None:
-            measured = yield from self.cracks.add(slab.crack, slab.start)
+            measured = self.cracks.add(slab.crack, slab.start)
             for row, columns in zip(self._rows[slab.start :], measured, strict=True):
                 row |= columns
         if self._particles is not None:
             self._particles.add(slab)
         for name, slices in self._maps.items():
             if slices and self._write is not None:
-                yield Waiting()
+                checkpoint()
                 self._write(name, slab.start, np.stack(slices))
             slices.clear()
 
-    def finish(self) -> Generator[Progress | Waiting, None, Damage]:
+    def finish(self) -> Damage:
         """Put everything together."""
         from pandas import DataFrame
 
         cracks = directions = None
         widths = np.zeros((0, 2))
         if self.cracks is not None:
-            cracks = yield from self.cracks.finish()
+            cracks = self.cracks.finish()
             directions = self.cracks.directions()
             widths = np.stack(self.cracks.widths.shares(), axis=1)
         particles = None if self._particles is None else self._particles.finish()

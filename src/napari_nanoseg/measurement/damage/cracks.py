@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.damage import DamageConfig
-from napari_nanoseg.events import Progress, Waiting
+from napari_nanoseg.events import Progress, checkpoint, tell
 from napari_nanoseg.measurement.damage.phases import Phases
 from napari_nanoseg.measurement.damage.pieces import SPACE, Pieces, Tracker
 from napari_nanoseg.measurement.damage.skeleton import CentreLine, centre_line
@@ -93,14 +93,14 @@ class Cracks:
         """Cracks that are too small for the table."""
         return self._tracker.small
 
-    def add(self, crack: Mask, start: int) -> Generator[Waiting, None, list[dict[str, Any]]]:
+    def add(self, crack: Mask, start: int) -> list[dict[str, Any]]:
         """Take the next slices, (Z, Y, X); gives the columns of the profile for each of them."""
         self._tracker.add(crack, start)
         rows = []
         for number, plane in enumerate(crack, start):
-            yield Waiting()
+            checkpoint()
             rows.append(self._slice(plane, number))
-        yield Waiting()
+        checkpoint()
         return rows
 
     def _slice(self, plane: Mask, number: int) -> dict[str, Any]:
@@ -114,22 +114,24 @@ class Cracks:
             **_width_columns(line, self._lengths, "crack_width"),
         }
 
-    def finish(self) -> Generator[Progress | Waiting, None, DataFrame]:
+    def finish(self) -> DataFrame:
         """Measure the connected cracks; the table has one row for each that is not too small."""
         from pandas import DataFrame
 
         pieces = self._tracker.finish()
         rows: list[dict[str, Any]] = []
         for index in range(len(pieces)):
-            yield Waiting() if index % STEP else Progress(index, len(pieces), "cracks")
+            if index % STEP:
+                checkpoint()
+            else:
+                tell(Progress(index, len(pieces), "cracks"))
             row = partial(self._row, pieces, index)
             large = np.prod(pieces.stops[index] - pieces.starts[index]) > LARGE
-            rows.append((yield from _waited(row)) if large else row())
+            rows.append(_waited(row) if large else row())
         if rows:
-            yield Progress(len(pieces), len(pieces), "cracks")
+            tell(Progress(len(pieces), len(pieces), "cracks"))
         table = located(pieces, self._shape, self._lengths, "crack")
-        table = table.join(DataFrame(rows, columns=self._columns()))
-        return table
+        return table.join(DataFrame(rows, columns=self._columns()))
 
     def _columns(self) -> list[str]:
         widths = _width_columns(centre_line(np.zeros((1, 1), bool), (1.0, 1.0)), self._lengths, "width")
@@ -179,13 +181,13 @@ class Cracks:
         return concat(tables, ignore_index=True)
 
 
-def _waited(work: Callable[[], dict[str, Any]]) -> Generator[Waiting, None, dict[str, Any]]:
+def _waited(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Do something in a thread of its own, which is left to itself when nobody waits any more."""
     threads = ThreadPoolExecutor(1)
     done = threads.submit(work)
     threads.shutdown(wait=False)
     while wait([done], PAUSE_S).not_done:
-        yield Waiting()
+        checkpoint()
     return done.result()
 
 

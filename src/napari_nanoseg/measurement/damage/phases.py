@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.config.damage import CRACK, PARTICLE, VOID, DamageConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Progress
+from napari_nanoseg.events import Progress, tell
 from napari_nanoseg.samples import Volume
 
 Mask = NDArray[np.bool_]
@@ -128,11 +128,11 @@ class Phases:
             raise NanosegError(f"{self._source}: particles are to come from {missing}, which is missing; give it.")
         return self._config.particles
 
-    def prepare(self) -> Generator[Progress, None, None]:
+    def prepare(self) -> None:
         """Find the grey levels, where they are needed."""
         if self.needs_levels:
             assert self._grey is not None
-            self.levels = yield from grey_levels(self._grey, voids=self._config.otsu_voids, step=self._step)
+            self.levels = grey_levels(self._grey, voids=self._config.otsu_voids, step=self._step)
 
     def slabs(self) -> Iterator[Slab]:
         """All slabs, from the first slice on."""
@@ -177,7 +177,7 @@ class Phases:
         return Slab(start, crack, particle, void, labels)
 
 
-def grey_levels(grey: Volume, *, voids: bool, step: int) -> Generator[Progress, None, tuple[float, float]]:
+def grey_levels(grey: Volume, *, voids: bool, step: int) -> tuple[float, float]:
     """Grey values up to which there are voids, and above which there are particles.
 
     Parameters
@@ -208,7 +208,7 @@ def grey_levels(grey: Volume, *, voids: bool, step: int) -> Generator[Progress, 
     for start in starts:
         pixels = blocks.read(start, min(start + step, depth))
         low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
-        yield Progress(min(start + step, depth), 2 * depth, "slices")
+        tell(Progress(min(start + step, depth), 2 * depth, "slices"))
     if low == high:
         raise NanosegError(
             f"{grey.source}: all voxels have the grey value {low:g}, so particles cannot be told; give a mask of them."
@@ -217,7 +217,7 @@ def grey_levels(grey: Volume, *, voids: bool, step: int) -> Generator[Progress, 
     for start in starts:
         pixels = blocks.read(start, min(start + step, depth))
         fine += np.histogram(pixels, FINE, (low, high))[0]
-        yield Progress(depth + min(start + step, depth), 2 * depth, "slices")
+        tell(Progress(depth + min(start + step, depth), 2 * depth, "slices"))
     edges = np.linspace(low, high, FINE + 1)
     below = np.cumsum(fine) / fine.sum()
     first, last = (int(np.searchsorted(below, share)) for share in (0.001, 0.999))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from napari_nanoseg.config.nanowires import GREY_LOOKS, NanowireConfig
-from napari_nanoseg.events import Event, Notice, Progress, Stage
+from napari_nanoseg.events import Notice, Progress, Stage, tell
 from napari_nanoseg.generators.nanowires.fit.knobs import knobs_of
 from napari_nanoseg.generators.nanowires.fit.search import Found, Search, Simulator, Values, differences, step_of
 from napari_nanoseg.generators.nanowires.fit.statistics import Statistics, spectrum_error, wasserstein
@@ -40,7 +40,7 @@ class Fitted:
     after: Statistics
 
 
-def fitting(targets: Sequence[Target], config: NanowireConfig, numbers: bool) -> Generator[Event, None, Fitted]:
+def fit_appearance(targets: Sequence[Target], config: NanowireConfig, numbers: bool) -> Fitted:
     """Narrow the ranges of a config until its images have the statistics of the targets; see :class:`Fitted`.
 
     Every target gives values of its own, and the ranges span them.
@@ -53,11 +53,6 @@ def fitting(targets: Sequence[Target], config: NanowireConfig, numbers: bool) ->
         What to start from; what is not part of the appearance stays.
     numbers : bool
         Whether also the number of objects follows the images, by the area that is brighter or darker than background.
-
-    Yields
-    ------
-    Event
-        Stages and the progress in trials, of three images each.
     """
     shapes = np.array([one.windows[0].shape for one in targets])
     simulator = Simulator(config, (int(shapes[:, 0].min()), int(shapes[:, 1].min())))
@@ -68,18 +63,18 @@ def fitting(targets: Sequence[Target], config: NanowireConfig, numbers: bool) ->
     toned = config.dtype != "float32" or config.look in GREY_LOOKS
     rounds = (ROUNDS, TONE_ROUNDS) if toned else (ROUNDS,)
     total = sum(rounds) * (len(search.knobs) + 1) + len(rounds) * len(each)
-    yield Stage("fit", f"Fitting {len(search.knobs)} parameters of {config.look} to {len(targets)} images.")
-    fitted = yield from _ranges(search, search.starts(), ROUNDS, target, each, (0, total))
+    tell(Stage("fit", f"Fitting {len(search.knobs)} parameters of {config.look} to {len(targets)} images."))
+    fitted = _ranges(search, search.starts(), ROUNDS, target, each, (0, total))
     if toned and wasserstein(fitted.after, target) > NEAR * target.spread:
         curve = tone_curve(fitted.after, target)
         again = Search(config.model_copy(update={"tone": curve}), search.knobs, simulator)
         done = total - TONE_ROUNDS * (len(search.knobs) + 1) - len(each)
-        with_tone = yield from _ranges(again, [fitted.places], TONE_ROUNDS, target, each, (done, total))
+        with_tone = _ranges(again, [fitted.places], TONE_ROUNDS, target, each, (done, total))
         if _worth(with_tone.after, fitted.after, target):
             fitted = with_tone
     at_end = [knob.name for knob, place in zip(search.knobs, fitted.places, strict=True) if place in (0.0, 1.0)]
     if at_end:
-        yield Notice(f"At the end of what was searched: {', '.join(at_end)}. Look whether generated images are alike.")
+        tell(Notice(f"At the end of what was searched: {', '.join(at_end)}. Look whether generated images are alike."))
     return Fitted(fitted.config, target, before, fitted.after)
 
 
@@ -98,15 +93,15 @@ def _ranges(
     target: Statistics,
     each: Sequence[Statistics],
     progress: tuple[int, int],
-) -> Generator[Progress, None, _Ranges]:
+) -> _Ranges:
     """Search for the places that suit all targets together, and from there those that suit each of them."""
     done, total = progress
-    found = yield from search.run(target, starts, rounds, done, total)
+    found = search.run(target, starts, rounds, done, total)
     done += rounds * (len(search.knobs) + 1)
     places = [found.places]
     for number, one in enumerate(each, done + 1):
         places.append(_own(search, found, one))
-        yield Progress(number, total, "trials")
+        tell(Progress(number, total, "trials"))
     config = search.at(np.min(places, axis=0), np.max(places, axis=0), MARGIN)
     return _Ranges(found.places, config, search.simulator.statistics(config, UNSEEN, CHECKED))
 

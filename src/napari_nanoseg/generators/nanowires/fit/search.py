@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.nanowires import NanowireConfig
-from napari_nanoseg.events import Progress
+from napari_nanoseg.events import Progress, tell
 from napari_nanoseg.generators.nanowires.fit.knobs import COUNTS, Knob
 from napari_nanoseg.generators.nanowires.fit.statistics import Statistics, log_ratios, statistics
 from napari_nanoseg.generators.nanowires.fit.targets import SIDE
@@ -174,15 +174,13 @@ class Search:
         """Statistics of trial images."""
         return self.simulator.statistics(self.at(places))
 
-    def run(
-        self, target: Statistics, starts: Sequence[Values], rounds: int, done: int, total: int
-    ) -> Generator[Progress, None, Found]:
+    def run(self, target: Statistics, starts: Sequence[Values], rounds: int, done: int, total: int) -> Found:
         """Turn the knobs from the best of `starts`, `rounds` times; progress counts trials from `done` to `total`."""
         tried: list[tuple[float, int, Statistics]] = []
         for number, start in enumerate(starts):
             seen = self.seen(start)
             tried.append((_loss(differences(seen, target)), number, seen))
-            yield Progress(min(done, total), total, "trials")
+            tell(Progress(min(done, total), total, "trials"))
         _, best, found = min(tried)
         places, rest = starts[best], differences(found, target)
         damping = 0.1
@@ -200,14 +198,14 @@ class Search:
                 change = differences(self.seen(turned), target) - rest
                 slopes[:, number] = change / (turned[number] - places[number])
                 done += 1
-                yield Progress(min(done, total), total, "trials")
+                tell(Progress(min(done, total), total, "trials"))
             better = None
             for _ in range(3):
                 step = step_of(slopes, rest, damping)
                 there = np.clip(places + step, 0, 1)
                 stats = self.seen(there)
                 done += 1
-                yield Progress(min(done, total), total, "trials")
+                tell(Progress(min(done, total), total, "trials"))
                 if _loss(differences(stats, target)) < _loss(rest):
                     better = there, stats
                     break
