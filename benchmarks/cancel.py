@@ -285,7 +285,7 @@ def steps(job: Any) -> Any:
         from napari_nanoseg.jobs.child_process import run_in_child
 
         return run_in_child(job)
-    from napari_nanoseg.jobs.run import run_steps as run_here
+    from napari_nanoseg.jobs.run import run_job as run_here
 
     return run_here(job)
 

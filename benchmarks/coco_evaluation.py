@@ -22,7 +22,6 @@ from napari_nanoseg import Instances, evaluate
 from napari_nanoseg.config.evaluate import EvaluateConfig, EvaluateJob
 from napari_nanoseg.evaluation.coco import BOX_FIGURES, MASK_FIGURES
 from napari_nanoseg.evaluation.matching import pool
-from napari_nanoseg.events import drain
 from napari_nanoseg.io.datasets import write_coco
 from napari_nanoseg.jobs.evaluate import evaluate_job
 
@@ -88,7 +87,7 @@ def compare(name: str, pairs: Pairs, folder: Path) -> None:
     most = max(len(found) for _, found in pairs)
     ours, theirs, matched, averaged = [], [], [], []
     for _ in range(3):
-        seconds, figures = timed(lambda: drain(evaluate_job(job)).figures)
+        seconds, figures = timed(lambda: evaluate_job(job).figures)
         ours.append(seconds)
         seconds, expected = timed(lambda: library(*files, most))
         theirs.append(seconds)

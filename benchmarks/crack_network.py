@@ -25,7 +25,7 @@ from napari_nanoseg.config.cracks import CracksConfig
 from napari_nanoseg.config.damage import DamageConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
-from napari_nanoseg.events import Epoch, Job, Notice, drain
+from napari_nanoseg.events import Epoch, Job, Notice
 from napari_nanoseg.generators.cathode.generator import Cathode
 from napari_nanoseg.io.volumes import open_volume, write_volume
 from napari_nanoseg.jobs.cathode import cathode_job
@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         out = options.out or Path(temporary)
         count = 2 if options.quick else PHANTOMS
-        drain(cathode_job(CathodeJob(config=cathode_preset(TRAINING), count=count, out=out / "training")))
+        cathode_job(CathodeJob(config=cathode_preset(TRAINING), count=count, out=out / "training"))
         config = TrainConfig(engine=UNetConfig(), steps=4 if options.quick else options.steps)
         began = time.perf_counter()
         follow(run_in_child(TrainJob(config=config, dataset=out / "training", out=out / "model", start_from=None)))

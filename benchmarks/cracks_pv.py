@@ -27,9 +27,9 @@ from napari_nanoseg import load_model, read_image
 from napari_nanoseg.config.cracks import CrackThreshold
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
-from napari_nanoseg.engines.baseline.volume import ThresholdPredictor, level_steps
+from napari_nanoseg.engines.baseline.volume import ThresholdPredictor, find_level
 from napari_nanoseg.evaluation.tolerant import PixelEvaluation, evaluate_pixels, pool_pixels
-from napari_nanoseg.events import Epoch, Job, Notice, drain
+from napari_nanoseg.events import Epoch, Job, Notice
 from napari_nanoseg.io.images import read_label_array
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.samples import Image, Volume
@@ -96,8 +96,8 @@ def thresholding(few: int | None) -> dict[str, float]:
 def thresholded(image: Image, config: CrackThreshold) -> NDArray[np.bool_]:
     """Dark pixels of an image, with a threshold of its own."""
     volume = Volume(image.data[None], source=image.source)
-    predictor = ThresholdPredictor(config, drain(level_steps(volume, config)))
-    return np.asarray(drain(predictor.plane_steps(image.data)) == 1)
+    predictor = ThresholdPredictor(config, find_level(volume, config))
+    return np.asarray(predictor.classify_plane(image.data) == 1)
 
 
 def pairs(part: str, few: int | None) -> Iterator[tuple[Image, NDArray[np.generic]]]:

@@ -19,7 +19,7 @@ from napari_nanoseg.events import Notice
 from napari_nanoseg.generators.nanowires.fit.knobs import knobs_of
 from napari_nanoseg.generators.stream import generate
 from napari_nanoseg.io.images import list_images, read_image
-from napari_nanoseg.jobs.fit_nanowires import Result, fitting_nanowires
+from napari_nanoseg.jobs.fit_nanowires import Result, fit_generator
 from napari_nanoseg.samples import Image
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "nanowires_sem"
@@ -67,7 +67,7 @@ def main() -> None:
 
 def fit(name: str, images: list[Image], config: NanowireConfig) -> NanowireConfig:
     start = time.perf_counter()
-    steps = fitting_nanowires(images, None, config)
+    steps = fit_generator(images, None, config)
     while True:
         try:
             event = next(steps)

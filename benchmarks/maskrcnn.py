@@ -25,9 +25,8 @@ from napari_nanoseg.engines.maskrcnn.losses import maskrcnn_losses
 from napari_nanoseg.engines.maskrcnn.network import MaskRCNN
 from napari_nanoseg.engines.maskrcnn.patches import packed
 from napari_nanoseg.engines.maskrcnn.pixels import to_network
-from napari_nanoseg.engines.maskrcnn.predict import candidate_steps
+from napari_nanoseg.engines.maskrcnn.predict import find_candidates
 from napari_nanoseg.engines.maskrcnn.targets import truths_of
-from napari_nanoseg.events import drain
 
 OBJECTS, DEVICE = 30, torch.device("cuda" if torch.cuda.is_available() else "cpu")
 CONFIG = MaskRCNNConfig(
@@ -92,7 +91,7 @@ def forward(ours: MaskRCNN, theirs: torch.nn.Module, pixels: np.ndarray) -> tupl
 
     def one() -> None:
         ours.eval()
-        drain(candidate_steps(ours, pixels, DEVICE, floor=CONFIG.score_threshold, overlap=0.5, most=100))
+        find_candidates(ours, pixels, DEVICE, floor=CONFIG.score_threshold, overlap=0.5, most=100)
 
     @torch.inference_mode()
     def other() -> None:

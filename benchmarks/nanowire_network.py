@@ -37,7 +37,7 @@ from napari_nanoseg.engines.base import Model
 from napari_nanoseg.evaluation.agreement import Agreements, agreement, pool_agreement
 from napari_nanoseg.evaluation.agreement_figure import agreement_figure
 from napari_nanoseg.evaluation.matching import Evaluation, pool
-from napari_nanoseg.events import Epoch, Job, Notice, drain
+from napari_nanoseg.events import Epoch, Job, Notice
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.figures import write_figure
@@ -79,7 +79,7 @@ def main() -> None:
             given = read_yaml(options.config) | {"seed": seed} if options.config else {"seed": seed}
             preset = None if options.config else options.preset
             wires = NanowiresJob.parse({"preset": preset, "config": given, "out": folder / name, "count": count})
-            drain(nanowires_job(wires))
+            nanowires_job(wires)
         figures = {}
         if options.model is None:
             config = TrainConfig(engine=MaskRCNNConfig(), steps=10 if options.quick else options.steps)

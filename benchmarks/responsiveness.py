@@ -27,8 +27,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_nanoseg.events import drain
-
 T = TypeVar("T")
 TICK_MS, SETTLED_S, LONG_S = 10, 0.8, 0.2
 LONGEST_S = 300
@@ -227,7 +225,7 @@ class Bench:
         from napari_nanoseg._gui.preview_making import PreviewMaker, Question
         from napari_nanoseg.config.generate import GenerateJob
         from napari_nanoseg.io.datasets import write_sample
-        from napari_nanoseg.jobs.run import run_steps
+        from napari_nanoseg.jobs.run import run_job
 
         pages: list[Any] = []
         self.job(
@@ -238,18 +236,18 @@ class Bench:
         (page,) = pages
         assert page.preview.picture.preview is not None, page.preview.picture.text
         source, config = page.cutpaste.annotation.sample(), page.cutpaste.form.value()
-        self.directly("Generate: first preview", lambda: drain(PreviewMaker().steps(Question(source, config, 0))))
+        self.directly("Generate: first preview", lambda: PreviewMaker().steps(Question(source, config, 0)))
         page.amount.setValue(page.amount.value().model_copy(update={"count": 20}))
         page.out.choose(self.folder / "written")
         name = "Generate: write 20 images"
         self.start(name, page)
         write_sample(self.folder / "source", source)
         job = GenerateJob(config=config, source=self.folder / "source", out=self.folder / "synthetic", count=20)
-        self.directly(name, lambda: drain(run_steps(job)))
+        self.directly(name, lambda: run_job(job))
 
     def train(self) -> None:
         """Forty steps of a small network; then, unmeasured, the model that segments."""
-        from napari_nanoseg._gui.training import train_steps
+        from napari_nanoseg._gui.training import run_training
 
         page = self.page("Train")
         page.source.setCurrentIndex(0)
@@ -263,11 +261,11 @@ class Bench:
         name = "Train: 40 steps"
         self.start(name, page)
         page.name.setText("second")
-        self.directly(name, lambda: drain(train_steps(page.plan())))
+        self.directly(name, lambda: run_training(page.plan()))
         page.name.setText("third")
         page.form.setValue(page.form.value().model_copy(update={"steps": self.steps}))
         plan = page.plan()
-        drain(train_steps(plan))
+        run_training(plan)
         self.session.put("model", plan.job.out)
 
     def segment(self, image: NDArray[Any], truth: NDArray[np.int32]) -> None:
@@ -283,7 +281,7 @@ class Bench:
         page.models.choose(self.session.model)
         for name in ("Segment: first run", "Segment: second run"):
             self.start(name, page)
-            self.directly(name, lambda: drain(segmenting.segment(page.request())))
+            self.directly(name, lambda: segmenting.segment(page.request()))
         result = page.result
         print(f"{len(result.instances)} particles in {self.side} x {self.side} px")
         slider, name = page.thresholds.probability.slider, "Segment: other threshold"
@@ -293,15 +291,15 @@ class Bench:
             lambda: page.result is not result and not page._rethreshold.busy,
         )
         config = page.result.request.config
-        self.directly(name, lambda: drain(segmenting.with_table(drain(segmenting.with_thresholds(result, config)))))
+        self.directly(name, lambda: segmenting.with_table(segmenting.with_thresholds(result, config)))
 
     def measure(self) -> None:
         """The particles found."""
-        from napari_nanoseg._gui.measuring import measure_layers
+        from napari_nanoseg._gui.measure import measure_layers
 
         page = self.page("Measure")
         self.start("Measure", page)
-        self.directly("Measure", lambda: drain(measure_layers(*page._request())))
+        self.directly("Measure", lambda: measure_layers(*page._request()))
 
     def compare(self) -> None:
         """The particles found and the true ones."""
@@ -312,7 +310,7 @@ class Bench:
         self.start("Compare", page)
         truth, prediction, config = page._request()
         image = page._image(truth)
-        self.directly("Compare", lambda: drain(compare_layers(truth, prediction, image, config)))
+        self.directly("Compare", lambda: compare_layers(truth, prediction, image, config))
 
 
 def sample() -> tuple[NDArray[Any], NDArray[np.int32]]:

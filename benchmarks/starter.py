@@ -26,7 +26,6 @@ from napari_nanoseg.engines.base import Model
 from napari_nanoseg.evaluation.coco import average_precision
 from napari_nanoseg.evaluation.error_map import overlay_figure
 from napari_nanoseg.evaluation.matching import Evaluation
-from napari_nanoseg.events import drain
 from napari_nanoseg.samples import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
@@ -132,7 +131,7 @@ def examined(model: Model, name: str, shape: str) -> Row:
 
 def found_by(model: Model, image: Image, truth: Instances, diameter: float | None) -> Result:
     """What a model finds: at its own threshold and, for the average precision, above a low one."""
-    found = drain(model.detect_steps(image, SegmentConfig(diameter=diameter), floor=LEAST_PROBABILITY))
+    found = model.detect(image, SegmentConfig(diameter=diameter), floor=LEAST_PROBABILITY)
     particles = found.instances()
     candidates = found.instances(found.config.model_copy(update={"probability": found.floor}))
     seen = found.config.diameter or model.card.working_diameter or truth.diameter()

@@ -19,7 +19,6 @@ from starter import classical
 
 from napari_nanoseg import load_model, read_image
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.events import drain
 from napari_nanoseg.samples import Image
 
 CRACKS = Path(__file__).parents[2] / "shared" / "data" / "cracks_pv" / "validation" / "images"
@@ -41,7 +40,7 @@ def main() -> None:
     print("|---|---|---|---|")
     for name in list(images)[:: 4 if options.quick else 1]:
         image = Image(images[name], source=name)
-        found = drain(model.detect_steps(image, SegmentConfig()))
+        found = model.detect(image, SegmentConfig())
         diameter = found.config.diameter
         seen = diameter or model.card.working_diameter or 1.0
         classic = min(map(len, classical(image, seen)))

@@ -27,8 +27,7 @@ from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.engines.unet.model import UNetModel
 from napari_nanoseg.engines.unet.predict import LAYOUTS, LEAST_PARTS, Probabilities, Sweep, grid_of, window_side
-from napari_nanoseg.engines.unet.volume import VolumePredictor, seen_steps
-from napari_nanoseg.events import drain
+from napari_nanoseg.engines.unet.volume import VolumePredictor, find_grey
 from napari_nanoseg.samples import Volume
 
 CPU = torch.device("cpu")
@@ -84,7 +83,7 @@ def throughput(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str,
     shared = side // LEAST_PARTS
     volume = Volume(np.random.default_rng(0).random(shape, np.float32))
     grid = grid_of(network, shape, side, CPU, overlap=shared)
-    grey = drain(seen_steps(model, volume))
+    grey = find_grey(model, volume)
     assert grey is not None
     found = np.zeros((1, *shape), np.uint8)
     batch = torch.from_numpy(grey.seen(volume.read(0, shape[0])))[None]
@@ -94,7 +93,7 @@ def throughput(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str,
         found[:, slices, rows] = probabilities
 
     def ours() -> NDArray[Any]:
-        drain(Sweep(network, volume, grid, grey, CPU).steps(0, shape[0], put))
+        Sweep(network, volume, grid, grey, CPU).steps(0, shape[0], put)
         return found / 255
 
     def monai() -> NDArray[Any]:
@@ -147,13 +146,13 @@ def peak(name: str, depth: int) -> float:
     """Most memory of this process in GB, after the classes of every slab of a volume were found."""
     model = UNetModel.from_card(ModelCard(network=MEMORY_NETWORKS[name]))
     volume, config, most = Volume(Noise((depth, PLANES[name], PLANES[name]))), SegmentConfig(device="cpu"), 0
-    grey = drain(seen_steps(model, volume, config))
+    grey = find_grey(model, volume, config)
     assert grey is not None
     predictor = VolumePredictor(model, volume, grey, config)
     start = 0
     for end in predictor.ends:
         if end - start >= SLAB or end == depth:
-            for _ in predictor.class_map_steps(start, end):
+            for _ in predictor.class_map(start, end):
                 most = max(most, psutil.Process().memory_info().rss)
             start = end
     return most / 2**30

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +66,6 @@ def disc_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from napari_nanoseg.config.stardist import StarDistConfig
     from napari_nanoseg.config.train import TrainConfig
     from napari_nanoseg.engines.stardist.train import train_stardist
-    from napari_nanoseg.events import drain
 
     folder = tmp_path_factory.mktemp("disc model") / "mödel"
     config = TrainConfig(
@@ -76,7 +74,7 @@ def disc_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         noise=0.02, intensity=0.2,
     )  # fmt: skip
     samples = [disc_sample("a", 1)], [disc_sample("b", 2)]
-    model, _ = drain(train_stardist(config, *samples, 0, folder, torch.device("cpu")))
+    model, _ = train_stardist(config, *samples, 0, folder, torch.device("cpu"))
     model.save(folder)
     return folder
 
@@ -110,18 +108,3 @@ def write_model() -> Callable[..., Path]:
 def make_sample() -> Callable[..., Sample]:
     """Maker of annotated images: name, seed, shape and radius."""
     return disc_sample
-
-
-@pytest.fixture(scope="session")
-def events_of() -> Callable[[Generator[Any, None, Any]], tuple[list[Any], Any]]:
-    """Run a job or steps to their end: what they yield, and their result."""
-
-    def run(steps: Generator[Any, None, Any]) -> tuple[list[Any], Any]:
-        events = []
-        while True:
-            try:
-                events.append(next(steps))
-            except StopIteration as stop:
-                return events, stop.value
-
-    return run

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import tifffile
 import torch
+from followed import events_of
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
@@ -32,11 +33,11 @@ from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.stardist import predict
 from napari_nanoseg.engines.stardist.network import StarDistNet
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Notice, Progress, drain
+from napari_nanoseg.events import Notice, Progress
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.images import read_label_array
 from napari_nanoseg.io.run_record import sha256
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.jobs.run import run_job
 from napari_nanoseg.samples import Sample
 
 TINY = TrainConfig(
@@ -53,7 +54,7 @@ JARGON = re.compile(
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings run in this process; that a child says the same is shown elsewhere."""
-    monkeypatch.setattr(commands, "execute", run_steps)
+    monkeypatch.setattr(commands, "execute", run_job)
 
 
 def disc(shape: tuple[int, int], middle: tuple[float, float], radius: float) -> NDArray[np.int32]:
@@ -174,13 +175,15 @@ def test_nanowires_that_cannot_be_drawn(tmp_path, options, words):
 )
 def test_little_is_enough(tmp_path, image, labels):
     source = annotated(tmp_path / "Quelle ä", image, labels)
-    events = list(run_steps(GenerateJob(config=SMALL, source=source, out=tmp_path / "made", count=1, workers=1)))
+    events = events_of(
+        lambda: run_job(GenerateJob(config=SMALL, source=source, out=tmp_path / "made", count=1, workers=1))
+    )[0]
     assert any(isinstance(event, Notice) and "one particle" in event.message for event in events)
     assert len(open_dataset(tmp_path / "made")) == 1
-    drain(run_steps(TrainJob(config=TINY, dataset=source, out=tmp_path / "m")))
+    run_job(TrainJob(config=TINY, dataset=source, out=tmp_path / "m"))
     job = SegmentJob(model=tmp_path / "m", images=(source,), out=tmp_path / "labels")
     job = job.model_copy(update={"images": (source / "images",)})
-    drain(run_steps(job))
+    run_job(job)
     assert read_label_array(tmp_path / "labels" / "a b.tif").shape == labels.shape
 
 
@@ -294,7 +297,7 @@ def test_no_memory_for_training(dataset, tmp_path, monkeypatch, words):
 
     monkeypatch.setattr(StarDistNet, "forward", forward)
     with pytest.raises(NanosegError, match="batch_size"):
-        drain(run_steps(TrainJob(config=TINY, dataset=dataset, out=tmp_path / "m")))
+        run_job(TrainJob(config=TINY, dataset=dataset, out=tmp_path / "m"))
     assert not list((tmp_path / "m").iterdir())
 
 
@@ -365,13 +368,13 @@ def test_a_device_is_not_replaced_by_a_file(disc_model, image, tmp_path):
 def test_cancelled_at_every_event_nothing_is_half_written(jobs, dataset, disc_model, tmp_path, kind):
     before = sha256(dataset), sha256(disc_model)
     job = jobs[kind]
-    total = sum(1 for _ in run_steps(job))
+    total = sum(1 for _ in run_job(job))
     complete = {path.name for path in (tmp_path / "out ä" / kind).rglob("*") if path.is_file()}
     assert total > 0
     chosen = range(total) if kind != "train" else sorted({*range(11), 15, 30, total - 1})
     for stop in chosen:
         shutil.rmtree(tmp_path / "out ä", ignore_errors=True)
-        steps = run_steps(job)
+        steps = run_job(job)
         for _ in range(stop + 1):
             event = next(steps)
         steps.close()

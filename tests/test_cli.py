@@ -29,7 +29,7 @@ from napari_nanoseg.config.jobs import AnyJob, parse_job, read_job
 from napari_nanoseg.config.options import Option
 from napari_nanoseg.config.train import TrainConfig, usual_for
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, Stage, Waiting
+from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, Stage, checkpoint, tell
 from napari_nanoseg.jobs.doctor import Finding
 
 by_words = pytest.mark.parametrize("command", COMMANDS, ids=[command.words for command in COMMANDS])
@@ -213,8 +213,8 @@ def test_a_dry_run_prints_the_job(parsed: Callable[..., AnyJob]) -> None:
 def test_the_last_line_of_stdout_is_json(converting: Callable[[Callable[[], Job]], None]) -> None:
     def steps() -> Job:
         print("a library speaks")
-        yield Stage("one", "Stage one of Größe")
-        yield Progress(1, 2, "images")
+        tell(Stage("one", "Stage one of Größe"))
+        tell(Progress(1, 2, "images"))
         return JobResult(
             {"f1": np.float32(0.5), "count": np.int64(3), "d50_nm": float("nan"), "range": (1, 2.5)}, {"table": "t.csv"}
         )
@@ -232,7 +232,7 @@ def test_the_last_line_of_stdout_is_json(converting: Callable[[Callable[[], Job]
 
 def test_without_json_figures_are_lines(converting: Callable[[Callable[[], Job]], None]) -> None:
     def steps() -> Job:
-        yield Notice("nothing special")
+        tell(Notice("nothing special"))
         return JobResult({"f1": 0.512345, "count": 3}, {"table": "t.csv"})
 
     converting(steps)
@@ -261,7 +261,7 @@ def test_errors_are_sentences_with_a_status(
     monkeypatch.setattr("platformdirs.user_log_path", lambda _: tmp_path)
 
     def steps() -> Job:
-        yield Stage("one", "One")
+        tell(Stage("one", "One"))
         raise error
 
     converting(steps)
@@ -304,12 +304,12 @@ def test_ctrl_c_closes_the_job(tmp_path: Path) -> None:
 
 
 def events() -> Job:
-    yield Stage("train", "Training [bold] on 3 images")
+    tell(Stage("train", "Training [bold] on 3 images"))
     for step in range(1, 101):
-        yield Progress(step, 100, "steps")
-        yield Waiting()
-    yield Notice("the GPU is busy")
-    yield Epoch(1, 20, {"prob": 0.25}, {"f1": 0.875}, 10.0, 3725.0)
+        tell(Progress(step, 100, "steps"))
+        checkpoint()
+    tell(Notice("the GPU is busy"))
+    tell(Epoch(1, 20, {"prob": 0.25}, {"f1": 0.875}, 10.0, 3725.0))
     return JobResult({"f1": 1.0})
 
 
@@ -339,7 +339,7 @@ def test_a_display_that_fails_closes_the_job() -> None:
         event: Event = Stage("one", "One")
         try:
             while True:
-                yield event
+                tell(event)
         finally:
             closed.append(True)
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Failed, JobResult, Line, Notice, Progress, Stage, drain, from_json, to_json
+from napari_nanoseg.events import (
+    Epoch,
+    Failed,
+    JobResult,
+    Line,
+    Notice,
+    Progress,
+    Stage,
+    from_json,
+    tell,
+    to_json,
+)
 
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
 numbers = st.integers(0, 10**9)
@@ -44,11 +53,11 @@ def test_other_lines_are_refused(line: str) -> None:
 def test_drain_runs_to_the_end_and_returns_the_result() -> None:
     seen = []
 
-    def job() -> Generator[Progress, None, JobResult]:
+    def job() -> JobResult:
         for done in range(3):
             seen.append(done)
-            yield Progress(done, 3, "steps")
+            tell(Progress(done, 3, "steps"))
         return JobResult({"f1": 0.9})
 
-    assert drain(job()) == JobResult({"f1": 0.9})
+    assert job() == JobResult({"f1": 0.9})
     assert seen == [0, 1, 2]

@@ -84,7 +84,7 @@ def test_pixels_for_percentiles_are_those_of_the_whole_view_and_read_bit_by_bit(
     monkeypatch.setattr(scaling, "STRIP", 2**12)
     source = Read(np.random.default_rng(3).integers(0, 255, (411, 777)).astype(np.uint8))
     view = ScaledView(source, factor)
-    steps, most = view.sampled_steps(10**6), 0
+    steps, most = view.sampled(10**6), 0
     while True:
         before = source.count
         try:

@@ -16,7 +16,7 @@ from napari_nanoseg.engines.stardist.train import train_stardist
 from napari_nanoseg.engines.training import CHECKPOINT
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.matching import evaluate
-from napari_nanoseg.events import Epoch, Notice, Progress, drain
+from napari_nanoseg.events import Epoch, Notice, Progress
 
 CPU = torch.device("cpu")
 TINY = StarDistConfig(unet_n_filter_base=4, unet_n_depth=2, net_conv_after_unet=16, n_rays=16)
@@ -48,7 +48,7 @@ def trained(make_sample, tmp_path_factory):
         learning_rate=4e-3,
         optimize_thresholds=True,
     )
-    model, figures = drain(train_stardist(wish, [make_sample("a", 1)], [make_sample("b", 2)], 2, out, CPU))
+    model, figures = train_stardist(wish, [make_sample("a", 1)], [make_sample("b", 2)], 2, out, CPU)
     model.save(out)
     return out, figures
 
@@ -110,7 +110,7 @@ def weights(folder) -> dict[str, torch.Tensor]:
 def test_a_cancelled_training_keeps_a_model_and_resumes_to_the_same_result(make_sample, tmp_path):
     samples = [make_sample("a", 1)]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    drain(train_stardist(config(), samples, [], 1, whole, CPU))
+    train_stardist(config(), samples, [], 1, whole, CPU)
     job = train_stardist(config(), samples, [], 1, cut, CPU)
     for event in job:
         if isinstance(event, Progress) and event.unit == "steps" and event.done == 3:
@@ -153,38 +153,38 @@ def test_patience_ends_the_training(make_sample, tmp_path):
 
 def test_resuming_with_other_settings_names_them(make_sample, tmp_path):
     samples = [make_sample("a", 1)]
-    drain(train_stardist(config(), samples, [], 0, tmp_path / "m", CPU))
+    train_stardist(config(), samples, [], 0, tmp_path / "m", CPU)
     with pytest.raises(NanosegError, match="learning_rate"):
-        drain(train_stardist(config(learning_rate=0.1), samples, [], 0, tmp_path / "m", CPU, resume=True))
+        train_stardist(config(learning_rate=0.1), samples, [], 0, tmp_path / "m", CPU, resume=True)
 
 
 def test_a_training_that_an_earlier_version_began_goes_on(make_sample, tmp_path):
     samples, out = [make_sample("a", 1)], tmp_path / "m"
-    drain(train_stardist(config(steps=2), samples, [], 0, out, CPU))
+    train_stardist(config(steps=2), samples, [], 0, out, CPU)
     content = torch.load(out / CHECKPOINT, weights_only=True)
     for name in ("stretch", "anchor"):
         del content["config"][name]
     torch.save(content, out / CHECKPOINT)
-    _, figures = drain(train_stardist(config(steps=4), samples, [], 0, out, CPU, resume=True))
+    _, figures = train_stardist(config(steps=4), samples, [], 0, out, CPU, resume=True)
     assert figures["steps"] == 4
     with pytest.raises(NanosegError, match="another value of stretch"):
-        drain(train_stardist(config(steps=6, stretch=2.0), samples, [], 0, out, CPU, resume=True))
+        train_stardist(config(steps=6, stretch=2.0), samples, [], 0, out, CPU, resume=True)
 
 
 def test_a_damaged_checkpoint_is_refused(make_sample, tmp_path):
     samples = [make_sample("a", 1)]
-    drain(train_stardist(config(), samples, [], 0, tmp_path / "m", CPU))
+    train_stardist(config(), samples, [], 0, tmp_path / "m", CPU)
     path = tmp_path / "m" / CHECKPOINT
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(NanosegError, match=r"checkpoint\.pt: the file is damaged"):
-        drain(train_stardist(config(), samples, [], 0, tmp_path / "m", CPU, resume=True))
+        train_stardist(config(), samples, [], 0, tmp_path / "m", CPU, resume=True)
 
 
 def test_starting_from_a_model_keeps_its_architecture(trained, make_sample, tmp_path):
     start = load_model(trained[0])
     assert isinstance(start, StarDistModel)
     wish = config(engine=StarDistConfig(), steps=2)
-    model, _ = drain(train_stardist(wish, [make_sample("a", 1)], [], 0, tmp_path / "m", CPU, start_from=start))
+    model, _ = train_stardist(wish, [make_sample("a", 1)], [], 0, tmp_path / "m", CPU, start_from=start)
     assert model.network.config.unet_n_filter_base == 8
 
 
@@ -240,12 +240,10 @@ def test_thresholds_are_drawn_back_to_those_of_the_start(trained, make_sample, t
     start = load_model(trained[0])
     start.card = start.card.model_copy(update={"thresholds": {"prob": 0.9, "nms": 0.9}})
     own, drawn = (
-        drain(
-            train_stardist(
+        train_stardist(
                 config(steps=2, optimize_thresholds=True, anchor=share),
                 [make_sample("a", 1)], [make_sample("b", 2)], 0, tmp_path / str(share), CPU, start_from=start,
-            )
-        )[0].card.thresholds
+            )[0].card.thresholds
         for share in (0.0, 0.5)
     )  # fmt: skip
     assert own["prob"] < 0.85
@@ -255,12 +253,10 @@ def test_thresholds_are_drawn_back_to_those_of_the_start(trained, make_sample, t
 def test_without_images_to_choose_by_the_thresholds_of_the_start_are_kept(trained, make_sample, tmp_path):
     start = load_model(trained[0])
     start.card = start.card.model_copy(update={"thresholds": {"prob": 0.87, "nms": 0.33}})
-    model, figures = drain(
-        train_stardist(
+    model, figures = train_stardist(
             config(steps=2, optimize_thresholds=True), [make_sample("a", 1)], [], 0, tmp_path / "m", CPU,
             start_from=start,
-        )
-    )  # fmt: skip
+        )  # fmt: skip
     assert model.card.thresholds == {"prob": 0.87, "nms": 0.33}
     assert figures["threshold_prob"] == 0.87
 
@@ -272,7 +268,7 @@ def test_fine_tuning_keeps_the_statistics_of_the_normalisation(trained, make_sam
     def statistics_change(anchor):
         out = tmp_path / str(anchor)
         short = config(steps=2, anchor=anchor)
-        drain(train_stardist(short, [make_sample("a", 1)], [], 0, out, CPU, start_from=load_model(trained[0])))
+        train_stardist(short, [make_sample("a", 1)], [], 0, out, CPU, start_from=load_model(trained[0]))
         after = torch.load(out / "checkpoint.pt", weights_only=True)["network"]
         return not all(torch.equal(after[name], tensor) for name, tensor in before.items() if "running" in name)
 

@@ -13,7 +13,6 @@ from napari_nanoseg.evaluation.comparison import compare
 from napari_nanoseg.evaluation.error_map import error_map
 from napari_nanoseg.evaluation.figures import FIGURES
 from napari_nanoseg.evaluation.matching import pool
-from napari_nanoseg.events import drain
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def test_a_stack_is_compared_slice_by_slice(stack):
     truth, prediction = stack
     steps = compare(truth, prediction)
     assert [next(steps).done, next(steps).done] == [1, 2]
-    comparison = drain(compare(truth, prediction))
+    comparison = compare(truth, prediction)
     labels = truth.to_labels(), prediction.to_labels()
     alone = [evaluate(labels[0][number], labels[1][number]) for number in (0, 1)]
     assert comparison.evaluation.figures() == pool(alone).figures()
@@ -46,7 +45,7 @@ def test_a_stack_is_compared_slice_by_slice(stack):
 
 def test_an_image_is_compared_as_before(stack):
     truth, prediction = (next(item.planes()) for item in stack)
-    comparison = drain(compare(truth, prediction, EvaluateConfig(iou_threshold=0.95)))
+    comparison = compare(truth, prediction, EvaluateConfig(iou_threshold=0.95))
     assert comparison.evaluation.figures() == evaluate(truth, prediction, 0.95).figures()
     assert comparison.errors().false_positives.shape == (40, 60)
     assert comparison.particles()["outcome"].tolist() == ["FP", "FP", "FN", "FN"]
@@ -54,11 +53,11 @@ def test_an_image_is_compared_as_before(stack):
 
 def test_other_shapes_are_refused(stack):
     with pytest.raises(NanosegError, match="shape"):
-        drain(compare(stack[0], next(stack[1].planes())))
+        compare(stack[0], next(stack[1].planes()))
 
 
 def test_every_figure_has_a_definition_that_the_docs_agree_with(stack):
-    assert list(FIGURES) == list(drain(compare(*stack)).evaluation.figures())
+    assert list(FIGURES) == list(compare(*stack).evaluation.figures())
     page = (Path(__file__).parents[2] / "docs" / "measuring.md").read_text("utf-8")
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
     documented = {row[1].strip(" `"): row[2].strip().replace("`", "") for row in rows}

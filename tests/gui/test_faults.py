@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ from napari_nanoseg._gui.train import Train
 from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Job, Stage, Waiting
+from napari_nanoseg.events import Epoch, Job, Stage, checkpoint, tell
 from napari_nanoseg.samples import Sample
 
 pytestmark = pytest.mark.gui
@@ -111,7 +111,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def child(job: Any, **_: Any) -> Job:
         jobs.append(job)
-        yield Stage("device", "Using the CPU.")
+        tell(Stage("device", "Using the CPU."))
         raise NanosegError("The test trains nothing.")
 
     monkeypatch.setattr(training, "run_in_child", child)
@@ -187,14 +187,14 @@ def name(button: QAbstractButton) -> str:
 class Gate:
     """Stands for the steps of a job: the same steps, that wait until the gate is opened."""
 
-    def __init__(self, steps: Callable[..., Generator[Any, None, Any]]) -> None:
+    def __init__(self, steps: Callable[..., Any]) -> None:
         self.open = threading.Event()
         self.steps = steps
 
-    def __call__(self, *arguments: Any, **named: Any) -> Generator[Any, None, Any]:
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         while not self.open.wait(0.02):
-            yield Waiting()
-        return (yield from self.steps(*arguments, **named))
+            checkpoint()
+        return self.steps(*arguments, **named)
 
 
 @pytest.fixture
@@ -315,7 +315,7 @@ def test_layers_may_go_or_be_renamed_while_a_job_runs(
 
     image, labels = add(viewer, make_sample("discs", 1))
     step = dock.step("Generate")
-    held = gate(generate, "run_steps")
+    held = gate(generate, "run_job")
     robot.settle(0.5)
     robot.type_into(step.out.findChild(QLineEdit), str(tmp_path / "made"))
     robot.type_into(step.amount.editor("count").findChild(QLineEdit), "2")
@@ -336,8 +336,8 @@ def test_an_exception_in_a_job_is_a_sentence_with_a_log(
     monkeypatch.setattr("platformdirs.user_log_path", lambda _: tmp_path / "logs")
     step = opened(robot, "Measure")
 
-    def broken(*_: Any) -> Generator[Any, None, Any]:
-        yield Stage("one", "One")
+    def broken(*_: Any) -> Any:
+        tell(Stage("one", "One"))
         raise error
 
     with monkeypatch.context() as patch:

@@ -19,7 +19,7 @@ from napari_nanoseg._gui.preview_making import CLASS_GREYS, Preview
 from napari_nanoseg.config.cathode import CathodeConfig, CathodeJob, cathode_preset
 from napari_nanoseg.generators.stream import generate
 from napari_nanoseg.io.datasets import open_dataset
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.jobs.run import run_job
 
 SMALL = CathodeConfig(
     depth=6, height=80, width=96, pixel_size_nm=140.0, crack_width_nm=(140.0, 420.0), slices=2, seed=3
@@ -92,7 +92,7 @@ def test_that_the_form_is_written_as_a_dataset(qtbot: QtBot, dock: Generate, tmp
         dock.panel.start_button.click()
     assert "2 images are in" in " ".join(dock.panel.messages.texts("info"))
     assert dock.session.dataset == out
-    for _ in run_steps(CathodeJob(config=SMALL, out=tmp_path / "typed", count=1)):
+    for _ in run_job(CathodeJob(config=SMALL, out=tmp_path / "typed", count=1)):
         pass
     ours, typed = open_dataset(out), open_dataset(tmp_path / "typed")
     assert ours.names == typed.names

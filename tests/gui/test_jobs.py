@@ -6,7 +6,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, Stage, Waiting
 from napari_nanoseg.jobs.child_process import follow_child
 
-Steps = Generator[Event, None, Any]
+Steps = Any
 EPOCH = Epoch(1, 2, {"loss": 1.0}, {}, 1.0, 1.0)
 
 

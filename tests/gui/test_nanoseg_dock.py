@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import pytest
 
 pytest.importorskip("napari")
@@ -12,7 +10,7 @@ from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 
 from napari_nanoseg._gui.nanoseg import DONE, STEPS, NanoSeg
-from napari_nanoseg.events import Event, Stage
+from napari_nanoseg.events import Stage, tell
 
 
 @pytest.fixture
@@ -43,8 +41,8 @@ def test_a_step_is_ticked_when_it_has_done_what_it_is_for(dock: NanoSeg, title: 
 
 
 def test_other_jobs_of_a_step_do_not_tick_it(dock: NanoSeg, qtbot: QtBot) -> None:
-    def search() -> Generator[Event, None, object]:
-        yield Stage("files", "Search for the files")
+    def search() -> object:
+        tell(Stage("files", "Search for the files"))
         return object()
 
     panel = dock.step("Segment").panel

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,14 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_nanoseg._gui import segmenting
 from napari_nanoseg._gui.layers import image_layer, instances_of
-from napari_nanoseg._gui.measuring import measure_layers
+from napari_nanoseg._gui.measure import measure_layers
 from napari_nanoseg._gui.segment import Segment
 from napari_nanoseg._gui.settings import Settings
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.measure import MeasureConfig
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.base import Found
-from napari_nanoseg.events import Event, Waiting, drain
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import write_coco
 from napari_nanoseg.io.images import write_image
@@ -56,8 +55,8 @@ class Chooser(Found):
     def __init__(self, config: SegmentConfig, *, stack: bool) -> None:
         self.config, self._stack = config.model_copy(update={"probability": config.probability or 0.1}), stack
 
-    def instances_steps(self, config: SegmentConfig | None = None) -> Generator[Event, None, Instances]:
-        yield Waiting()
+    def instances(self, config: SegmentConfig | None = None) -> Instances:
+        checkpoint()
         found = overlapping_discs()
         found = found[found.scores >= ((config or self.config).probability or 0.1)]
         if not self._stack:
@@ -72,8 +71,8 @@ class Model:
     def runs_on(self, wish: str) -> tuple[str, str]:
         return "cpu", "Using the CPU."
 
-    def detect_steps(self, image: Image, config: SegmentConfig, floor: float) -> Generator[Event, None, Found]:
-        yield Waiting()
+    def detect(self, image: Image, config: SegmentConfig, floor: float) -> Found:
+        checkpoint()
         return Chooser(config, stack=image.planes > 1)
 
 
@@ -84,8 +83,8 @@ def viewer() -> ViewerModel:
 
 @pytest.fixture
 def dock(viewer: ViewerModel, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Segment:
-    def loaded(_: Path) -> Generator[Event, None, Model]:
-        yield Waiting()
+    def loaded(_: Path) -> Model:
+        checkpoint()
         return Model()
 
     chosen = Settings("cpu", tmp_path / "models", 0)
@@ -178,12 +177,12 @@ def test_areas_are_whole_until_somebody_paints(
     layer = show(viewer, tmp_path)
     run(dock, qtbot)
     labels = viewer.layers["a: particles"]
-    table = drain(measure_layers(labels, layer, MeasureConfig())).table
+    table = measure_layers(labels, layer, MeasureConfig()).table
     assert table["area"].tolist() == overlapping_discs().areas.tolist()
     assert table["overlapping"].tolist() == [True, True, True, False]
     assert labels.features["overlapping"].tolist() == [True, True, True, False]
     labels.data_setitem((np.array([0]), np.array([0])), 50)
-    edited = drain(measure_layers(labels, layer, MeasureConfig())).table
+    edited = measure_layers(labels, layer, MeasureConfig()).table
     assert not edited["overlapping"].any()
     assert edited["area"].sum() == np.count_nonzero(labels.data)
 

@@ -23,6 +23,7 @@ from napari_nanoseg._gui.layers import image_layer
 from napari_nanoseg._gui.propose_button import ProposeButton
 from napari_nanoseg._gui.proposing import PROPOSED_BY
 from napari_nanoseg.engines.library import load_model
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.io.model_library import starter_folder
 from napari_nanoseg.io.recovery import leftovers
 from napari_nanoseg.samples import Sample
@@ -133,14 +134,13 @@ def test_nothing_found_leaves_the_layer_empty(dock: Annotate, disc_model: Path, 
 @pytest.fixture
 def slowly(monkeypatch: pytest.MonkeyPatch) -> Generator[threading.Event, None, None]:
     """Holds the model back until it is set."""
-    from napari_nanoseg.events import Waiting
 
     go_on, real = threading.Event(), propose_button.propose
 
-    def held(*arguments: Any) -> Generator[Any, None, Any]:
+    def held(*arguments: Any) -> Any:
         while not go_on.wait(0.01):
-            yield Waiting()
-        return (yield from real(*arguments))
+            checkpoint()
+        return real(*arguments)
 
     monkeypatch.setattr(propose_button, "propose", held)
     yield go_on

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from qtpy.QtCore import QTimer
 
 from napari_nanoseg._gui.jobs import JobPanel
 from napari_nanoseg._gui.session import session_of
-from napari_nanoseg.events import Event, Notice, Progress, Stage
+from napari_nanoseg.events import Event, Notice, Progress, Stage, tell
 
 MANY = 20_000
 TICKS = 20
@@ -38,8 +37,8 @@ def test_the_event_loop_goes_on_during_a_slow_step(qtbot: QtBot, panel: JobPanel
     go_on = threading.Event()
     ticks = 0
 
-    def steps() -> Generator[Event, None, str]:
-        yield Stage("slow", "One step that says nothing.")
+    def steps() -> str:
+        tell(Stage("slow", "One step that says nothing."))
         assert go_on.wait(20)
         return "done"
 
@@ -65,12 +64,12 @@ def test_many_events_leave_the_loop_time_and_none_is_lost(qtbot: QtBot, panel: J
     seen = threading.Event()
     ticks = 0
 
-    def steps() -> Generator[Event, None, None]:
+    def steps() -> None:
         for number in range(MANY):
-            yield Progress(number + 1, MANY, "steps")
+            tell(Progress(number + 1, MANY, "steps"))
             if number % 1000 == 0:
-                yield Stage(f"stage {number}", f"Part {number}.")
-        yield Notice("That was all.")
+                tell(Stage(f"stage {number}", f"Part {number}."))
+        tell(Notice("That was all."))
         assert seen.wait(20)
 
     def tick() -> None:

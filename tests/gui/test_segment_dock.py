@@ -37,7 +37,7 @@ from napari_nanoseg.cli import app
 from napari_nanoseg.config.baseline import BaselineWishes
 from napari_nanoseg.config.command import command
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.events import Progress
+from napari_nanoseg.events import Progress, tell
 from napari_nanoseg.io.images import read_image, read_label_array, write_image
 from napari_nanoseg.io.model_library import baseline_folders, starter_folder
 from napari_nanoseg.io.recent_models import recent_models, remember_model
@@ -303,10 +303,10 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> Generator[threading.Event, None, 
     """Holds the segmentation back until it is set; only then it begins."""
     go_on, real = threading.Event(), segment_module.segment
 
-    def held(request: Request) -> Generator[Any, None, Any]:
+    def held(request: Request) -> Any:
         while not go_on.wait(0.01):
-            yield Progress(0, 1, "tiles")
-        return (yield from real(request))
+            tell(Progress(0, 1, "tiles"))
+        return real(request)
 
     monkeypatch.setattr(segment_module, "segment", held)
     yield go_on

@@ -22,7 +22,7 @@ from napari_nanoseg._gui.variations import Variations
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Job, JobResult, Progress, Stage, Waiting
+from napari_nanoseg.events import Epoch, Job, JobResult, Progress, Stage, checkpoint, tell
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.datasets import write_sample
 from napari_nanoseg.io.model_library import export_model, starter_folder
@@ -45,15 +45,15 @@ class Child:
         assert gently
         self.jobs.append(job)
         write_text(job.out / "job.yaml", job.to_yaml())
-        yield Stage("training", "Training 1 of 2: seed 1.")
-        yield Epoch(1, 1, {"loss": 0.75}, {"loss": 0.5}, 10.0, 0.0)
+        tell(Stage("training", "Training 1 of 2: seed 1."))
+        tell(Epoch(1, 1, {"loss": 0.75}, {"loss": 0.5}, 10.0, 0.0))
         write_text(job.out / "sweep.csv", HEAD + "1,0.5,0.5,0.5,0.4,0.8,1.25,300,42.0,seed=1,\n")
-        yield Progress(1, 2, "trainings")
+        tell(Progress(1, 2, "trainings"))
         while not self.go_on.wait(0.01):
-            yield Waiting()
+            checkpoint()
         if self.error is not None:
             raise self.error
-        yield Stage("training", "Training 2 of 2: seed 2.")
+        tell(Stage("training", "Training 2 of 2: seed 2."))
         rows = "1,0.5,0.5,0.5,0.4,0.8,1.25,300,42.0,seed=1,\n2,,,,,,,,,seed=2,Something was wrong.\n"
         write_text(job.out / "sweep.csv", HEAD + rows)
         export_model(starter_folder(), job.out / "best.zip")

@@ -34,7 +34,7 @@ from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Job, JobResult, Notice, Progress, Stage, Waiting
+from napari_nanoseg.events import Epoch, Job, JobResult, Notice, Progress, Stage, checkpoint, tell
 from napari_nanoseg.io.class_maps import open_class_maps, write_class_map
 from napari_nanoseg.io.datasets import open_dataset, write_sample
 from napari_nanoseg.io.model_library import starter_folder
@@ -70,16 +70,16 @@ class Child:
         assert gently
         self.jobs.append(job)
         self.environments.append(env)
-        yield Stage("device", "Using the CPU: no NVIDIA GPU or driver was found.")
+        tell(Stage("device", "Using the CPU: no NVIDIA GPU or driver was found."))
         if self.saves:
             self.save(job, 100)
-        yield Progress(100, steps_wanted(job), "steps")
+        tell(Progress(100, steps_wanted(job), "steps"))
         preview = job.out / "preview.png"
         QImage(30, 10, QImage.Format.Format_RGB32).save(str(preview))
-        yield Epoch(1, 3, {"loss": 0.75}, {"loss": 0.5}, 10.0, 20.0, str(preview))
-        yield Notice("No image is left for an honest validation.")
+        tell(Epoch(1, 3, {"loss": 0.75}, {"loss": 0.5}, 10.0, 20.0, str(preview)))
+        tell(Notice("No image is left for an honest validation."))
         while not self.go_on.wait(0.01):
-            yield Waiting()
+            checkpoint()
         if self.error is not None:
             raise self.error
         self.save(job, steps_wanted(job))
@@ -255,7 +255,7 @@ def test_a_killed_child_is_a_sentence_and_can_be_resumed(
 
     def killed(job: TrainJob, *, env: dict[str, str], gently: bool) -> Job:
         Child().save(job, 100)
-        return (yield from follow_child([sys.executable, str(script)], env=env))
+        return follow_child([sys.executable, str(script)], env=env)
 
     monkeypatch.setattr(training, "run_in_child", killed)
     pids: list[int] = []

@@ -16,7 +16,6 @@ import yaml
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import drain
 from napari_nanoseg.io import model_files, model_library
 from napari_nanoseg.io.model_library import (
     check_model,
@@ -157,10 +156,10 @@ def test_models_without_a_network_come_with_the_package(
     mine = import_model(export_model(path, tmp_path / "out.zip"), library, "mine")
     assert contents(mine) == contents(path)
     assert load_model(mine).card == load_model(path).card
-    drain(convert_job(ConvertJob(model=mine, to="nanoseg", out=tmp_path / "whole")))
+    convert_job(ConvertJob(model=mine, to="nanoseg", out=tmp_path / "whole"))
     assert load_model(tmp_path / "whole").card == load_model(path).card
     with pytest.raises(NanosegError, match="not a StarDist model"):
-        drain(convert_job(ConvertJob(model=mine, to="stardist", out=tmp_path / "keras")))
+        convert_job(ConvertJob(model=mine, to="stardist", out=tmp_path / "keras"))
 
 
 # --- out and in again ------------------------------------------------------------------------------------------------
@@ -193,7 +192,7 @@ def test_a_model_of_the_original_comes_back_bit_by_bit(
     disc_model: Path, library: Path, tmp_path: Path, as_zip: bool
 ) -> None:
     keras = tmp_path / "keras"
-    drain(convert_job(ConvertJob(model=disc_model, out=keras, to="stardist")))
+    convert_job(ConvertJob(model=disc_model, out=keras, to="stardist"))
     files = {name: content for name, content in contents(keras).items() if not name.endswith("run.yaml")}
     source = keras
     if as_zip:
@@ -383,7 +382,7 @@ def test_what_is_no_model_is_refused(gold: Path, library: Path, tmp_path: Path) 
 
 def test_damaged_weights_of_the_original_are_refused(library: Path, tmp_path: Path, disc_model: Path) -> None:
     keras = tmp_path / "keras"
-    drain(convert_job(ConvertJob(model=disc_model, out=keras, to="stardist")))
+    convert_job(ConvertJob(model=disc_model, out=keras, to="stardist"))
     weights = next(keras.glob("*.h5"))
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(NanosegError, match=r"\.h5 is damaged"):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from napari_nanoseg.cli import app
 from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Progress, drain
+from napari_nanoseg.events import Progress
 from napari_nanoseg.generators.cathode.generator import Cathode
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.images import read_image, read_label_array
@@ -32,7 +32,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_writes_slices_that_are_a_dataset(tmp_path: Path) -> None:
     job = job_of(tmp_path / "Größe 1 µm", config={"masks": "classes"})
-    result = drain(cathode_job(job))
+    result = cathode_job(job)
     dataset = open_dataset(job.out)
     assert dataset.names == tuple(f"cathode_00000{index}_z000{z}" for index in range(3) for z in (2, 6))
     phantom = Cathode(job.config).phantom(1)
@@ -54,7 +54,7 @@ def test_writes_slices_that_are_a_dataset(tmp_path: Path) -> None:
 
 def test_writes_stacks_with_binary_masks(tmp_path: Path) -> None:
     job = job_of(tmp_path, count=1, config={"output": "volumes"})
-    drain(cathode_job(job))
+    cathode_job(job)
     phantom = Cathode(job.config).phantom(0)
     image = read_image(tmp_path / "images" / "cathode_000000.tif")
     assert image.axes == "ZYX"
@@ -68,7 +68,7 @@ def test_writes_stacks_with_binary_masks(tmp_path: Path) -> None:
 
 def test_any_number_of_workers_writes_the_same_and_goes_on(tmp_path: Path) -> None:
     for workers in (1, 3):
-        drain(cathode_job(job_of(tmp_path / str(workers), workers=workers)))
+        cathode_job(job_of(tmp_path / str(workers), workers=workers))
     assert content(tmp_path / "1") == content(tmp_path / "3")
     steps = cathode_job(job_of(tmp_path / "cut", workers=1))
     for event in steps:
@@ -76,7 +76,7 @@ def test_any_number_of_workers_writes_the_same_and_goes_on(tmp_path: Path) -> No
             break
     steps.close()
     (tmp_path / "cut" / "masks" / "cathode_000001_z0002.tif").unlink(missing_ok=True)  # half of a phantom
-    result = drain(cathode_job(job_of(tmp_path / "cut")))
+    result = cathode_job(job_of(tmp_path / "cut"))
     assert result.figures["skipped"] in (2, 4)
     assert content(tmp_path / "cut") == content(tmp_path / "1")
 
@@ -106,11 +106,11 @@ def test_the_command_line_makes_a_profile(tmp_path: Path) -> None:
 
 def test_a_bad_config_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(NanosegError, match="cannot fill"):
-        drain(cathode_job(job_of(tmp_path / "out", config={"packing": 0.97})))
+        cathode_job(job_of(tmp_path / "out", config={"packing": 0.97}))
     assert not (tmp_path / "out").exists()
-    drain(cathode_job(job_of(tmp_path / "mine", count=1)))
+    cathode_job(job_of(tmp_path / "mine", count=1))
     with pytest.raises(NanosegError, match="choose an empty folder"):
-        drain(cathode_job(job_of(tmp_path / "mine", config={"output": "volumes"})))
+        cathode_job(job_of(tmp_path / "mine", config={"output": "volumes"}))
     result = CliRunner().invoke(app, ["generate", "cathode", "--preset", "gold", "--out", str(tmp_path / "x")])
     assert result.exit_code == 2
     assert "option --preset" in result.stderr

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from followed import events_of
 from typer.testing import CliRunner
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.cli.app import app
 from napari_nanoseg.config.check import CheckJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import JobResult, Notice, Progress, drain
+from napari_nanoseg.events import JobResult, Notice, Progress
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import write_sample
 from napari_nanoseg.io.images import write_image, write_labels
@@ -35,7 +36,7 @@ def dataset(tmp_path: Path, make_sample: MakeSample) -> Path:
 
 
 def check(folder: Path) -> JobResult:
-    return drain(check_job(CheckJob(dataset=folder)))
+    return check_job(CheckJob(dataset=folder))
 
 
 def sentences(folder: Path, severity: str) -> list[str]:
@@ -148,7 +149,7 @@ def test_a_folder_that_is_no_dataset_is_refused(tmp_path: Path) -> None:
 
 def test_findings_come_as_notices_while_it_runs(dataset: Path) -> None:
     (dataset / "images" / "a.tif").write_bytes(b"II*\0 damaged")
-    events = list(check_job(CheckJob(dataset=dataset)))
+    events = events_of(lambda: check_job(CheckJob(dataset=dataset)))[0]
     notices = [event.message for event in events if isinstance(event, Notice)]
     assert len(notices) == 1
     assert notices[0].startswith("Problem in a: ")
@@ -183,7 +184,7 @@ def cracked(tmp_path: Path) -> Path:
 
 
 def check_classes(folder: Path, **values: object) -> JobResult:
-    return drain(check_job(CheckJob(dataset=folder, **{"labels": "dense", **values})))
+    return check_job(CheckJob(dataset=folder, **{"labels": "dense", **values}))
 
 
 def test_masks_of_classes_are_counted(cracked: Path) -> None:

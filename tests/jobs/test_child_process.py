@@ -17,11 +17,11 @@ import tifffile
 
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, Stage, Waiting, drain
+from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, Stage, Waiting
 from napari_nanoseg.jobs import child_process
 from napari_nanoseg.jobs.child_process import follow_child, run_in_child
 from napari_nanoseg.jobs.failures import JobCrashError
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.jobs.run import run_job
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
 
@@ -104,12 +104,12 @@ def test_the_users_errors_are_sentences(tmp_path: Path) -> None:
     raise NanosegError("The image 'Größe.tif' is empty; choose another.")
     """
     with pytest.raises(NanosegError, match=r"^The image 'Größe.tif' is empty; choose another.$"):
-        drain(follow_child(child(body, tmp_path)))
+        follow_child(child(body, tmp_path))
 
 
 def test_a_bug_says_where_its_log_is(tmp_path: Path, logs: Path) -> None:
     with pytest.raises(JobCrashError, match=r"bug.*ZeroDivisionError") as caught:
-        drain(follow_child(child("yield Stage('one', str(1 / 0))", tmp_path)))
+        follow_child(child("yield Stage('one', str(1 / 0))", tmp_path))
     (log,) = logs.iterdir()
     assert str(log) in str(caught.value)
     assert "1 / 0" in log.read_text(encoding="utf-8")
@@ -117,7 +117,7 @@ def test_a_bug_says_where_its_log_is(tmp_path: Path, logs: Path) -> None:
 
 def test_no_memory_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(NanosegError, match="memory"):
-        drain(follow_child(child("yield Stage('one', 'One'); raise MemoryError", tmp_path)))
+        follow_child(child("yield Stage('one', 'One'); raise MemoryError", tmp_path))
 
 
 @posix
@@ -137,7 +137,7 @@ def test_a_killed_child_is_a_sentence_with_its_last_words(tmp_path: Path, logs: 
 @posix
 def test_an_exit_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(JobCrashError, match="exit status 3"):
-        drain(follow_child(child("yield Stage('one', 'One'); os._exit(3)", tmp_path)))
+        follow_child(child("yield Stage('one', 'One'); os._exit(3)", tmp_path))
 
 
 SLOW = """
@@ -294,7 +294,7 @@ def test_the_environment_reaches_the_child(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "12345")
     names = ["COLOUR", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"]
     body = f"yield Stage('one', 'One'); return JobResult({{name: os.environ.get(name) for name in {names}}})"
-    figures = drain(follow_child(child(body, tmp_path), env={"COLOUR": "blau"})).figures
+    figures = follow_child(child(body, tmp_path), env={"COLOUR": "blau"}).figures
     kept = str(1 << 30) if sys.platform == "linux" else None
     assert figures == {"COLOUR": "blau", "MALLOC_TRIM_THRESHOLD_": "12345", "MALLOC_MMAP_THRESHOLD_": kept}
 
@@ -304,8 +304,8 @@ def test_a_gentle_child_gives_way(tmp_path: Path) -> None:
     body = "yield Stage('one', 'One'); return JobResult({'nice': os.nice(0)})"
     command = child(body, tmp_path)
     normal = os.nice(0)
-    assert drain(follow_child(command)).figures == {"nice": normal}
-    assert drain(follow_child(command, gently=True)).figures == {"nice": max(normal, child_process.NICENESS)}
+    assert follow_child(command).figures == {"nice": normal}
+    assert follow_child(command, gently=True).figures == {"nice": max(normal, child_process.NICENESS)}
 
 
 @pytest.fixture
@@ -325,7 +325,7 @@ def test_a_real_job_is_the_same_here_and_in_a_child(folder: Path) -> None:
     tifffile.imwrite("Wahrheit.tif", labels)
     tifffile.imwrite("gefunden ä.tif", np.roll(labels, 1, axis=0))
     job = EvaluateJob(truth=Path("Wahrheit.tif"), prediction=Path("gefunden ä.tif"))
-    here = loop(run_steps(job))
+    here = loop(run_job(job))
     assert here[1].figures["true_positives"] == 2
     assert loop(run_in_child(job)) == here
     assert len(list(folder.iterdir())) == 3, "the job file was left behind"
@@ -334,6 +334,6 @@ def test_a_real_job_is_the_same_here_and_in_a_child(folder: Path) -> None:
 def test_the_error_of_a_real_job_comes_back(folder: Path) -> None:
     job = EvaluateJob(truth=folder / "keine Wahrheit.tif", prediction=folder / "nichts.tif")
     with pytest.raises(NanosegError, match="keine Wahrheit") as caught:
-        drain(run_in_child(job))
+        run_in_child(job)
     assert not isinstance(caught.value, JobCrashError)
     assert len(list(folder.iterdir())) == 1

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from followed import events_of
 
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Notice, drain
+from napari_nanoseg.events import Notice
 from napari_nanoseg.io.run_record import sha256
 from napari_nanoseg.jobs.convert import convert_job
 from napari_nanoseg.samples import Sample
@@ -34,11 +35,11 @@ def same_weights(one: Path, other: Path) -> bool:
 
 def test_to_the_original_format_and_back_keeps_weights_and_thresholds(disc_model, tmp_path):
     keras, back = tmp_path / "für Keras", tmp_path / "zurück"
-    events = list(convert_job(ConvertJob(model=disc_model, out=keras, to="stardist")))
+    events = events_of(lambda: convert_job(ConvertJob(model=disc_model, out=keras, to="stardist")))[0]
     assert any(
         isinstance(event, Notice) and "rescale" in event.message and "16 px" in event.message for event in events
     )
-    drain(convert_job(ConvertJob(model=keras, out=back, to="nanoseg")))
+    convert_job(ConvertJob(model=keras, out=back, to="nanoseg"))
     assert same_weights(disc_model, keras)
     assert same_weights(disc_model, back)
     assert load_model(back).card.thresholds == pytest.approx(load_model(disc_model).card.thresholds)
@@ -47,7 +48,7 @@ def test_to_the_original_format_and_back_keeps_weights_and_thresholds(disc_model
 
 
 def test_the_converted_model_finds_the_same_objects(disc_model, make_sample: Callable[..., Sample], tmp_path):
-    drain(convert_job(ConvertJob(model=disc_model, out=tmp_path / "keras", to="stardist")))
+    convert_job(ConvertJob(model=disc_model, out=tmp_path / "keras", to="stardist"))
     # Particles of the diameter at which the network works, since the original format has no scale.
     image = make_sample("x", 4, shape=(96, 128), radius=8).image.data
     wish = {"device": "cpu", "border": 0, "invert": "no"}
@@ -59,8 +60,8 @@ def test_the_converted_model_finds_the_same_objects(disc_model, make_sample: Cal
 
 def test_a_model_of_the_original_gets_our_format(shared_data, tmp_path):
     start = shared_data / "reference_models" / "stardist_2d"
-    drain(convert_job(ConvertJob(model=start, out=tmp_path / "own", to="nanoseg")))
-    drain(convert_job(ConvertJob(model=tmp_path / "own", out=tmp_path / "keras", to="stardist")))
+    convert_job(ConvertJob(model=start, out=tmp_path / "own", to="nanoseg"))
+    convert_job(ConvertJob(model=tmp_path / "own", out=tmp_path / "keras", to="stardist"))
     assert same_weights(start, tmp_path / "own")
     assert same_weights(start, tmp_path / "keras")
 
@@ -73,7 +74,7 @@ def test_what_is_in_the_folder_stays(disc_model, tmp_path, to):
     for out in (tmp_path / "full", tmp_path / "file", disc_model):
         before = sha256(out)
         with pytest.raises(NanosegError, match="choose another"):
-            drain(convert_job(ConvertJob(model=disc_model, out=out, to=to)))
+            convert_job(ConvertJob(model=disc_model, out=out, to=to))
         assert sha256(out) == before
 
 
@@ -83,7 +84,7 @@ def test_what_is_no_model_leaves_no_folder(disc_model, tmp_path):
     (broken / "weights.safetensors").write_bytes(b"x")
     for model in (broken, tmp_path / "nowhere", tmp_path):
         with pytest.raises(NanosegError, match=str(model)):
-            drain(convert_job(ConvertJob(model=model, out=tmp_path / "out")))
+            convert_job(ConvertJob(model=model, out=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -91,7 +92,7 @@ def test_a_model_of_the_library_is_converted_by_its_name(disc_model, tmp_path, m
     monkeypatch.setattr("napari_nanoseg.io.model_library.models_folder", lambda: tmp_path / "library")
     discs = shutil.copytree(disc_model, tmp_path / "library" / "discs")
     monkeypatch.chdir(tmp_path)
-    drain(convert_job(ConvertJob(model=Path("discs"), out=tmp_path / "out")))
+    convert_job(ConvertJob(model=Path("discs"), out=tmp_path / "out"))
     assert same_weights(disc_model, tmp_path / "out")
     record = yaml.safe_load((tmp_path / "out" / "run.yaml").read_text(encoding="utf-8"))
     assert record["inputs"] == {str(discs): sha256(discs)}

@@ -15,6 +15,7 @@ import pytest
 import tifffile
 import yaml
 import zarr
+from followed import events_of
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
@@ -31,9 +32,9 @@ from napari_nanoseg.cli import app
 from napari_nanoseg.config.cracks import CracksJob, CrackThreshold
 from napari_nanoseg.config.jobs import parse_job
 from napari_nanoseg.engines.baseline.volume import ThresholdPredictor, ThresholdSlabs
-from napari_nanoseg.events import Job, Notice, Progress, drain
+from napari_nanoseg.events import Job, Notice, Progress
 from napari_nanoseg.jobs.cracks import cracks_job
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.jobs.run import run_job
 from napari_nanoseg.jobs.slabs import slabs_of
 
 NM = Calibration((80.0, 20.0, 20.0))
@@ -66,7 +67,7 @@ def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(volume: Path) -> NDArray[np.uint8]:
     """The class map of a job that was left alone."""
     out = volume.parent / "whole"
-    drain(cracks(EIGHT, volume, "threshold", out))
+    cracks(EIGHT, volume, "threshold", out)
     return open_volume(out / "classes.ome.zarr").read(0, DEPTH)
 
 
@@ -110,7 +111,7 @@ def test_a_job_that_was_cancelled_goes_on(
     job = CracksJob(
         config=CracksConfig(slab=8, analyse=False, output=output), volume=volume, model=Path("threshold"), out=tmp_path
     )
-    with closing(run_steps(job)) as steps:
+    with closing(run_job(job)) as steps:
         predicting = False
         for event in steps:
             predicting |= getattr(event, "name", "") == "predict"
@@ -120,11 +121,11 @@ def test_a_job_that_was_cancelled_goes_on(
                 break
     assert sorted(path.name for path in tmp_path.iterdir()) == ["classes.ome.zarr.part", "journal.json"]
     computed = []
-    original = ThresholdSlabs.class_map_steps
+    original = ThresholdSlabs.class_map
     monkeypatch.setattr(
         ThresholdSlabs, "class_map_steps", lambda self, z0, z1: (computed.append(z0), original(self, z0, z1))[1]
     )
-    result = drain(run_steps(job))
+    result = run_job(job)
     assert computed == list(range(8 * slabs, DEPTH, 8))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         [{"ome-zarr": "classes.ome.zarr", "tiff": "classes.tif"}[output], "journal.json", "run.yaml"]
@@ -139,7 +140,7 @@ def test_a_job_that_was_cancelled_goes_on(
 def test_slabs_and_threads_change_nothing(
     volume: Path, whole: NDArray[np.uint8], tmp_path: Path, config: dict[str, Any]
 ) -> None:
-    drain(cracks(CracksConfig(**{"slab": 8, "analyse": False, **config}), volume, "threshold", tmp_path))
+    cracks(CracksConfig(**{"slab": 8, "analyse": False, **config}), volume, "threshold", tmp_path)
     np.testing.assert_array_equal(classes_in(tmp_path), whole)
 
 
@@ -147,7 +148,7 @@ def test_threads_can_be_cancelled_and_go_on(volume: Path, whole: NDArray[np.uint
     steps = cracks(CracksConfig(slab=8, analyse=False, workers=2), volume, "threshold", tmp_path)
     with closing(steps):
         next(event for event in steps if isinstance(event, Progress) and event.total == DEPTH and event.done in (8, 4))
-    drain(cracks(EIGHT, volume, "threshold", tmp_path))
+    cracks(EIGHT, volume, "threshold", tmp_path)
     np.testing.assert_array_equal(classes_in(tmp_path), whole)
 
 
@@ -157,7 +158,7 @@ def test_a_bad_slab_in_a_thread_is_told_and_the_others_are_kept(tmp_path: Path) 
     np.save(tmp_path / "scan.npy", grey)
     config = CracksConfig(slab=8, analyse=False, workers=2, threshold=CrackThreshold(method="value", value=115))
     with pytest.raises(NanosegError, match="slices 20 to 20 have voxels that are NaN"):
-        drain(cracks(config, tmp_path / "scan.npy", "threshold", tmp_path / "out"))
+        cracks(config, tmp_path / "scan.npy", "threshold", tmp_path / "out")
     assert json.loads((tmp_path / "out" / "journal.json").read_text())["slabs"].keys() >= {"0"}
 
 
@@ -171,7 +172,7 @@ def cluster() -> Generator[str, None, None]:
 
 
 def test_a_cluster_gives_the_same(volume: Path, whole: NDArray[np.uint8], tmp_path: Path, cluster: str) -> None:
-    drain(cracks(CracksConfig(slab=8, analyse=False, cluster=cluster, workers=2), volume, "threshold", tmp_path))
+    cracks(CracksConfig(slab=8, analyse=False, cluster=cluster, workers=2), volume, "threshold", tmp_path)
     np.testing.assert_array_equal(classes_in(tmp_path), whole)
 
 
@@ -181,7 +182,7 @@ def test_a_cluster_that_was_cancelled_goes_on_here(
     steps = cracks(CracksConfig(slab=8, analyse=False, cluster=cluster), volume, "threshold", tmp_path)
     with closing(steps):
         next(event for event in steps if isinstance(event, Progress) and event.total == DEPTH and event.done in (8, 4))
-    drain(cracks(EIGHT, volume, "threshold", tmp_path))
+    cracks(EIGHT, volume, "threshold", tmp_path)
     np.testing.assert_array_equal(classes_in(tmp_path), whole)
 
 
@@ -189,14 +190,14 @@ def test_what_fails_on_a_cluster_is_the_same_sentence(tmp_path: Path, cluster: s
     np.save(tmp_path / "scan.npy", np.full((8, 9, 9), np.nan))
     config = CracksConfig(analyse=False, cluster=cluster, threshold=CrackThreshold(method="value", value=1))
     with pytest.raises(NanosegError, match="NaN or infinite"):
-        drain(cracks(config, tmp_path / "scan.npy", "threshold", tmp_path / "out"))
+        cracks(config, tmp_path / "scan.npy", "threshold", tmp_path / "out")
 
 
 def test_a_cluster_that_is_not_there_is_told(volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_nanoseg.jobs.cluster.TIMEOUT_S", 0.3)
     for address in ("tcp://127.0.0.1:9", "nonsense://x"):
         with pytest.raises(NanosegError, match="No dask scheduler answers"):
-            drain(cracks(CracksConfig(analyse=False, cluster=address), volume, "threshold", tmp_path))
+            cracks(CracksConfig(analyse=False, cluster=address), volume, "threshold", tmp_path)
 
 
 def test_a_full_disk_keeps_what_is_finished(
@@ -211,7 +212,7 @@ def test_a_full_disk_keeps_what_is_finished(
 
     monkeypatch.setattr(zarr.Array, "__setitem__", until_full)
     with pytest.raises(NanosegError, match="the disk is full"):
-        drain(cracks(EIGHT, volume, "threshold", tmp_path))
+        cracks(EIGHT, volume, "threshold", tmp_path)
     monkeypatch.undo()
     events, before = [], json.loads((tmp_path / "journal.json").read_text())["slabs"]
     assert list(before) == ["0", "8"]
@@ -223,22 +224,22 @@ def test_a_full_disk_keeps_what_is_finished(
 
 def test_the_folder_of_another_job_is_refused(volume: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    drain(cracks(EIGHT, volume, "threshold", out))
+    cracks(EIGHT, volume, "threshold", out)
     before = (out / "journal.json").read_bytes()
     other = CracksConfig(slab=8, analyse=False, threshold=CrackThreshold(closing=3))
     with pytest.raises(NanosegError, match="a job with another threshold; choose another folder"):
-        drain(cracks(other, volume, "threshold", out))
+        cracks(other, volume, "threshold", out)
     copy = tmp_path / "copy.tif"
     shutil.copy(volume, copy)
     with pytest.raises(NanosegError, match="another time of the volume, volume"):
-        drain(cracks(EIGHT, copy, "threshold", out))
+        cracks(EIGHT, copy, "threshold", out)
     assert (out / "journal.json").read_bytes() == before
     (out / "journal.json").write_text("{")
     with pytest.raises(NanosegError, match="damaged"):
-        drain(cracks(EIGHT, volume, "threshold", out))
+        cracks(EIGHT, volume, "threshold", out)
     (out / "journal.json").unlink()
     with pytest.raises(NanosegError, match="choose another folder"):
-        drain(cracks(EIGHT, volume, "threshold", out))
+        cracks(EIGHT, volume, "threshold", out)
 
 
 @pytest.mark.parametrize(
@@ -263,25 +264,28 @@ def test_a_volume_that_does_not_suit_is_refused(
 
 def test_a_model_of_another_kind_is_refused(volume: Path, tmp_path: Path) -> None:
     with pytest.raises(NanosegError, match="choose a U-Net, or 'threshold'"):
-        drain(cracks(EIGHT, volume, "starter", tmp_path))
+        cracks(EIGHT, volume, "starter", tmp_path)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32])
 @pytest.mark.parametrize("polarity", ["bright", "dark"])
 def test_every_type_gives_the_same_classes(
-    tmp_path: Path, whole: NDArray[np.uint8], dtype: Any, polarity: Any, events_of: Any
+    tmp_path: Path,
+    whole: NDArray[np.uint8],
+    dtype: Any,
+    polarity: Any,
 ) -> None:
-    from napari_nanoseg.engines.baseline.volume import level_steps
+    from napari_nanoseg.engines.baseline.volume import find_level
 
     grey = cracked()[0].astype(dtype)
     if polarity == "dark":
         grey = (200 - grey.astype(np.int64)).clip(0).astype(dtype)
     source = Volume(grey)
     config = CrackThreshold(polarity=polarity)
-    _, level = events_of(level_steps(source, config))
-    _, found = events_of(ThresholdPredictor(config, level).on(source).class_map_steps(0, DEPTH))
+    _, level = events_of(lambda: find_level(source, config))
+    _, found = events_of(lambda: ThresholdPredictor(config, level).on(source).class_map(0, DEPTH))
     assert (found != whole).mean() < 2e-3
-    level = drain(level_steps(source, CrackThreshold(method="percentile", percentile=30)))
+    level = find_level(source, CrackThreshold(method="percentile", percentile=30))
     assert level == pytest.approx(np.percentile(grey, 30), abs=1)
 
 
@@ -289,7 +293,7 @@ def test_a_particle_near_the_rim_of_the_image_does_not_grow_to_it() -> None:
     grey = np.zeros((1, 40, 40), np.uint8)
     grey[0, 3:30, 5:] = 200
     grey[0, 3:30, 20:23] = 10
-    found = drain(ThresholdPredictor(CrackThreshold(), 100).on(Volume(grey)).class_map_steps(0, 1))
+    found = ThresholdPredictor(CrackThreshold(), 100).on(Volume(grey)).class_map(0, 1)
     assert (found[0, 3:30, 20:23] == 1).all()
     assert np.count_nonzero(found == 1) == 3 * 27
 
@@ -317,7 +321,7 @@ def test_a_network_gives_the_same_in_any_slabs_anywhere(
     maps = {}
     for name, way in ways.items():
         config = CracksConfig(**{"slab": 8, "tile": 128, "probability": 0.3, "analyse": False, **way})
-        result = drain(cracks(config, volume, network, tmp_path / name))
+        result = cracks(config, volume, network, tmp_path / name)
         assert result.figures["fraction"].keys() == {"crack", "void"}
         maps[name] = classes_in(tmp_path / name)
     assert len(np.unique(maps["one"])) > 1
@@ -335,5 +339,5 @@ def test_slabs_end_where_the_predictor_likes_it() -> None:
 def test_what_the_config_says_of_the_file_is_used(tmp_path: Path, whole: NDArray[np.uint8]) -> None:
     cracked()[0].tofile(tmp_path / "scan.raw")
     told = VolumeConfig(shape=(DEPTH, 90, 100), dtype="uint8", voxel_size_nm=(80, 20, 20))
-    drain(cracks(CracksConfig(slab=8, analyse=False, input=told), tmp_path / "scan.raw", "threshold", tmp_path / "out"))
+    cracks(CracksConfig(slab=8, analyse=False, input=told), tmp_path / "scan.raw", "threshold", tmp_path / "out")
     np.testing.assert_array_equal(classes_in(tmp_path / "out"), whole)

@@ -24,8 +24,8 @@ from napari_nanoseg import (
 )
 from napari_nanoseg.cli import app
 from napari_nanoseg.config.cracks import CracksJob
-from napari_nanoseg.events import Notice, Progress, Stage, drain
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.events import Notice, Progress, Stage
+from napari_nanoseg.jobs.run import run_job
 
 NM = Calibration((80.0, 40.0, 20.0))
 SHAPE = 11, 60, 90
@@ -67,7 +67,7 @@ def job_of(files, out, **values):
 @pytest.mark.parametrize("output", ["ome-zarr", "tiff"])
 def test_a_class_map_that_is_there(files, tmp_path, output):
     config = CONFIG.model_copy(update={"output": output})
-    result = drain(run_steps(job_of(files, tmp_path, config=config, classes=files / "classes.tif")))
+    result = run_job(job_of(files, tmp_path, config=config, classes=files / "classes.tif"))
     maps = {}
     expected = damage(
         scan()[1], calibration=NM, config=CONFIG.damage, write=lambda name, _, block: maps.setdefault(name, block)
@@ -95,7 +95,7 @@ def test_a_class_map_that_is_there(files, tmp_path, output):
 def test_model_and_baseline_side_by_side(files, tmp_path):
     job = job_of(files, tmp_path, model=Path("threshold"), baseline=True)
     events = []
-    steps = run_steps(job)
+    steps = run_job(job)
     while True:
         try:
             events.append(next(steps))
@@ -111,15 +111,15 @@ def test_model_and_baseline_side_by_side(files, tmp_path):
             assert open_volume(folder / f"{name}.ome.zarr").shape == SHAPE
         assert (folder / "profile.csv").is_file()
     assert "damage" in [event.name for event in events if isinstance(event, Stage)]
-    own = drain(run_steps(job_of(files, tmp_path / "own", classes=tmp_path / "classes.ome.zarr", config=plain())))
+    own = run_job(job_of(files, tmp_path / "own", classes=tmp_path / "classes.ome.zarr", config=plain()))
     assert own.figures["packing"] == result.figures["packing"]  # the names of classes are in the file
-    again = drain(run_steps(job))  # the class map is not made again, the analysis is
+    again = run_job(job)  # the class map is not made again, the analysis is
     assert again.figures["damage"] == result.figures["damage"]
 
 
 def test_a_coarser_map_has_coarser_voxels(files, tmp_path):
     config = CONFIG.model_copy(update={"damage": CONFIG.damage.model_copy(update={"stride": 4})})
-    drain(run_steps(job_of(files, tmp_path, config=config, classes=files / "classes.tif")))
+    run_job(job_of(files, tmp_path, config=config, classes=files / "classes.tif"))
     written = open_volume(tmp_path / "damage.ome.zarr")
     assert written.shape == (11, 15, 22)
     assert written.calibration == Calibration((80.0, 160.0, 80.0))
@@ -133,22 +133,22 @@ def test_labels_and_a_mask_of_particles(files, tmp_path):
     write_volume(crack, Volume((classes == 1).astype(np.uint8) * 255, NM))
     config = CONFIG.model_copy(update={"damage": DamageConfig(window=20)})
     given = {"classes": crack, "labels": tmp_path / "labels.tif", "config": config}
-    drain(run_steps(job_of(files, tmp_path / "labelled", **given)))
+    run_job(job_of(files, tmp_path / "labelled", **given))
     table = pd.read_csv(tmp_path / "labelled" / "particles.csv")
     assert table["particle"].tolist() == [1, 2]
     expected = [(classes == 1)[labels == label].mean() for label in (1, 2)]
     np.testing.assert_allclose(table["crack_fraction"], expected)
 
-    by_mask = drain(
-        run_steps(job_of(files, tmp_path / "masked", config=config, classes=crack, particle_mask=files / "classes.tif"))
+    by_mask = run_job(
+        job_of(files, tmp_path / "masked", config=config, classes=crack, particle_mask=files / "classes.tif")
     )
     assert by_mask.figures["packing"] == pytest.approx((classes > 0).mean())
-    by_grey = drain(run_steps(job_of(files, tmp_path / "grey", config=config, classes=crack)))
+    by_grey = run_job(job_of(files, tmp_path / "grey", config=config, classes=crack))
     assert by_grey.figures["packing"] == pytest.approx((classes > 0).mean(), rel=0.02)
 
 
 def test_a_cancelled_analysis_leaves_no_part_of_a_map(files, tmp_path):
-    steps = run_steps(job_of(files, tmp_path, classes=files / "classes.tif"))
+    steps = run_job(job_of(files, tmp_path, classes=files / "classes.tif"))
     for event in steps:
         if isinstance(event, Progress) and event.unit == "slices" and event.done > 8:
             break
@@ -159,7 +159,7 @@ def test_a_cancelled_analysis_leaves_no_part_of_a_map(files, tmp_path):
 def test_no_crack_is_a_notice_and_a_profile_of_zeros(files, tmp_path):
     write_volume(tmp_path / "none.tif", Volume(np.zeros(SHAPE, np.uint8), NM))
     config = CONFIG.model_copy(update={"damage": DamageConfig(window=20)})
-    steps = run_steps(job_of(files, tmp_path / "out", classes=tmp_path / "none.tif", config=config))
+    steps = run_job(job_of(files, tmp_path / "out", classes=tmp_path / "none.tif", config=config))
     assert [event for event in list(steps) if isinstance(event, Notice) and "no crack" in event.message]
     assert (pd.read_csv(tmp_path / "out" / "profile.csv")["damage"] == 0).all()
     assert len(pd.read_csv(tmp_path / "out" / "components.csv")) == 0
@@ -178,7 +178,7 @@ def test_bad_input_is_told_and_leaves_nothing(files, tmp_path, given, match):
     write_volume(tmp_path / "other.tif", Volume(np.zeros((11, 60, 80), np.uint8), NM))
     given = {key: tmp_path / value if value == "other.tif" else value for key, value in given.items()}
     with pytest.raises(NanosegError, match=match):
-        drain(run_steps(job_of(files, tmp_path / "out", **given)))
+        run_job(job_of(files, tmp_path / "out", **given))
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
 
 

@@ -12,11 +12,11 @@ from napari_nanoseg.config.demo import DemoJob
 from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Job, JobResult, Stage, drain
+from napari_nanoseg.events import Job, JobResult, Stage
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.images import read_label_array
 from napari_nanoseg.jobs import demo
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.jobs.run import run_job
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         return TrainConfig(engine=engine, patch_size=64, working_diameter=16, batch_size=1, workers=0, **values)
 
     monkeypatch.setattr(demo, "TrainConfig", config)
-    monkeypatch.setattr(demo, "run_in_child", run_steps)
+    monkeypatch.setattr(demo, "run_in_child", run_job)
 
 
 def loop(job: Job) -> tuple[list[str], JobResult]:
@@ -71,7 +71,7 @@ def test_refuses_a_folder_of_something_else(tiny, tmp_path):
     (tmp_path / "thesis.txt").write_text("do not touch")
     for out in (tmp_path, tmp_path / "thesis.txt"):
         with pytest.raises(NanosegError, match="choose another folder"):
-            drain(demo.demo_job(DemoJob(out=out, show="none")))
+            demo.demo_job(DemoJob(out=out, show="none"))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -79,5 +79,5 @@ def test_a_job_file_of_another_kind_does_not_make_a_folder_its_own(tiny, tmp_pat
     (tmp_path / demo.MARK).write_text("job: segment\nmodel: m\nimages: [a.tif]\nout: here\n")
     (tmp_path / "thesis.txt").write_text("do not touch")
     with pytest.raises(NanosegError, match="choose another folder"):
-        drain(demo.demo_job(DemoJob(out=tmp_path, show="none")))
+        demo.demo_job(DemoJob(out=tmp_path, show="none"))
     assert (tmp_path / "thesis.txt").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,17 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
+from followed import events_of
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from napari_nanoseg import Calibration, DensityConfig, Image, NanosegError, optical_density, read_image
 from napari_nanoseg.cli import app
 from napari_nanoseg.config.density import DensityJob
-from napari_nanoseg.events import Notice, Progress, drain
+from napari_nanoseg.events import Notice, Progress
 from napari_nanoseg.io.images import write_image, write_labels
 from napari_nanoseg.jobs.density import density_job
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.jobs.run import run_job
 
 PIXEL = Calibration((25.0, 30.0))
 
@@ -59,7 +59,7 @@ def test_file_command_and_python_give_the_same(images: Path, tmp_path: Path, giv
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout.splitlines()[-1])
     job = DensityJob(config=config, images=(images,), out=tmp_path / "again", **paths)
-    drain(run_steps(DensityJob.parse(yaml.safe_load(job.to_yaml()))))
+    run_job(DensityJob.parse(yaml.safe_load(job.to_yaml())))
     for name in ("single ü", "energies"):
         found = optical_density(read_image(images / f"{name}.tif"), DensityConfig.parse(config), **beside)
         written = read_image(tmp_path / "od" / f"{name}.tif")
@@ -75,11 +75,13 @@ def test_file_command_and_python_give_the_same(images: Path, tmp_path: Path, giv
     assert figures["images"] == 2
 
 
-def test_raised_pixels_are_told_and_counted(tmp_path: Path, events_of: Callable[..., Any]) -> None:
+def test_raised_pixels_are_told_and_counted(
+    tmp_path: Path,
+) -> None:
     image = photons([900])[0].astype(np.float32)
     image[30, :3] = 0, -4, 0
     write_image(tmp_path / "dark.tif", Image(image))
-    events, result = events_of(density_job(DensityJob(images=(tmp_path / "dark.tif",), out=tmp_path / "od")))
+    events, result = events_of(lambda: density_job(DensityJob(images=(tmp_path / "dark.tif",), out=tmp_path / "od")))
     assert [event for event in events if event == Progress(1, 1, "images")]
     (notice,) = [event.message for event in events if isinstance(event, Notice)]
     assert "3 of 2000 pixels" in notice
@@ -97,11 +99,11 @@ def test_what_is_finished_stays_when_it_is_cancelled(images: Path, tmp_path: Pat
 def test_no_input_is_replaced(images: Path, tmp_path: Path) -> None:
     content = (images / "single ü.tif").read_bytes()
     with pytest.raises(NanosegError, match=r"would replace .*energies\.tif"):
-        drain(density_job(DensityJob(images=(images,), out=images)))
+        density_job(DensityJob(images=(images,), out=images))
     write_image(tmp_path / "od" / "single ü.tif", Image(photons([800])[0]))
     job = DensityJob(images=(images,), out=tmp_path / "od", reference=tmp_path / "od" / "single ü.tif")
     with pytest.raises(NanosegError, match=r"would replace .*od.single ü\.tif"):
-        drain(density_job(job))
+        density_job(job)
     assert (images / "single ü.tif").read_bytes() == content
 
 
@@ -123,5 +125,5 @@ def test_bad_files_are_refused_before_anything_is_written(images: Path, tmp_path
         ({"images": (single,), "config": {"rows": (30, 41)}}, "has 40 rows"),
     ):
         with pytest.raises(NanosegError, match=words):
-            drain(density_job(DensityJob.parse({**job, "out": tmp_path / "od"})))
+            density_job(DensityJob.parse({**job, "out": tmp_path / "od"}))
     assert not (tmp_path / "od").exists()

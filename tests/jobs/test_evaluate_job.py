@@ -25,7 +25,7 @@ from napari_nanoseg.cli import app
 from napari_nanoseg.config.evaluate import EvaluateConfig, EvaluateJob
 from napari_nanoseg.evaluation.error_map import pixel_map
 from napari_nanoseg.evaluation.matching import pool
-from napari_nanoseg.events import Notice, Progress, drain
+from napari_nanoseg.events import Notice, Progress
 from napari_nanoseg.io.datasets import write_coco
 from napari_nanoseg.io.images import write_image, write_labels
 from napari_nanoseg.io.tables import read_table
@@ -59,7 +59,7 @@ def followed(job):
 
 
 def test_figures_are_pooled_over_pairs_of_the_same_stem(tmp_path, pairs):
-    result = drain(evaluate_job(EvaluateJob(truth=tmp_path / "truth", prediction=tmp_path / "prediction")))
+    result = evaluate_job(EvaluateJob(truth=tmp_path / "truth", prediction=tmp_path / "prediction"))
     expected = pool([evaluate(*pair) for pair in pairs.values()]).figures()
     sizes = pool_agreement([agreement(*pair) for pair in pairs.values()])
     by_quantity = {name: one.figures() for name, one in sizes.items()}
@@ -142,8 +142,7 @@ def test_the_command_tells_what_python_does(tmp_path, pairs):
 def test_the_threshold_counts(tmp_path, pairs):
     paths = {"truth": tmp_path / "truth", "prediction": tmp_path / "prediction"}
     low, high = (
-        drain(evaluate_job(EvaluateJob(**paths, config={"iou_threshold": threshold}))).figures
-        for threshold in (0.2, 0.9)
+        evaluate_job(EvaluateJob(**paths, config={"iou_threshold": threshold})).figures for threshold in (0.2, 0.9)
     )
     assert low["true_positives"] > high["true_positives"]
     assert high["iou_threshold"] == 0.9
@@ -151,14 +150,12 @@ def test_the_threshold_counts(tmp_path, pairs):
 
 def test_two_files_are_compared_whatever_their_names(tmp_path, pairs):
     job = EvaluateJob(truth=tmp_path / "truth" / "masks" / "one.tif", prediction=tmp_path / "prediction" / "two.tif")
-    assert (
-        drain(evaluate_job(job)).figures["true_positives"] == evaluate(pairs["one"][0], pairs["two"][1]).true_positives
-    )
+    assert evaluate_job(job).figures["true_positives"] == evaluate(pairs["one"][0], pairs["two"][1]).true_positives
 
 
 def test_overlays_without_a_micrograph(tmp_path, pairs):
     job = EvaluateJob(truth=tmp_path / "truth" / "masks", prediction=tmp_path / "prediction", out=tmp_path / "out")
-    drain(evaluate_job(job))
+    evaluate_job(job)
     picture = read_image(tmp_path / "out" / "overlays" / "one.png").data[..., :3]
     sky_blue = (picture == (0x56, 0xB4, 0xE9)).all(axis=-1)
     black = (picture == 0).all(axis=-1)
@@ -171,14 +168,14 @@ def test_stacks_are_compared_slice_by_slice(tmp_path, pairs):
     write_labels(tmp_path / "a.tif", truth)
     write_labels(tmp_path / "b.tif", prediction)
     job = EvaluateJob(truth=tmp_path / "a.tif", prediction=tmp_path / "b.tif", out=tmp_path / "out")
-    figures = dict(drain(evaluate_job(job)).figures)
+    figures = dict(evaluate_job(job).figures)
     assert (figures.pop("images"), figures.pop("agreement")["area"]["n_truth"]) == (1, 4)
     assert figures == pool([evaluate(*pair) for pair in pairs.values()]).figures()
     assert sorted(path.name for path in (tmp_path / "out" / "overlays").iterdir()) == ["a_0.png", "a_1.png"]
     assert read_image(tmp_path / "out" / "pixels" / "a.tif").data.shape == (2, 40, 50)
     flat = job.model_copy(update={"images": (tmp_path / "truth" / "images" / "one.tif",)})
     with pytest.raises(NanosegError, match="shape"):
-        drain(evaluate_job(flat))
+        evaluate_job(flat)
 
 
 def test_coco_keeps_overlapping_truth_and_prediction(tmp_path):
@@ -188,10 +185,10 @@ def test_coco_keeps_overlapping_truth_and_prediction(tmp_path):
     write_sample(tmp_path / "set", sample)
     coco = tmp_path / "set" / "annotations.json"
     for truth, prediction in ((tmp_path / "set", coco), (coco, tmp_path / "set")):
-        figures = drain(evaluate_job(EvaluateJob(truth=truth, prediction=prediction))).figures
+        figures = evaluate_job(EvaluateJob(truth=truth, prediction=prediction)).figures
         assert (figures["true_positives"], figures["mean_matched_iou"]) == (2, 1)
     hidden = EvaluateJob(truth=tmp_path / "set", prediction=tmp_path / "set" / "masks")
-    assert drain(evaluate_job(hidden)).figures["true_positives"] == 1
+    assert evaluate_job(hidden).figures["true_positives"] == 1
 
 
 def scored(labels, scores):
@@ -228,7 +225,7 @@ def test_coco_against_coco_keeps_overlaps_on_both_sides_and_needs_no_size_in_the
     del content["images"][0]["height"]
     (tmp_path / "found.json").write_text(json.dumps(content), "utf-8")
     job = EvaluateJob(truth=tmp_path / "truth.json", prediction=tmp_path / "found.json")
-    figures = drain(evaluate_job(job)).figures
+    figures = evaluate_job(job).figures
     assert {figures[name] for name in ("f1", "foreground_accuracy", "ap", "box_ap", "ap_small")} == {1}
 
 
@@ -238,18 +235,18 @@ def test_limits_in_nm_need_a_pixel_size(tmp_path, pairs):
     config = EvaluateConfig(size_limits=(25, 30), size_unit="nm")
     job = EvaluateJob(config=config, truth=tmp_path / "truth" / "masks" / "one.tif", prediction=tmp_path / "one.json")
     with pytest.raises(NanosegError, match=r"one: .*pixel size is not known"):
-        drain(evaluate_job(job))
+        evaluate_job(job)
     told = job.model_copy(update={"config": config.model_copy(update={"pixel_size_nm": 2.0})})
-    figures = drain(evaluate_job(told)).figures
+    figures = evaluate_job(told).figures
     expected = evaluate(truth, scored(prediction, [0.9, 0.8, 0.7]), size_limits=(12.5, 15)).figures()
     same = ("ap", "ap_small", "ap_medium", "ap_large", "box_ap_small")
     assert [figures[name] for name in same] == [expected[name] for name in same]
     assert figures["ap_large"] is None
     assert figures["ap_small"] is not None
     write_image(tmp_path / "one.tif", Image(np.eye(40, 50), "YX", Calibration.of(2.0)))
-    assert drain(evaluate_job(job.model_copy(update={"images": (tmp_path / "one.tif",)}))).figures == figures
+    assert evaluate_job(job.model_copy(update={"images": (tmp_path / "one.tif",)})).figures == figures
     write_labels(tmp_path / "truth" / "masks" / "one.tif", truth, Calibration.of(2.0))
-    assert drain(evaluate_job(job)).figures == figures
+    assert evaluate_job(job).figures == figures
 
 
 def test_a_bad_coco_prediction_is_refused_in_one_sentence(tmp_path, pairs):
@@ -263,7 +260,7 @@ def test_a_bad_coco_prediction_is_refused_in_one_sentence(tmp_path, pairs):
         instead = change(content)
         coco.write_text(json.dumps(instead if isinstance(instead, list) else content), "utf-8")
         with pytest.raises(NanosegError, match=match):
-            drain(evaluate_job(EvaluateJob(truth=tmp_path / "truth", prediction=coco)))
+            evaluate_job(EvaluateJob(truth=tmp_path / "truth", prediction=coco))
 
     refused(r"all\.json.*one.*2 of 3 COCO annotations have a score", lambda all_: all_["annotations"][0].pop("score"))
     for value in ("sure", [1]):
@@ -276,7 +273,7 @@ def test_a_bad_coco_prediction_is_refused_in_one_sentence(tmp_path, pairs):
     small = {name: Instances.from_labels(np.eye(9, dtype=int), scores=[0.5]) for name in pairs}
     write_coco(coco, small)
     with pytest.raises(NanosegError, match=r"one: .*\(40, 50\).*\(9, 9\)"):
-        drain(evaluate_job(EvaluateJob(truth=tmp_path / "truth", prediction=coco)))
+        evaluate_job(EvaluateJob(truth=tmp_path / "truth", prediction=coco))
 
 
 @pytest.fixture
@@ -332,7 +329,7 @@ def test_a_prediction_without_truth_is_mentioned(tmp_path, pairs):
 def test_bad_input_is_refused_in_one_sentence(tmp_path, pairs):
     def refused(match, **fields):
         with pytest.raises(NanosegError, match=match):
-            drain(evaluate_job(EvaluateJob(**({"truth": tmp_path / "truth"} | fields))))
+            evaluate_job(EvaluateJob(**({"truth": tmp_path / "truth"} | fields)))
 
     refused("gone", prediction=tmp_path / "gone")
     (tmp_path / "prediction" / "two.tif").unlink()

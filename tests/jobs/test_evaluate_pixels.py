@@ -12,7 +12,6 @@ from napari_nanoseg import evaluate_pixels
 from napari_nanoseg.cli import app
 from napari_nanoseg.config.evaluate import EvaluateJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import drain
 from napari_nanoseg.io.images import write_labels
 from napari_nanoseg.io.tables import read_table
 from napari_nanoseg.jobs.evaluate import evaluate_job
@@ -38,7 +37,7 @@ def put(folder, name, truth, found) -> None:
 def test_black_and_white_masks_are_one_class(tmp_path):
     put(tmp_path, "a", lines(r3=255, r9=255), lines(r4=1))
     put(tmp_path, "b", lines(r3=255), lines(r3=1, r15=1))
-    figures = drain(evaluate_job(job(tmp_path, out=tmp_path / "out"))).figures
+    figures = evaluate_job(job(tmp_path, out=tmp_path / "out")).figures
     assert (figures["precision"], figures["recall"]) == (2 / 3, 2 / 3)
     assert figures["iou"] == 1 / 5
     assert figures["images"] == 2
@@ -52,7 +51,7 @@ def test_black_and_white_masks_are_one_class(tmp_path):
 
 def test_of_several_classes_the_mean_is_told(tmp_path):
     put(tmp_path, "a", lines(r3=1, r9=2), lines(r3=1, r15=2))
-    figures = drain(evaluate_job(job(tmp_path))).figures
+    figures = evaluate_job(job(tmp_path)).figures
     assert figures["f1"] == 0.5
     assert (figures["classes"]["1"]["f1"], figures["classes"]["2"]["f1"]) == (1, 0)
 
@@ -69,7 +68,7 @@ def test_the_command(tmp_path):
 def test_what_cannot_be_compared_is_refused(tmp_path):
     put(tmp_path / "empty", "a", lines(), lines())
     with pytest.raises(NanosegError, match="there is nothing to see"):
-        drain(evaluate_job(job(tmp_path / "empty")))
+        evaluate_job(job(tmp_path / "empty"))
     put(tmp_path / "size", "a", lines(r3=1), lines(r3=1)[:5])
     with pytest.raises(NanosegError, match="a: The truth has the shape"):
-        drain(evaluate_job(job(tmp_path / "size")))
+        evaluate_job(job(tmp_path / "size"))

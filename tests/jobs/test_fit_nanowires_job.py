@@ -15,12 +15,12 @@ from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.cli import app
 from napari_nanoseg.config.nanowires import FitNanowiresJob, NanowireConfig, nanowire_preset
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Notice, Progress, drain
+from napari_nanoseg.events import Notice, Progress
 from napari_nanoseg.generators.stream import generate
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import write_sample
 from napari_nanoseg.io.images import read_image, write_image
-from napari_nanoseg.jobs.fit_nanowires import Result, fit_nanowires, fit_nanowires_job, fitting_nanowires
+from napari_nanoseg.jobs.fit_nanowires import Result, fit_generator, fit_nanowires, fit_nanowires_job
 from napari_nanoseg.samples import Image, Sample
 
 SIZE: dict[str, Any] = {"height": 192, "width": 192, "length_nm": 600, "wires": (10, 10)}
@@ -32,7 +32,7 @@ def images_of(count: int = 3, **given: Any) -> list[Image]:
 
 
 def result_of(images: list[Image], annotated: list[Sample] | None = None, **given: Any) -> tuple[Result, list[str]]:
-    steps = fitting_nanowires(images, annotated, NanowireConfig.parse(SIZE | given))
+    steps = fit_generator(images, annotated, NanowireConfig.parse(SIZE | given))
     notices = []
     while True:
         try:
@@ -72,7 +72,7 @@ def test_the_same_images_give_the_same_config_and_cancelling_ends_it() -> None:
     assert fit_nanowires(images, config=NanowireConfig.parse(SIZE)) == fit_nanowires(
         images, config=NanowireConfig.parse(SIZE)
     )
-    steps = fitting_nanowires(images, None, NanowireConfig.parse(SIZE))
+    steps = fit_generator(images, None, NanowireConfig.parse(SIZE))
     assert any(isinstance(event, Progress) for event in islice(steps, 4))
     steps.close()
 
@@ -147,15 +147,15 @@ def test_bad_files_leave_nothing_behind(tmp_path: Path) -> None:
     for out, words in (("a.yaml", "at least 64 x 64"), ("a.txt", r"must end in \.yaml")):
         job = FitNanowiresJob(images=(tmp_path / "small.png",), out=tmp_path / out)
         with pytest.raises(NanosegError, match=words):
-            drain(fit_nanowires_job(job))
+            fit_nanowires_job(job)
     assert [path.name for path in tmp_path.iterdir()] == ["small.png"]
 
 
 def test_generated_sem_images_come_nearer_to_real_ones(shared_data: Path) -> None:
     image = read_image(shared_data / "nanowires_sem" / "9.tif")
     config = nanowire_preset("Ag nanowires SEM", pixel_size_nm=24.8, height=224, width=224, wires=(2, 8))
-    steps = fitting_nanowires([image], None, config)
-    result: Result = drain(steps)
+    steps = fit_generator([image], None, config)
+    result: Result = steps
     figures = result.agreement
     assert figures["wasserstein_after"] < 0.5 * figures["wasserstein_before"]
     assert figures["spectrum_error_after"] < 0.3

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from followed import events_of
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Notice, Progress, Stage, drain
+from napari_nanoseg.events import Notice, Progress, Stage
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import open_dataset, write_sample
 from napari_nanoseg.jobs.generate import generate_job
@@ -66,7 +67,7 @@ def test_writes_a_dataset_with_its_record(source: Path, tmp_path: Path):
 def test_any_number_of_workers_writes_the_same(source: Path, tmp_path: Path, mode: str):
     config = {"contrast_mode": mode, "overlap": "free", "max_overlap": (0.8,)}
     for workers in (1, 3):
-        drain(generate_job(job_of(source, tmp_path / str(workers), workers=workers, config=config)))
+        generate_job(job_of(source, tmp_path / str(workers), workers=workers, config=config))
     assert content(tmp_path / "1") == content(tmp_path / "3")
     samples = [list(open_dataset(tmp_path / str(workers))) for workers in (1, 3)]
     for one, other in zip(*samples, strict=True):
@@ -87,8 +88,8 @@ def test_continues_after_closing(source: Path, tmp_path: Path, mode: str):
     kept = content(tmp_path / "out")
     finished = len(open_dataset(tmp_path / "out"))
     assert 4 <= finished <= 8  # those that the two workers were busy with are finished
-    drain(generate_job(job_of(source, tmp_path / "whole", count=finished + 3, config=config)))
-    result = drain(generate_job(job_of(source, tmp_path / "out", count=finished + 3, config=config)))
+    generate_job(job_of(source, tmp_path / "whole", count=finished + 3, config=config))
+    result = generate_job(job_of(source, tmp_path / "out", count=finished + 3, config=config))
     assert result.figures["skipped"] >= 4
     assert content(tmp_path / "out").items() >= kept.items()
     assert content(tmp_path / "out").keys() >= content(tmp_path / "whole").keys()
@@ -100,9 +101,9 @@ def test_continues_after_closing(source: Path, tmp_path: Path, mode: str):
 
 def test_a_finished_folder_is_left_alone(source: Path, tmp_path: Path):
     job = job_of(source, tmp_path / "out", count=2)
-    drain(generate_job(job))
+    generate_job(job)
     record = (tmp_path / "out" / "run.yaml").read_bytes()
-    assert drain(generate_job(job)).figures["skipped"] == 2
+    assert generate_job(job).figures["skipped"] == 2
     assert (tmp_path / "out" / "run.yaml").read_bytes() == record
 
 
@@ -110,15 +111,15 @@ def test_refuses_a_folder_of_something_else(source: Path, tmp_path: Path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("do not touch")
     with pytest.raises(NanosegError, match="choose an empty folder"):
-        drain(generate_job(job_of(source, tmp_path / "mine")))
+        generate_job(job_of(source, tmp_path / "mine"))
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
-    drain(generate_job(job_of(source, tmp_path / "out", count=1)))
+    generate_job(job_of(source, tmp_path / "out", count=1))
     with pytest.raises(NanosegError, match="another config"):
-        drain(generate_job(job_of(source, tmp_path / "out", config={"seed": 1})))
+        generate_job(job_of(source, tmp_path / "out", config={"seed": 1}))
     with pytest.raises(NanosegError, match="choose an empty folder"):
-        drain(generate_job(job_of(source, source)))
+        generate_job(job_of(source, source))
     with pytest.raises(NanosegError, match=r"thesis\.txt"):
-        drain(generate_job(job_of(source, tmp_path / "mine" / "thesis.txt" / "out")))
+        generate_job(job_of(source, tmp_path / "mine" / "thesis.txt" / "out"))
 
 
 def test_says_when_there_is_only_one_particle(tmp_path: Path):
@@ -126,11 +127,11 @@ def test_says_when_there_is_only_one_particle(tmp_path: Path):
     labels[30:50, 30:50] = 1
     grey = (60 + 100 * labels + np.random.default_rng(0).integers(0, 9, labels.shape)).astype(np.uint8)
     write_sample(tmp_path / "one", Sample(Image(grey), Instances.from_labels(labels)))
-    events = list(generate_job(job_of(tmp_path / "one", tmp_path / "out", count=1)))
+    events = events_of(lambda: generate_job(job_of(tmp_path / "one", tmp_path / "out", count=1)))[0]
     assert any(isinstance(event, Notice) and "one particle" in event.message for event in events)
 
 
 def test_a_missing_source_is_one_sentence(tmp_path: Path):
     with pytest.raises(NanosegError, match="images"):
-        drain(generate_job(job_of(tmp_path / "nothing", tmp_path / "out")))
+        generate_job(job_of(tmp_path / "nothing", tmp_path / "out"))
     assert not (tmp_path / "out").exists()

@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
+from followed import events_of
 from scipy.ndimage import label
 
 from napari_nanoseg import (
@@ -37,13 +38,13 @@ from napari_nanoseg.config.jobs import AnyJob
 from napari_nanoseg.config.measure import MeasureJob
 from napari_nanoseg.config.nanowires import NanowiresJob
 from napari_nanoseg.config.segment import SegmentJob
-from napari_nanoseg.events import Notice, Progress, drain
+from napari_nanoseg.events import Notice, Progress
 from napari_nanoseg.io import leftovers, processes
 from napari_nanoseg.io.datasets import write_sample
 from napari_nanoseg.io.images import read_image, write_image
 from napari_nanoseg.io.processes import WORKING
 from napari_nanoseg.jobs.class_map import PART
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.jobs.run import run_job
 
 STEPS = ("replace", "rename", "link", "rmdir")
 AFTERWARDS = (*STEPS, "unlink", "remove")
@@ -114,7 +115,7 @@ def killed_everywhere(
 
     With `again`, a job is killed that was done before in the same folder.
     """
-    drain(run_steps(job_in(tmp_path / "whole")))
+    run_job(job_in(tmp_path / "whole"))
     whole = content(tmp_path / "whole")
     for number in count():
         out = tmp_path / str(number)
@@ -122,10 +123,10 @@ def killed_everywhere(
             shutil.copytree(tmp_path / "whole", out)
         try:
             with killed_at(number, thorough=thorough):
-                drain(run_steps(job_in(out)))
+                run_job(job_in(out))
         except Killed:
             ended()
-            drain(run_steps(job_in(out)))
+            run_job(job_in(out))
             assert content(out) == whole, number
         else:
             return number
@@ -163,7 +164,7 @@ def annotated(discs: list[Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def classes(scan: Path) -> Path:
-    drain(run_steps(class_map_of(scan, "tiff")(scan.parent)))
+    run_job(class_map_of(scan, "tiff")(scan.parent))
     return scan.parent / "classes.tif"
 
 
@@ -179,22 +180,22 @@ def test_the_class_map(scan: Path, tmp_path: Path, afterwards: Callable[[], None
 
 def test_a_form_that_was_made_before_is_replaced(scan: Path, tmp_path: Path, afterwards: Callable[[], None]) -> None:
     """The TIFF is there; the other form was cut off; the TIFF is asked for again."""
-    drain(run_steps(class_map_of(scan, "tiff")(tmp_path)))
+    run_job(class_map_of(scan, "tiff")(tmp_path))
     whole = content(tmp_path)
     with pytest.raises(Killed), killed_at(4, thorough=False):
-        drain(run_steps(class_map_of(scan, "ome-zarr")(tmp_path)))
+        run_job(class_map_of(scan, "ome-zarr")(tmp_path))
     afterwards()
-    result = drain(run_steps(class_map_of(scan, "tiff")(tmp_path)))
+    result = run_job(class_map_of(scan, "tiff")(tmp_path))
     assert content(tmp_path) == whole
     assert result.figures["voxels"] == 16 * 40 * 48
 
 
 def test_what_zarr_left_of_a_chunk_is_removed(scan: Path, tmp_path: Path) -> None:
-    with closing(run_steps(class_map_of(scan, "ome-zarr")(tmp_path))) as steps:
+    with closing(run_job(class_map_of(scan, "ome-zarr")(tmp_path))) as steps:
         next(event for event in steps if isinstance(event, Progress) and event.done == 8 and event.total == 16)
     (tmp_path / PART / "0" / "c" / "1" / "0").mkdir(parents=True)
     (tmp_path / PART / "0" / "c" / "1" / "0" / "0.123abc.partial").write_bytes(b"half")
-    drain(run_steps(class_map_of(scan, "ome-zarr")(tmp_path)))
+    run_job(class_map_of(scan, "ome-zarr")(tmp_path))
     assert not list(tmp_path.rglob("*.partial"))
 
 
@@ -202,13 +203,13 @@ KILLED = """
 import os, sys
 from napari_nanoseg.config.jobs import read_job
 from napari_nanoseg.events import Notice, Progress, drain
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.jobs.run import run_job
 rename = os.rename
 def ending(*names):
     rename(*names)
     os._exit(9)
 os.rename = ending
-drain(run_steps(read_job(sys.argv[1])))
+drain(run_job(read_job(sys.argv[1])))
 """
 
 
@@ -217,20 +218,20 @@ def test_a_process_that_ends_after_it_has_renamed_the_class_map(scan: Path, tmp_
     (tmp_path / "job.yaml").write_text(job.to_yaml(), encoding="utf-8")
     assert subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "job.yaml")], check=False).returncode == 9
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"classes.ome.zarr", "journal.json", WORKING}
-    said = list(run_steps(job))
+    said = events_of(lambda: run_job(job))[0]
     assert any(isinstance(event, Notice) and "is there already" in event.message for event in said)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"classes.ome.zarr", "journal.json", "run.yaml"}
 
 
 def test_a_second_job_in_the_folder_is_refused(scan: Path, tmp_path: Path) -> None:
     job = class_map_of(scan, "ome-zarr")(tmp_path)
-    with closing(run_steps(job)) as steps:
+    with closing(run_job(job)) as steps:
         next(event for event in steps if isinstance(event, Progress) and event.done == 8 and event.total == 16)
         before = content(tmp_path)
         with pytest.raises(NanosegError, match=rf"Another job writes into .* \(process {os.getpid()}\); wait"):
-            drain(run_steps(job))
+            run_job(job)
         assert content(tmp_path) == before
-    drain(run_steps(job))
+    run_job(job)
     assert not (tmp_path / WORKING).exists()
 
 
@@ -279,7 +280,7 @@ def test_segmented_images(discs: list[Path], tmp_path: Path, afterwards: Callabl
 
 def test_a_table(discs: list[Path], tmp_path: Path, afterwards: Callable[[], None]) -> None:
     labels = tmp_path / "labels"
-    drain(run_steps(SegmentJob(model=Path("watershed"), images=tuple(discs), out=labels)))
+    run_job(SegmentJob(model=Path("watershed"), images=tuple(discs), out=labels))
 
     def job(out: Path) -> MeasureJob:
         return MeasureJob(labels=(labels / "0.tif",), images=(discs[0],), out=out / "table.csv")

@@ -12,7 +12,7 @@ import yaml
 
 from napari_nanoseg import Calibration, Image, Instances, NanosegError, Sample, measure, write_sample
 from napari_nanoseg.config.measure import MeasureConfig, MeasureJob
-from napari_nanoseg.events import JobResult, Notice, Progress, Stage, drain
+from napari_nanoseg.events import JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.datasets import write_coco
 from napari_nanoseg.io.images import write_image, write_labels
 from napari_nanoseg.io.tables import read_table
@@ -75,7 +75,7 @@ def test_a_repeated_run_writes_the_same_bytes(tmp_path, labels):
     write_labels(tmp_path / "a.tif", labels)
     contents = []
     for folder in ("one", "two"):
-        result = drain(measure_job(MeasureJob(labels=(tmp_path / "a.tif",), out=tmp_path / folder / "t.csv")))
+        result = measure_job(MeasureJob(labels=(tmp_path / "a.tif",), out=tmp_path / folder / "t.csv"))
         names = ("table", "distribution_png", "distribution_svg")
         contents.append([Path(result.files[name]).read_bytes() for name in names])
     assert contents[0] == contents[1]
@@ -111,12 +111,12 @@ def test_stacks_are_measured_slice_by_slice_also_beside_images(tmp_path, labels)
     other = np.where(labels == 3, 3, 0)
     write_labels(tmp_path / "in" / "stack.tif", np.stack([labels, other]), Calibration.of(2.0))
     out = tmp_path / "t.csv"
-    drain(measure_job(MeasureJob(labels=(tmp_path / "in",), out=out)))
+    measure_job(MeasureJob(labels=(tmp_path / "in",), out=out))
     table = read_table(out)
     assert table.columns[:2].tolist() == ["slice", "label"]
     assert table.equals(measure(np.stack([labels, other]), Calibration.of(2.0)).astype(table.dtypes))
     write_labels(tmp_path / "in" / "plane.tif", labels, Calibration.of(2.0))
-    drain(measure_job(MeasureJob(labels=(tmp_path / "in",), out=out)))
+    measure_job(MeasureJob(labels=(tmp_path / "in",), out=out))
     table = read_table(out)
     assert table.columns[:3].tolist() == ["image", "slice", "label"]
     assert table.groupby("image")["slice"].max().to_dict() == {"plane": 0, "stack": 1}
@@ -130,7 +130,7 @@ def test_config_beats_label_tags_beat_the_micrograph(tmp_path, labels):
 
     def size(folder, **config):
         job = MeasureJob(labels=(tmp_path / folder,), images=images, out=tmp_path / "t.csv", config=config)
-        drain(measure_job(job))
+        measure_job(job)
         table = read_table(tmp_path / "t.csv")
         return (table["perimeter_nm"] / table["perimeter"])[0]
 
@@ -157,7 +157,7 @@ def test_one_micrograph_belongs_to_one_label_image_whatever_its_name(tmp_path, l
     write_labels(tmp_path / "a_labels.png", labels)
     write_image(tmp_path / "a.tif", Image(np.arange(4800.0).reshape(60, 80), "YX", Calibration.of(2.0)))
     job = MeasureJob(labels=(tmp_path / "a_labels.png",), images=(tmp_path / "a.tif",), out=tmp_path / "t.csv")
-    drain(measure_job(job))
+    measure_job(job)
     assert {"mean_intensity", "area_nm2"} <= set(read_table(tmp_path / "t.csv"))
 
 
@@ -172,7 +172,7 @@ def test_no_particles_still_make_a_table(tmp_path):
 
 def refused(match, **fields):
     with pytest.raises(NanosegError, match=match):
-        drain(measure_job(MeasureJob(**fields)))
+        measure_job(MeasureJob(**fields))
 
 
 def test_bad_input_is_refused_and_nothing_is_written(tmp_path, labels):
@@ -209,7 +209,7 @@ def test_overlapping_particles_of_a_coco_file_are_measured_whole(tmp_path):
     disc = (rows - 15) ** 2 + (columns - 15) ** 2 < 15**2
     discs = Instances.from_masks((50, 70), [(5, 5, 36, 36), (5, 20, 36, 51)], [disc, disc], [0.6, 0.9])
     write_coco(tmp_path / "all.json", {"grains": discs})
-    drain(measure_job(MeasureJob(labels=(tmp_path / "all.json",), out=tmp_path / "t.csv")))
+    measure_job(MeasureJob(labels=(tmp_path / "all.json",), out=tmp_path / "t.csv"))
     table = read_table(tmp_path / "t.csv")
     area = np.count_nonzero(disc)
     assert table["area"].tolist() == [area, area]
@@ -217,7 +217,7 @@ def test_overlapping_particles_of_a_coco_file_are_measured_whole(tmp_path):
     assert table["score"].tolist() == pytest.approx([0.6, 0.9])
     assert (np.diff(table["centroid_column"]), np.diff(table["centroid_row"])) == ([15], [0])
     write_labels(tmp_path / "labels.tif", discs.to_labels())
-    drain(measure_job(MeasureJob(labels=(tmp_path / "labels.tif",), out=tmp_path / "visible.csv")))
+    measure_job(MeasureJob(labels=(tmp_path / "labels.tif",), out=tmp_path / "visible.csv"))
     assert read_table(tmp_path / "visible.csv")["area"].tolist() == [np.count_nonzero(discs.to_labels() == 1), area]
     content = json.loads((tmp_path / "all.json").read_text("utf-8"))
     for entry in content["images"]:
@@ -227,7 +227,7 @@ def test_overlapping_particles_of_a_coco_file_are_measured_whole(tmp_path):
         tmp_path / "grains.tif", Image(np.arange(50 * 70, dtype=float).reshape(50, 70), "YX", Calibration.of(2))
     )
     job = MeasureJob(labels=(tmp_path / "all.json",), images=(tmp_path / "grains.tif",), out=tmp_path / "t.csv")
-    drain(measure_job(job))
+    measure_job(job)
     table = read_table(tmp_path / "t.csv")
     assert table["area_nm2"].tolist() == [4 * area, 4 * area]
     assert table["mean_intensity"].tolist() == pytest.approx([20 * 70 + 20, 20 * 70 + 35])

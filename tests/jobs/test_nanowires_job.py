@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from napari_nanoseg.cli import app
 from napari_nanoseg.config.nanowires import NanowiresJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Progress, drain
+from napari_nanoseg.events import Progress
 from napari_nanoseg.generators.nanowires.generator import Nanowires
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.tables import read_table
@@ -31,7 +31,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_writes_overlaps_classes_and_true_values(tmp_path: Path):
     job = job_of(tmp_path / "Größe 1 µm")
-    result = drain(nanowires_job(job))
+    result = nanowires_job(job)
     dataset = open_dataset(job.out)
     assert len(dataset) == 4
     generator = Nanowires(job.config)
@@ -55,14 +55,14 @@ def test_writes_overlaps_classes_and_true_values(tmp_path: Path):
 
 def test_any_number_of_workers_writes_the_same_and_goes_on(tmp_path: Path):
     for workers in (1, 3):
-        drain(nanowires_job(job_of(tmp_path / str(workers), workers=workers, config={"deposition": "settled"})))
+        nanowires_job(job_of(tmp_path / str(workers), workers=workers, config={"deposition": "settled"}))
     assert content(tmp_path / "1") == content(tmp_path / "3")
     steps = nanowires_job(job_of(tmp_path / "cut", count=100, config={"deposition": "settled"}))
     for event in steps:
         if isinstance(event, Progress) and event.done == 2:
             break
     steps.close()
-    result = drain(nanowires_job(job_of(tmp_path / "cut", config={"deposition": "settled"})))
+    result = nanowires_job(job_of(tmp_path / "cut", config={"deposition": "settled"}))
     assert result.figures["skipped"] >= 2
     assert content(tmp_path / "cut").items() >= content(tmp_path / "1").items()
 
@@ -79,12 +79,12 @@ def test_the_command_line_starts_from_a_preset(tmp_path: Path):
 
 def test_a_bad_config_leaves_nothing_behind(tmp_path: Path):
     with pytest.raises(NanosegError, match="500 px"):
-        drain(nanowires_job(job_of(tmp_path / "out", config={"length_nm": 5000})))
+        nanowires_job(job_of(tmp_path / "out", config={"length_nm": 5000}))
     assert not (tmp_path / "out").exists()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("do not touch")
     with pytest.raises(NanosegError, match="choose an empty folder"):
-        drain(nanowires_job(job_of(tmp_path / "mine")))
+        nanowires_job(job_of(tmp_path / "mine"))
     result = CliRunner().invoke(app, ["generate", "nanowires", "--preset", "gold", "--out", str(tmp_path / "x")])
     assert result.exit_code == 2
     assert "'V2O5 ptychography'" in result.stderr

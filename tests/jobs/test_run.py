@@ -12,8 +12,8 @@ from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.jobs import JOBS, parse_job, read_job
 from napari_nanoseg.config.segment import SegmentConfig, SegmentJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Job, JobResult, Progress, drain
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.events import Job, JobResult, Progress, tell
+from napari_nanoseg.jobs.run import run_job
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> list[ConvertJob]:
     done: list[ConvertJob] = []
 
     def convert_job(job: ConvertJob) -> Job:
-        yield Progress(1, 1, "models")
+        tell(Progress(1, 1, "models"))
         done.append(job)
         return JobResult({"models": 1})
 
@@ -34,10 +34,10 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> list[ConvertJob]:
 
 def test_a_job_runs_when_it_is_looped_over(converted: list[ConvertJob]) -> None:
     job = ConvertJob(model=Path("model"), out=Path("out"))
-    running = run_steps(job)
+    running = run_job(job)
     assert next(running) == Progress(1, 1, "models")
     assert converted == []
-    assert drain(running) == JobResult({"models": 1})
+    assert running == JobResult({"models": 1})
     assert converted == [job]
 
 

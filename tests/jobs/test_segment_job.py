@@ -17,7 +17,7 @@ from napari_nanoseg.config.segment import SegmentConfig, SegmentJob
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.matching import evaluate
-from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage, drain
+from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.images import expand, read_image, read_label_array, write_image
@@ -114,13 +114,13 @@ def test_the_diameter_of_every_image_is_in_its_record_and_in_the_figures(disc_mo
 
 def test_labels_keep_the_pixel_size(disc_model, images, tmp_path):
     (calibrated,) = (path for path in images if path.stem == "Größe 1 µm")
-    drain(segment_job(job_of(disc_model, [calibrated], tmp_path)))
+    segment_job(job_of(disc_model, [calibrated], tmp_path))
     assert read_image(tmp_path / calibrated.name).calibration.nm_per_pixel == pytest.approx(2)
 
 
 def test_a_folder_stands_for_its_images(disc_model, images, tmp_path):
-    drain(segment_job(job_of(disc_model, [images[0].parent], tmp_path / "folder")))
-    drain(segment_job(job_of(disc_model, images, tmp_path / "files")))
+    segment_job(job_of(disc_model, [images[0].parent], tmp_path / "folder"))
+    segment_job(job_of(disc_model, images, tmp_path / "files"))
     files = [{path.name: path.read_bytes() for path in (tmp_path / d).glob("*.tif")} for d in ("folder", "files")]
     assert len(files[0]) == len(images)
     assert files[0] == files[1]
@@ -134,7 +134,7 @@ def test_a_stack_becomes_a_stack_of_labels(disc_model, make_sample, tmp_path):
         photometric="minisblack",
         metadata={"axes": "ZYX"},
     )
-    drain(segment_job(job_of(disc_model, [tmp_path / "stack.tif"], tmp_path / "out")))
+    segment_job(job_of(disc_model, [tmp_path / "stack.tif"], tmp_path / "out"))
     with tifffile.TiffFile(tmp_path / "out" / "stack.tif") as file:
         assert file.series[0].axes == "ZYX"
     labels = read_label_array(tmp_path / "out" / "stack.tif")
@@ -147,7 +147,7 @@ def test_a_stack_becomes_a_stack_of_labels(disc_model, make_sample, tmp_path):
 
 def test_coco_holds_the_same_objects_for_all_images(disc_model, images, tmp_path):
     coco = tmp_path / "alle Objekte.json"
-    result = drain(segment_job(job_of(disc_model, images[:2], tmp_path / "out", coco=coco)))
+    result = segment_job(job_of(disc_model, images[:2], tmp_path / "out", coco=coco))
     assert result.files["coco"] == str(coco)
     found = read_coco(coco)
     assert set(found) == {path.stem for path in images[:2]}
@@ -164,7 +164,7 @@ def test_a_stack_cannot_be_in_a_coco_file_and_is_refused_before_any_work(disc_mo
     tifffile.imwrite(stack, np.stack([sample.image.data] * 2), photometric="minisblack", metadata={"axes": "ZYX"})
     job = job_of(disc_model, [images[0], stack], tmp_path / "out", coco=tmp_path / "all.json")
     with pytest.raises(NanosegError, match=r"stack\.tif.*COCO"):
-        drain(segment_job(job))
+        segment_job(job)
     assert not (tmp_path / "out" / "stack.tif").exists()
 
 
@@ -199,7 +199,7 @@ def test_a_bad_image_keeps_what_was_finished_before_it(disc_model, images, tmp_p
     bad.write_bytes(b"II*\0 this is no TIFF")
     job = job_of(disc_model, [images[0], bad, images[1]], tmp_path / "out", coco=tmp_path / "all.json")
     with pytest.raises(NanosegError, match=f"{stem}.tif"):
-        drain(segment_job(job))
+        segment_job(job)
     assert labels_in(job.out) == [images[0].stem]
     assert set(read_coco(tmp_path / "all.json")) == {images[0].stem}
 
@@ -208,7 +208,7 @@ def test_results_never_replace_the_images_they_come_from(disc_model, images):
     tif = next(path for path in images if path.suffix == ".tif")
     before = tif.read_bytes()
     with pytest.raises(NanosegError, match="would replace the image"):
-        drain(segment_job(job_of(disc_model, [tif], tif.parent)))
+        segment_job(job_of(disc_model, [tif], tif.parent))
     assert tif.read_bytes() == before
     assert not tif.with_suffix(".run.yaml").exists()
 
@@ -217,7 +217,7 @@ def test_one_label_image_for_two_images_is_refused(disc_model, images, tmp_path)
     other = tmp_path / images[0].with_suffix(".jpg").name
     shutil.copy(images[0], other)
     with pytest.raises(NanosegError, match="would write the same file"):
-        drain(segment_job(job_of(disc_model, [images[0], other], tmp_path / "out")))
+        segment_job(job_of(disc_model, [images[0], other], tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -234,7 +234,7 @@ def test_missing_images_and_empty_folders_are_refused(tmp_path):
 
 def test_the_model_is_left_as_it_was(disc_model, images, tmp_path):
     before = sha256(disc_model)
-    drain(segment_job(job_of(disc_model, images[:1], tmp_path)))
+    segment_job(job_of(disc_model, images[:1], tmp_path))
     assert sha256(disc_model) == before
     assert load_model(disc_model).card.weights_sha256
 
@@ -243,8 +243,8 @@ def test_a_model_is_asked_for_by_its_name_and_recorded_with_its_path(disc_model,
     monkeypatch.setattr("napari_nanoseg.io.model_library.models_folder", lambda: tmp_path / "library")
     discs = shutil.copytree(disc_model, tmp_path / "library" / "discs")
     monkeypatch.chdir(tmp_path)
-    drain(segment_job(job_of(Path("discs"), images[:1], tmp_path / "named")))
-    drain(segment_job(job_of(discs, images[:1], tmp_path / "by path")))
+    segment_job(job_of(Path("discs"), images[:1], tmp_path / "named"))
+    segment_job(job_of(discs, images[:1], tmp_path / "by path"))
     name = images[0].stem
     labels = [read_label_array(tmp_path / out / f"{name}.tif") for out in ("named", "by path")]
     np.testing.assert_array_equal(*labels)
@@ -252,7 +252,7 @@ def test_a_model_is_asked_for_by_its_name_and_recorded_with_its_path(disc_model,
     assert record["inputs"][str(discs)] == sha256(discs)
     assert record["config"]["model"] == str(discs)
     with pytest.raises(NanosegError, match="choose one of these: starter, watershed, threshold, discs"):
-        drain(segment_job(job_of(Path("disks"), images[:1], tmp_path / "unknown")))
+        segment_job(job_of(Path("disks"), images[:1], tmp_path / "unknown"))
     assert not (tmp_path / "unknown").exists()
 
 

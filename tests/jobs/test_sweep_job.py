@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.matching import evaluate
-from napari_nanoseg.events import Event, Job, Notice, Progress, Stage, drain
+from napari_nanoseg.events import Event, Job, Notice, Progress, Stage
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import open_dataset, write_sample
 from napari_nanoseg.io.model_library import starter_folder
@@ -30,7 +30,7 @@ from napari_nanoseg.io.tables import read_table
 from napari_nanoseg.jobs import sweep
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.jobs.failures import JobCrashError
-from napari_nanoseg.jobs.run import run_steps
+from napari_nanoseg.jobs.run import run_job
 from napari_nanoseg.jobs.start import settled
 from napari_nanoseg.jobs.sweep import _settled, sweep_job
 from napari_nanoseg.jobs.train import fewer, held_out
@@ -65,7 +65,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[TrainJob]:
 
     def here(job: TrainJob) -> Job:
         jobs.append(job)
-        return (yield from run_steps(job))
+        return run_job(job)
 
     monkeypatch.setattr(sweep, "run_in_child", here)
     return jobs
@@ -76,7 +76,7 @@ def job_of(dataset: Path, out: Path, vary: Any, **changes: Any) -> SweepJob:
     return SweepJob(config=config, dataset=dataset, out=out, vary=vary, **changes)
 
 
-def loop(job: Generator[Event, None, Any]) -> tuple[list[Event], Any]:
+def loop(job: Any) -> tuple[list[Event], Any]:
     said = []
     while True:
         try:
@@ -123,7 +123,7 @@ def test_ends_in_a_table_and_the_model_that_is_best_on_the_validation_images(dat
     ]  # fmt: skip
     assert {path.name for path in job.out.iterdir()} == {good, bad, "best", "job.yaml", "run.yaml", "sweep.csv"}
     with pytest.raises(NanosegError, match="already holds a sweep"):
-        drain(sweep_job(job))
+        sweep_job(job)
 
 
 def test_all_hold_out_the_same_images_and_fewer_are_part_of_more(dataset, trained, tmp_path, monkeypatch):
@@ -137,7 +137,7 @@ def test_all_hold_out_the_same_images_and_fewer_are_part_of_more(dataset, traine
 
     monkeypatch.setattr(engine, "train_stardist", spy)
     with pytest.raises(NanosegError, match=r"All 9 trainings failed.*Enough"):
-        drain(sweep_job(job_of(dataset, tmp_path / "sweep", {"seed": [0, 1, 2], "images": [1, 2, 3]})))
+        sweep_job(job_of(dataset, tmp_path / "sweep", {"seed": [0, 1, 2], "images": [1, 2, 3]}))
     assert len({frozenset(validation) for _, validation in given}) == 1
     for first in (0, 3, 6):
         one, two, three = (training for training, _ in given[first : first + 3])
@@ -148,7 +148,7 @@ def test_all_hold_out_the_same_images_and_fewer_are_part_of_more(dataset, traine
 
 def test_more_images_than_there_are_is_said_before_any_training(dataset, trained, tmp_path):
     with pytest.raises(NanosegError, match="Training on 4 images is asked for, but there are only 3"):
-        drain(sweep_job(job_of(dataset, tmp_path / "sweep", {"images": [2, 4]})))
+        sweep_job(job_of(dataset, tmp_path / "sweep", {"images": [2, 4]}))
     with pytest.raises(NanosegError, match="only 2"):
         fewer(list(open_dataset(dataset))[:2], TrainConfig(images=3))
     assert not trained
@@ -158,12 +158,12 @@ def test_more_images_than_there_are_is_said_before_any_training(dataset, trained
 def test_without_images_to_validate_on_there_is_no_sweep(dataset, make_sample, trained, tmp_path):
     write_sample(tmp_path / "one", make_sample("a", 1, shape=(96, 96)))
     with pytest.raises(NanosegError, match="has one image; annotate a second image"):
-        drain(sweep_job(job_of(tmp_path / "one", tmp_path / "sweep", {"seed": [1]})))
+        sweep_job(job_of(tmp_path / "one", tmp_path / "sweep", {"seed": [1]}))
     with pytest.raises(NanosegError, match="validation_fraction is 0"):
-        drain(sweep_job(job_of(dataset, tmp_path / "sweep", {"seed": [1]}, config={"validation_fraction": 0})))
+        sweep_job(job_of(dataset, tmp_path / "sweep", {"seed": [1]}, config={"validation_fraction": 0}))
     assert not (tmp_path / "sweep").exists()
     job = job_of(tmp_path / "one", tmp_path / "sweep", {"seed": [1]}, validation=dataset)
-    assert drain(sweep_job(job)).figures["validation_images"] == 4
+    assert sweep_job(job).figures["validation_images"] == 4
 
 
 def test_a_training_that_fails_is_a_row_that_says_why(dataset, trained, tmp_path):
@@ -181,15 +181,15 @@ def test_a_training_whose_process_dies_does_not_end_the_sweep(dataset, tmp_path,
     def dying(job: TrainJob) -> Job:
         if job.config.seed == 1:
             raise JobCrashError("The process of the job was ended by the signal SIGKILL.")
-        return (yield from run_steps(job))
+        return run_job(job)
 
     monkeypatch.setattr(sweep, "run_in_child", dying)
-    result = drain(sweep_job(job_of(dataset, tmp_path / "sweep", {"seed": [1, 2]})))
+    result = sweep_job(job_of(dataset, tmp_path / "sweep", {"seed": [1, 2]}))
     assert (result.figures["failed"], result.figures["best"]) == (1, "seed=2")
     # the next time it is tried again, and only it
     again: list[int] = []
-    monkeypatch.setattr(sweep, "run_in_child", lambda job: again.append(job.config.seed) or run_steps(job))
-    result = drain(sweep_job(job_of(dataset, tmp_path / "sweep", {"seed": [1, 2]}, resume=True)))
+    monkeypatch.setattr(sweep, "run_in_child", lambda job: again.append(job.config.seed) or run_job(job))
+    result = sweep_job(job_of(dataset, tmp_path / "sweep", {"seed": [1, 2]}, resume=True))
     assert again == [1]
     assert result.figures["failed"] == 0
 
@@ -225,27 +225,27 @@ def test_cancelled_while_it_judges_it_trains_nothing_again(dataset, trained, tmp
     job = job_of(dataset, tmp_path / "sweep", {"seed": [1]})
     until(sweep_job(job), lambda event: isinstance(event, Stage) and event.name == "judge")
     trained.clear()
-    assert drain(sweep_job(job.model_copy(update={"resume": True}))).figures["best"] == "seed=1"
+    assert sweep_job(job.model_copy(update={"resume": True})).figures["best"] == "seed=1"
     assert not trained
 
 
 def test_more_values_are_added_by_resuming_and_other_settings_refused(dataset, trained, tmp_path):
     job = job_of(dataset, tmp_path / "sweep", {"seed": [1]})
-    drain(sweep_job(job))
+    sweep_job(job)
     more = job_of(dataset, job.out, {"seed": [1, 2]}, resume=True)
-    assert drain(sweep_job(more)).figures["trainings"] == 2
+    assert sweep_job(more).figures["trainings"] == 2
     assert [one.config.seed for one in trained] == [1, 2]
     other = job_of(dataset, job.out, {"seed": [1, 2]}, resume=True, config={"noise": 0.2})
     with pytest.raises(NanosegError, match="with another value of noise; resume the sweep with the same settings"):
-        drain(sweep_job(other))
+        sweep_job(other)
     elsewhere = job_of(dataset, job.out, {"seed": [1, 2]}, resume=True, config={"workers": 1})
-    assert drain(sweep_job(elsewhere)).figures["trainings"] == 2
+    assert sweep_job(elsewhere).figures["trainings"] == 2
     model = job_of(dataset, job.out / "seed=1", {"seed": [1]}, resume=True)
     with pytest.raises(NanosegError, match="does not hold a sweep"):
-        drain(sweep_job(model))
+        sweep_job(model)
     (job.out / "seed=1" / "run.yaml").write_text("figures: none\n")
     with pytest.raises(NanosegError, match="already holds"):
-        drain(sweep_job(job))
+        sweep_job(job)
     _, result = loop(sweep_job(more))
     assert "is damaged; delete the folder" in result.figures["table"][0]["problem"]
 
@@ -259,7 +259,7 @@ def starts(job: SweepJob) -> tuple[set[Path | None], str]:
 def test_all_trainings_have_the_same_start(dataset, tmp_path):
     usual = SweepJob(dataset=dataset, out=tmp_path / "o", vary={"learning_rate": [None, 0.001]})
     assert starts(usual) == ({starter_folder()}, "")
-    (first, second) = drain(_settled(usual))
+    (first, second) = _settled(usual)
     assert (first.job.config.learning_rate, second.job.config.learning_rate) == (5e-4, 0.001)
     assert first.job == settled(first.job)
     found, said = starts(SweepJob(dataset=dataset, out=tmp_path / "o", vary={"engine.n_rays": [16, 32]}))

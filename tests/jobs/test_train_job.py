@@ -24,7 +24,7 @@ from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.training import CHECKPOINT
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, drain
+from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress
 from napari_nanoseg.io.datasets import open_dataset, write_sample
 from napari_nanoseg.io.model_library import starter_folder
 from napari_nanoseg.io.run_record import sha256
@@ -126,7 +126,7 @@ def test_no_image_serves_training_and_validation(make_sample, fraction, count):
 
 def test_one_image_is_held_out_by_the_seed(dataset, given, tmp_path):
     for number, seed in enumerate([0, 0, 1, 2, 3]):
-        drain(train_job(TrainJob(config=tiny(steps=1, seed=seed), dataset=dataset, out=tmp_path / str(number))))
+        train_job(TrainJob(config=tiny(steps=1, seed=seed), dataset=dataset, out=tmp_path / str(number)))
     held_out = [[sample.name for sample in validation] for _, validation, _ in given]
     assert all(len(names) == 1 for names in held_out)
     assert held_out[0] == held_out[1]
@@ -139,7 +139,7 @@ def test_one_image_is_held_out_by_the_seed(dataset, given, tmp_path):
 def test_a_dataset_for_validation_leaves_all_others_for_training(dataset, given, make_sample, tmp_path):
     write_sample(tmp_path / "held", make_sample("v", 9, shape=(96, 96)))
     job = TrainJob(config=tiny(steps=1), dataset=dataset, validation=tmp_path / "held", out=tmp_path / "m")
-    drain(train_job(job))
+    train_job(job)
     ((training, validation, _),) = given
     assert [sample.name for sample in training] == ["a", "b ü", "c"]
     assert [sample.name for sample in validation] == ["v"]
@@ -150,7 +150,7 @@ def test_a_dataset_for_validation_leaves_all_others_for_training(dataset, given,
 def test_only_generated_images_get_no_synthetic_ones_on_top(dataset, monkeypatch, tmp_path):
     made = tmp_path / "made"
     config = CutPasteConfig(height=96, width=96)
-    drain(generate_job(GenerateJob(config=config, source=dataset, out=made, count=2, workers=1)))
+    generate_job(GenerateJob(config=config, source=dataset, out=made, count=2, workers=1))
     real = tmp_path / "real"
     for sample in open_dataset(dataset):
         write_sample(real, sample)
@@ -164,27 +164,27 @@ def test_only_generated_images_get_no_synthetic_ones_on_top(dataset, monkeypatch
     monkeypatch.setattr("napari_nanoseg.engines.stardist.train.train_stardist", engine)
     for folder, wish in [(made, None), (made, 3), (dataset, None), (dataset, 0)]:
         with pytest.raises(NanosegError, match="Enough"):
-            drain(train_job(TrainJob(config=tiny(synthetic_per_real=wish), dataset=folder, out=tmp_path / "m")))
+            train_job(TrainJob(config=tiny(synthetic_per_real=wish), dataset=folder, out=tmp_path / "m"))
     assert asked == [0, 3, 5, 0]
     # A run record of another job, or any other run.yaml, does not make real images synthetic.
     for text in ("config: {job: segment}\n", "config: [1, 2]\n", "nothing: [\n"):
         (real / "run.yaml").write_text(text)
         with pytest.raises(NanosegError, match="Enough"):
-            drain(train_job(TrainJob(config=tiny(synthetic_per_real=None), dataset=real, out=tmp_path / "m")))
+            train_job(TrainJob(config=tiny(synthetic_per_real=None), dataset=real, out=tmp_path / "m"))
         assert asked.pop() == 5, text
     wish = tiny(synthetic_per_real=None)
     job = TrainJob(config=wish, dataset=real, out=tmp_path / "m", start_from=Path("starter"))
     with pytest.raises(NanosegError, match="Enough"):
-        drain(train_job(job))
+        train_job(job)
     assert asked.pop() == 0  # real patches only: the starter knows what a particle is
 
 
 def test_a_folder_that_holds_a_model_is_refused_and_kept(dataset, tmp_path):
     job = TrainJob(config=tiny(steps=1), dataset=dataset, out=tmp_path / "m")
-    drain(train_job(job))
+    train_job(job)
     before = sha256(job.out)
     with pytest.raises(NanosegError, match="already holds a model"):
-        drain(train_job(job))
+        train_job(job)
     assert sha256(job.out) == before
 
 
@@ -212,7 +212,7 @@ def test_the_job_in_the_folder_resumes_the_training_from_anywhere(dataset, tmp_p
 
 def test_more_steps_train_longer(dataset, tmp_path):
     job = TrainJob(config=tiny(steps=3), dataset=dataset, out=tmp_path / "m")
-    drain(train_job(job))
+    train_job(job)
     longer = job.model_copy(update={"resume": True, "config": tiny(steps=8)})
     events, result = loop(train_job(longer))
     assert steps_of(events) == [4, 5, 6, 7, 8]
@@ -224,7 +224,7 @@ def test_more_steps_train_longer(dataset, tmp_path):
 
 def test_resuming_what_is_finished_changes_no_weight(dataset, tmp_path):
     job = TrainJob(config=tiny(), dataset=dataset, out=tmp_path / "m")
-    drain(train_job(job))
+    train_job(job)
     weights = (job.out / "weights.safetensors").read_bytes()
     events, _ = loop(train_job(job.model_copy(update={"resume": True})))
     assert steps_of(events) == []
@@ -236,7 +236,7 @@ def test_resuming_what_is_finished_changes_no_weight(dataset, tmp_path):
 def test_cancelled_anywhere_it_goes_on_as_if_nothing_had_happened(dataset, tmp_path, unit, occurrence):
     config = tiny(schedule="constant")
     whole, cut = (TrainJob(config=config, dataset=dataset, out=tmp_path / name) for name in ("whole", "cut"))
-    expected = drain(train_job(whole)).figures
+    expected = train_job(whole).figures
     job, met = train_job(cut), 0
     for event in job:
         met += isinstance(event, Progress) and event.unit == unit
@@ -257,7 +257,7 @@ def test_cancelled_anywhere_it_goes_on_as_if_nothing_had_happened(dataset, tmp_p
 def test_starts_from_a_keras_model(dataset, shared_data, tmp_path):
     start = shared_data / "reference_models" / "stardist_2d"
     job = TrainJob(config=tiny(steps=8), dataset=dataset, out=tmp_path / "m", start_from=start)
-    drain(train_job(job))
+    train_job(job)
     before, after = load_model(start), load_model(tmp_path / "m")
     assert after.card.network == before.card.network
     moved = [
@@ -272,11 +272,7 @@ def test_starts_from_a_keras_model(dataset, shared_data, tmp_path):
 def test_a_model_can_be_loaded_at_every_moment_of_saving_another(dataset, tmp_path, monkeypatch):
     config = tiny(steps=1)
     for name in ("one", "two"):
-        drain(
-            train_job(
-                TrainJob(config=config.model_copy(update={"seed": len(name)}), dataset=dataset, out=tmp_path / name)
-            )
-        )
+        train_job(TrainJob(config=config.model_copy(update={"seed": len(name)}), dataset=dataset, out=tmp_path / name))
         config = tiny(steps=2)
     new, seen, original = load_model(tmp_path / "two"), [], Path.replace
 
@@ -358,7 +354,7 @@ def test_a_killed_worker_is_a_sentence_and_no_step_is_lost(dataset, tmp_path):
     (worker,) = (p for p in psutil.Process().children(recursive=True) if "batch_worker" in " ".join(p.cmdline()))
     worker.kill()
     with pytest.raises(NanosegError, match=r"ended from outside.*resume the training") as caught:
-        drain(steps)
+        steps
     assert not isinstance(caught.value, JobCrashError)
     assert torch.load(tmp_path / "m" / CHECKPOINT, weights_only=True)["state"]["step"] >= first.done
     load_model(tmp_path / "m")
@@ -384,17 +380,17 @@ def test_starts_from_a_model_of_the_library_and_resumes_from_anywhere(dataset, t
     monkeypatch.setattr("napari_nanoseg.io.model_library.models_folder", lambda: tmp_path / "library")
     monkeypatch.chdir(tmp_path)
     start = tmp_path / "library" / "first"
-    drain(train_job(TrainJob(config=tiny(), dataset=dataset, out=start)))
+    train_job(TrainJob(config=tiny(), dataset=dataset, out=start))
     job = TrainJob(config=tiny(), dataset=dataset, out=Path("second"), start_from=Path("first"))
-    drain(train_job(job))
+    train_job(job)
     record = yaml.safe_load((tmp_path / "second" / "run.yaml").read_text(encoding="utf-8"))
     assert record["inputs"] == {str(dataset): sha256(dataset), str(start): sha256(start)}
     assert record["config"]["start_from"] == str(start)
     assert read_job(tmp_path / "second" / "job.yaml").start_from == start
     with pytest.raises(NanosegError, match="choose one of these: starter, watershed, threshold, first"):
-        drain(train_job(job.model_copy(update={"start_from": Path("frist"), "out": Path("third")})))
+        train_job(job.model_copy(update={"start_from": Path("frist"), "out": Path("third")}))
     with pytest.raises(NanosegError, match="watershed is not a StarDist model"):
-        drain(train_job(job.model_copy(update={"start_from": Path("watershed"), "out": Path("third")})))
+        train_job(job.model_copy(update={"start_from": Path("watershed"), "out": Path("third")}))
     assert not (tmp_path / "third").exists()
 
 

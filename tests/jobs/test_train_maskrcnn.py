@@ -16,7 +16,7 @@ from napari_nanoseg.config.paths import COCO
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, drain
+from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import DatasetWriter
 from napari_nanoseg.jobs.start import starting_model
@@ -84,7 +84,7 @@ def messages(events: list[Event]) -> str:
 def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, JobResult]:
     out = tmp_path_factory.mktemp("model") / "bars"
     config = tiny(patch_size=96)
-    return out, drain(train_job(TrainJob(config=config, dataset=dataset, out=out, validation=dataset)))
+    return out, train_job(TrainJob(config=config, dataset=dataset, out=out, validation=dataset))
 
 
 def test_leaves_a_model_that_segments_and_says_how_well(trained):
@@ -101,14 +101,14 @@ def test_its_model_goes_to_detectron2_and_back(trained, tmp_path):
     from napari_nanoseg.config.convert import ConvertJob
     from napari_nanoseg.jobs.convert import convert_job
 
-    drain(convert_job(ConvertJob(model=trained[0], out=tmp_path / "d2", to="detectron2")))
+    convert_job(ConvertJob(model=trained[0], out=tmp_path / "d2", to="detectron2"))
     ours, back = load_model(trained[0]).network.state_dict(), load_model(tmp_path / "d2").network.state_dict()
     assert all(torch.equal(ours[name], back[name]) for name in ours)
 
 
 def test_the_same_seed_gives_the_same_weights(dataset, tmp_path):
     for name in ("one", "two"):
-        drain(train_job(TrainJob(config=tiny(), dataset=dataset, out=tmp_path / name)))
+        train_job(TrainJob(config=tiny(), dataset=dataset, out=tmp_path / name))
     one, two = (load_model(tmp_path / name).network.state_dict() for name in ("one", "two"))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
@@ -116,7 +116,7 @@ def test_the_same_seed_gives_the_same_weights(dataset, tmp_path):
 @pytest.mark.parametrize(("unit", "occurrence"), [("steps", 1), ("steps", 3), ("validation patches", 1)])
 def test_cancelled_anywhere_it_goes_on_as_if_nothing_had_happened(dataset, tmp_path, unit, occurrence):
     whole, cut = (TrainJob(config=tiny(), dataset=dataset, out=tmp_path / name) for name in ("whole", "cut"))
-    expected = drain(train_job(whole)).figures
+    expected = train_job(whole).figures
     job, met = train_job(cut), 0
     for event in job:
         met += isinstance(event, Progress) and event.unit == unit
@@ -141,7 +141,7 @@ def test_it_goes_on_from_a_model_of_its_own_which_is_at_least_kept(trained, data
 
 def test_a_model_for_other_classes_gives_all_but_its_last_layers(trained, dataset, tmp_path):
     config = tiny(engine=TINY.model_copy(update={"n_classes": 3}), learning_rate=1e-6)
-    drain(train_job(TrainJob(config=config, dataset=dataset, out=tmp_path / "m", start_from=trained[0])))
+    train_job(TrainJob(config=config, dataset=dataset, out=tmp_path / "m", start_from=trained[0]))
     before, after = (load_model(path).network.state_dict() for path in (trained[0], tmp_path / "m"))
     name = "backbone.bottom_up.res3.0.conv1.weight"
     torch.testing.assert_close(after[name], before[name], atol=1e-4, rtol=0)
@@ -158,7 +158,7 @@ def test_without_a_network_a_resnet50_trains_from_scratch_and_says_what_to_do(da
     assert "cannot be downloaded (no network); get the file. The training starts from scratch." in messages(events)
     assert load_model(tmp_path / "m").card.network.architecture.norm == "GN", "frozen statistics would be fresh ones"
     with pytest.raises(NanosegError, match="cannot be downloaded"):
-        drain(train_job(TrainJob(config=config, dataset=dataset, out=tmp_path / "n", start_from=COCO)))
+        train_job(TrainJob(config=config, dataset=dataset, out=tmp_path / "n", start_from=COCO))
     assert not (tmp_path / "n").exists()
 
 
@@ -178,10 +178,10 @@ def test_a_resnet50_starts_from_the_file_that_the_user_names(dataset, tmp_path):
     assert torch.equal(model.network.state_dict()["backbone.bottom_up.res2.0.conv1.weight"], frozen)
     light = TrainJob(config=tiny(), dataset=dataset, out=tmp_path / "n", start_from=tmp_path / "coco.pth")
     with pytest.raises(NanosegError, match="choose the backbone resnet50"):
-        drain(train_job(light))
+        train_job(light)
     stardist = light.model_copy(update={"config": TrainConfig(workers=0)})
     with pytest.raises(NanosegError, match="of a Mask R-CNN"):
-        drain(train_job(stardist))
+        train_job(stardist)
 
 
 def test_weights_of_coco_are_tried_for_the_network_that_they_fit(tmp_path):
@@ -200,7 +200,7 @@ def test_weights_of_coco_are_tried_for_the_network_that_they_fit(tmp_path):
 )
 def test_patches_that_do_not_suit_are_refused(dataset, tmp_path, changes, sentence):
     with pytest.raises(NanosegError, match=sentence):
-        drain(train_job(TrainJob(config=tiny(**changes), dataset=dataset, out=tmp_path / "m")))
+        train_job(TrainJob(config=tiny(**changes), dataset=dataset, out=tmp_path / "m"))
     assert not any((tmp_path / "m").iterdir())
 
 
@@ -226,6 +226,6 @@ def test_one_pixel_is_an_object(dataset, tmp_path):
     with DatasetWriter(tmp_path / "data") as writer:
         writer.add(sample)
     config = tiny(steps=2, patch_size=96)
-    result = drain(train_job(TrainJob(config=config, dataset=tmp_path / "data", out=tmp_path / "m")))
+    result = train_job(TrainJob(config=config, dataset=tmp_path / "data", out=tmp_path / "m"))
     assert np.isfinite(result.figures["validation_loss"])
     load_model(tmp_path / "m").segment(truth.image, SegmentConfig(probability=0.3))

@@ -17,7 +17,7 @@ from napari_nanoseg.config.train import SyntheticPatchConfig, TrainConfig, Train
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.tolerant import evaluate_pixels, pool_pixels
-from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, drain
+from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress
 from napari_nanoseg.io.class_maps import open_class_maps, write_class_map
 from napari_nanoseg.jobs.start import starting_model
 from napari_nanoseg.jobs.sweep import figures_of, sweep_job
@@ -111,7 +111,7 @@ def test_it_says_that_validation_images_without_any_crack_judge_badly(dataset, t
 def test_the_same_seed_gives_the_same_weights_also_when_it_was_cancelled(dataset, tmp_path, normalisation):
     config = tiny(TINY.model_copy(update={"normalisation": normalisation}))
     whole, cut = (TrainJob(config=config, dataset=dataset, out=tmp_path / name) for name in ("whole", "cut"))
-    expected = drain(train_job(whole)).figures
+    expected = train_job(whole).figures
     job, met = train_job(cut), 0
     for event in job:
         met += isinstance(event, Progress) and event.unit == "steps"
@@ -139,10 +139,10 @@ def test_it_goes_on_from_a_model_of_its_own_which_is_at_least_kept(trained, data
     assert result.figures["validation_f1"] == pytest.approx(trained[2].figures["validation_f1"], abs=0.05)
     other = tiny(UNetConfig(classes=("crack", "void")))
     with pytest.raises(NanosegError, match=r"has the classes crack, but crack, void are asked for"):
-        drain(train_job(job.model_copy(update={"config": other, "out": tmp_path / "n"})))
+        train_job(job.model_copy(update={"config": other, "out": tmp_path / "n"}))
     wrong = tiny(MaskRCNNConfig(), patch_size=64)
     with pytest.raises(NanosegError, match="is not a Mask R-CNN model"):
-        drain(train_job(job.model_copy(update={"config": wrong, "out": tmp_path / "n"})))
+        train_job(job.model_copy(update={"config": wrong, "out": tmp_path / "n"}))
 
 
 def test_a_training_that_spoils_the_model_leaves_it_as_it_was(trained, dataset, tmp_path):
@@ -158,7 +158,7 @@ def test_a_training_that_spoils_the_model_leaves_it_as_it_was(trained, dataset, 
 @pytest.mark.skipif(not CDNET.is_dir(), reason="../shared/data/reference_models/cdnet is not beside this checkout")
 def test_it_goes_on_from_a_model_of_cdnet(dataset, tmp_path):
     job = TrainJob(config=tiny(UNetConfig(), steps=2, learning_rate=1e-6), dataset=dataset, out=tmp_path / "m")
-    drain(train_job(job.model_copy(update={"start_from": CDNET})))
+    train_job(job.model_copy(update={"start_from": CDNET}))
     before, after = load_model(CDNET), load_model(tmp_path / "m")
     assert after.card.network.head == "cdnet"
     assert after.card.keep_8_bit
@@ -185,7 +185,7 @@ def test_scribbles_on_one_slice_of_a_stack_are_enough(tmp_path, dimensions):
 
 def refused(folder: Path, out: Path, sentence: str, network: UNetConfig = TINY, **changes) -> None:
     with pytest.raises(NanosegError, match=sentence):
-        drain(train_job(TrainJob(config=tiny(network, **changes), dataset=folder, out=out)))
+        train_job(TrainJob(config=tiny(network, **changes), dataset=folder, out=out))
     assert not out.exists() or not any(out.iterdir())
 
 
@@ -222,7 +222,7 @@ def test_defaults_are_those_of_the_network():
     assert TrainConfig.parse(flat.model_dump(mode="json")) == flat
     assert starting_model(TrainJob(config=flat, dataset=Path("a"), out=Path("b"))) is None
     with pytest.raises(NanosegError, match="of a Mask R-CNN; train one"):
-        drain(train_job(TrainJob(config=flat, dataset=Path("a"), out=Path("b"), start_from=COCO)))
+        train_job(TrainJob(config=flat, dataset=Path("a"), out=Path("b"), start_from=COCO))
 
 
 def test_a_sweep_judges_pixels(dataset, tmp_path):
@@ -230,7 +230,7 @@ def test_a_sweep_judges_pixels(dataset, tmp_path):
     job = SweepJob(config=config, dataset=dataset, out=tmp_path / "s", start_from=None, vary=["engine.dice=0,1"])
     with pytest.raises(NanosegError, match="there is no field 'diameter'"):
         SweepJob.parse({**job.model_dump(), "vary": ["diameter=3,4"]})
-    result = drain(sweep_job(job))
+    result = sweep_job(job)
     assert figures_of(config) == ("f1", "precision", "recall", "iou")
     assert result.figures["trainings"] == 2
     assert all(0 <= result.figures[name] <= 1 for name in figures_of(config))

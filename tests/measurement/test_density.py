@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_nanoseg import Calibration, DensityConfig, Image, NanosegError, optical_density
 from napari_nanoseg.events import Progress
-from napari_nanoseg.measurement.density import density_steps
+from napari_nanoseg.measurement.density import optical_density
 
 SHAPE = 60, 80
 BACKGROUND = slice(0, 20), slice(0, 80)
@@ -81,7 +81,7 @@ def test_every_energy_has_its_own_incident_intensity(beside) -> None:
     if "reference" in beside:
         beside = {"reference": np.broadcast_to(levels[:, None, None], stack.shape)}
     image = Image(stack, "ZYX", Calibration((25.0, 30.0)), "energies")
-    steps, said = density_steps(image, **beside), []
+    steps, said = optical_density(image, **beside), []
     while True:
         try:
             said.append(next(steps))

@@ -13,7 +13,7 @@ from skimage.morphology import convex_hull_image
 
 from napari_nanoseg import Calibration, Image, Instances, NanosegError, measure
 from napari_nanoseg.io.images import read_label_array
-from napari_nanoseg.measurement.particles import measuring
+from napari_nanoseg.measurement.particles import measure
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 14), st.integers(1, 14))).filter(lambda mask: mask.any())
 
@@ -247,7 +247,7 @@ def test_an_empty_stack_gives_an_empty_table():
 
 def test_measuring_can_be_followed():
     labels = np.arange(1200).reshape(30, 40)
-    steps, events = measuring(labels), []
+    steps, events = measure(labels), []
     while True:
         try:
             events.append(next(steps))

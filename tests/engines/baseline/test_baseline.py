@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from followed import events_of
 from numpy.typing import NDArray
 
 from napari_nanoseg import evaluate, load_model, read_image, read_labels
@@ -17,13 +18,13 @@ from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.baseline import model as model_module
 from napari_nanoseg.engines.baseline.model import BaselineModel
-from napari_nanoseg.engines.baseline.parting import REACH, parted_steps
+from napari_nanoseg.engines.baseline.parting import REACH, part_mask
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Notice, Progress, drain
+from napari_nanoseg.events import Notice, Progress
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image
 
-EventsOf = Callable[[Generator[Any, None, Any]], tuple[list[Any], Any]]
+EventsOf = Callable[[Any], tuple[list[Any], Any]]
 NAMES = "watershed", "threshold"
 
 
@@ -52,9 +53,7 @@ GRID = [(row, column) for row in range(30, 240, 44) for column in range(30, 300,
 @pytest.mark.parametrize("diameter", [28.0, None], ids=["told", "guessed"])
 def test_separate_discs_are_found_in_any_polarity(name: str, bright: bool, diameter: float | None) -> None:
     labels = discs((250, 310), GRID, 14)
-    found = drain(
-        load_model(name).detect_steps(Image(picture(labels, bright=bright)), SegmentConfig(diameter=diameter))
-    )
+    found = load_model(name).detect(Image(picture(labels, bright=bright)), SegmentConfig(diameter=diameter))
     assert f1(labels, found.instances()) == 1
     assert found.config.diameter == pytest.approx(28, rel=0.15)
     assert (found.instances().scores == 1).all()
@@ -96,7 +95,7 @@ def test_tiles_leave_particles_whole() -> None:
 def test_every_pixel_of_pieces_smaller_than_the_reach_belongs_to_a_particle() -> None:
     rng = np.random.default_rng(2)
     labels = discs((500, 500), [tuple(middle) for middle in rng.uniform(0, 500, (60, 2))], 11)
-    np.testing.assert_array_equal(drain(parted_steps(labels > 0, 2.0, 128)) > 0, labels > 0)
+    np.testing.assert_array_equal(part_mask(labels > 0, 2.0, 128) > 0, labels > 0)
     assert REACH < 128
 
 
@@ -122,7 +121,7 @@ def test_small_objects_are_left_out_and_areas_can_be_chosen_later() -> None:
     labels = discs((120, 120), [(30, 30), (90, 90)], 14)
     labels[20:24, 90:94] = 3
     image, config = Image(picture(labels)), SegmentConfig(diameter=28, invert="no")
-    found = drain(load_model("threshold").detect_steps(image, config))
+    found = load_model("threshold").detect(image, config)
     assert len(found.instances()) == 2
     assert len(found.instances(config.model_copy(update={"min_area": 10_000.0}))) == 0
     everything = BaselineModel(ModelCard(network=ThresholdConfig(least_area=0)))
@@ -141,12 +140,14 @@ def test_thresholds_of_networks_mean_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_stacks_and_colours_and_flat_images(name: str, events_of: EventsOf) -> None:
+def test_stacks_and_colours_and_flat_images(
+    name: str,
+) -> None:
     model, config = load_model(name), SegmentConfig(diameter=28, invert="no")
     labels = discs((250, 310), GRID, 14)
     plane = picture(labels)
     flat = np.full_like(plane, 7)
-    events, found = events_of(model.detect_steps(Image(np.stack([plane, flat]), "ZYX"), config))
+    events, found = events_of(lambda: model.detect(Image(np.stack([plane, flat]), "ZYX"), config))
     stack = found.instances()
     np.testing.assert_array_equal(stack.to_labels()[0], model.segment(plane, config).to_labels())
     assert not stack.to_labels()[1].any()
@@ -176,21 +177,21 @@ def test_pixels_that_are_no_numbers_are_refused(value: float) -> None:
                 load_model(name).segment(pixels, config)
 
 
-def test_what_was_guessed_is_said(events_of: EventsOf) -> None:
+def test_what_was_guessed_is_said() -> None:
     image = Image(picture(discs((250, 310), GRID, 14)), source="a")
-    events, _ = events_of(load_model("watershed").detect_steps(image, SegmentConfig()))
+    events, _ = events_of(lambda: load_model("watershed").detect(image, SegmentConfig()))
     said = " ".join(event.message for event in events if isinstance(event, Notice))
     assert "brighter than the background" in said
     assert "px large" in said
     assert any(isinstance(event, Progress) and event.unit == "tiles" for event in events)
-    events, _ = events_of(load_model("watershed").detect_steps(image, SegmentConfig(diameter=28, invert="no")))
+    events, _ = events_of(lambda: load_model("watershed").detect(image, SegmentConfig(diameter=28, invert="no")))
     assert not [event for event in events if isinstance(event, Notice)]
 
 
 def test_cancelling_takes_no_whole_image(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_module, "LARGEST_TILE", 128)
     labels = discs((640, 640), [(row, 40) for row in range(25, 620, 34)], 16)
-    steps = load_model("watershed").detect_steps(Image(picture(labels)), SegmentConfig(diameter=32, invert="no"))
+    steps = load_model("watershed").detect(Image(picture(labels)), SegmentConfig(diameter=32, invert="no"))
     tiles = [event for event in steps if isinstance(event, Progress)]
     assert len(tiles) > 20
 

@@ -20,7 +20,7 @@ from napari_nanoseg.engines.maskrcnn.detectron2_files import write_detectron2
 from napari_nanoseg.engines.maskrcnn.model import MaskRCNNModel
 from napari_nanoseg.engines.maskrcnn.network import MaskRCNN
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Notice, drain
+from napari_nanoseg.events import Notice
 from napari_nanoseg.io.detectron2_config import FIELDS, RATIOS, SIZES
 from napari_nanoseg.jobs.convert import convert_job
 from napari_nanoseg.samples import Image
@@ -73,7 +73,7 @@ def test_config_and_weights_survive_both_ways(folder, tmp_path, image):
     assert isinstance(model, MaskRCNNModel)
     assert model.network.config.model_dump() == SMALL.model_dump()
     model.save(tmp_path / "own")
-    drain(convert_job(ConvertJob(model=tmp_path / "own", out=tmp_path / "back", to="detectron2")))
+    convert_job(ConvertJob(model=tmp_path / "own", out=tmp_path / "back", to="detectron2"))
     assert_same(state_of(folder), state_of(tmp_path / "back"))
     before, after = (yaml.safe_load((place / "config.yaml").read_text()) for place in (folder, tmp_path / "back"))
     assert before == after
@@ -89,8 +89,8 @@ def test_config_and_weights_survive_both_ways(folder, tmp_path, image):
 
 def test_the_original_model_survives_both_ways(shared_data, tmp_path):
     original = shared_data / "reference_models" / "detectron2"
-    drain(convert_job(ConvertJob(model=original, out=tmp_path / "own")))
-    drain(convert_job(ConvertJob(model=tmp_path / "own", out=tmp_path / "back", to="detectron2")))
+    convert_job(ConvertJob(model=original, out=tmp_path / "own"))
+    convert_job(ConvertJob(model=tmp_path / "own", out=tmp_path / "back", to="detectron2"))
     theirs = torch.load(original / "model.pth", weights_only=True)["model"]
     assert_same(theirs, torch.load(tmp_path / "back" / "model_final.pth", weights_only=True)["model"])
     before, after = (yaml.safe_load((place / "config.yaml").read_text()) for place in (original, tmp_path / "back"))
@@ -239,6 +239,6 @@ def test_which_weights_and_config_of_several(folder, tmp_path):
 
 def test_only_models_of_the_right_kind_are_converted(folder, disc_model, tmp_path):
     with pytest.raises(NanosegError, match="not a StarDist model"):
-        drain(convert_job(ConvertJob(model=folder, out=tmp_path / "x", to="stardist")))
+        convert_job(ConvertJob(model=folder, out=tmp_path / "x", to="stardist"))
     with pytest.raises(NanosegError, match="not a Mask R-CNN model"):
-        drain(convert_job(ConvertJob(model=disc_model, out=tmp_path / "x", to="detectron2")))
+        convert_job(ConvertJob(model=disc_model, out=tmp_path / "x", to="detectron2"))

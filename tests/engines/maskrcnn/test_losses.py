@@ -15,7 +15,6 @@ from napari_nanoseg.engines.maskrcnn.patches import encode, packed
 from napari_nanoseg.engines.maskrcnn.targets import truths_of
 from napari_nanoseg.engines.maskrcnn.thresholds import best_score, instances_in, objects_of
 from napari_nanoseg.engines.patches import WorkingImage
-from napari_nanoseg.events import drain
 
 TINY = MaskRCNNConfig(
     fpn_channels=32, box_fc_channels=32, mask_conv_channels=32, mask_conv_count=1, roi_batch_per_image=32,
@@ -50,9 +49,9 @@ def test_an_image_is_learnt_by_heart_with_both_bars_whole():
         history.append(float(losses["loss"].detach()))
     assert np.mean(history[-5:]) < 0.4 * history[0]
     network.eval()
-    score, f1 = drain(best_score([truth], model, CPU))
+    score, f1 = best_score([truth], model, CPU)
     assert f1 == 1
-    found = drain(instances_in(truth.pixels, model, CPU, score))
+    found = instances_in(truth.pixels, model, CPU, score)
     assert evaluate(objects_of(truth), found).f1 == 1
     assert found.overlapping
 

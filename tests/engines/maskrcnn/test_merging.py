@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from followed import events_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.maskrcnn.found import MaskRCNNFound, Plane, Seen
-from napari_nanoseg.engines.maskrcnn.merging import Piece, merge_steps
+from napari_nanoseg.engines.maskrcnn.merging import Piece, merge_pieces
 from napari_nanoseg.engines.maskrcnn.predict import FULL, Candidates
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Notice, drain
+from napari_nanoseg.events import Notice
 from napari_nanoseg.tiling import Tile, tiles
 
 SHAPE = (120, 150)
@@ -51,7 +52,7 @@ def test_a_disc_is_put_together_from_all_windows_that_see_it(row, column, radius
     mask = (ROWS - row) ** 2 + (COLUMNS - column) ** 2 < radius**2
     windows = tiles(SHAPE, tile, overlap)
     frames = [(window.rows[0], window.columns[0], window.rows[1], window.columns[1]) for window in windows]
-    (merged,) = drain(merge_steps(pieces_of(mask, windows, 0.9), frames, 0.5))
+    (merged,) = merge_pieces(pieces_of(mask, windows, 0.9), frames, 0.5)
     np.testing.assert_array_equal(painted(merged), mask)
 
 
@@ -60,11 +61,11 @@ def test_crossing_wires_stay_two_and_classes_apart():
     frames = [(window.rows[0], window.columns[0], window.rows[1], window.columns[1]) for window in windows]
     wires = [abs(ROWS - 60) < 4, abs(COLUMNS - 75) < 4]
     pieces = [piece for wire in wires for piece in pieces_of(wire, windows, 0.9)]
-    merged = drain(merge_steps(pieces, frames, 0.5))
+    merged = merge_pieces(pieces, frames, 0.5)
     assert {painted(piece).tobytes() for piece in merged} == {wire.tobytes() for wire in wires}
     disc = pieces_of((ROWS - 60) ** 2 + (COLUMNS - 75) ** 2 < 100, windows, 0.9)
     other = Piece(disc[1].window, disc[1].start, disc[1].mask, 0.8, 1, cut=False)
-    assert len(drain(merge_steps([disc[0], other], frames, 0.5))) == 2
+    assert len(merge_pieces([disc[0], other], frames, 0.5)) == 2
 
 
 def grid_of(rows: int, columns: int, side: int) -> np.ndarray:
@@ -112,7 +113,7 @@ def test_an_object_wider_than_a_window_is_one():
 def test_a_full_window_is_told_and_another_overlap_refused():
     tile = Tile((0, 100), (0, 100), (0, 100), (0, 100))
     found = one_plane([seen(grid_of(4, 5, 20), tile)], (100, 100), most=10)
-    events = list(found.instances_steps())
+    events = events_of(lambda: found.instances())[0]
     assert any(isinstance(event, Notice) and "as many objects" in event.message for event in events)
     with pytest.raises(NanosegError, match="segment again"):
         found.instances(SegmentConfig(overlap=0.3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from followed import events_of
 
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard
@@ -16,7 +17,7 @@ from napari_nanoseg.engines.maskrcnn.model import MaskRCNNModel
 from napari_nanoseg.engines.maskrcnn.pixels import in_order, to_network
 from napari_nanoseg.engines.maskrcnn.resizing import shortest_edge
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Notice, Progress, drain
+from napari_nanoseg.events import Notice, Progress
 from napari_nanoseg.io.model_cards import describe_model
 from napari_nanoseg.io.model_summary import summary
 from napari_nanoseg.samples import Image
@@ -103,20 +104,20 @@ def test_inverting_is_undone(pixels):
     model.card = model.card.model_copy(update={"percentiles": (1.0, 99.0)})
     inverted = model.segment(255 - pixels, ALL.model_copy(update={"invert": "yes"}))
     assert same(inverted, model.segment(pixels, ALL))
-    steps = model.detect_steps(Image(pixels), ALL.model_copy(update={"invert": "auto"}))
-    drain(steps)
+    steps = model.detect(Image(pixels), ALL.model_copy(update={"invert": "auto"}))
+    steps
 
 
 def test_progress_after_every_tile_and_cancelling_in_between(pixels):
     model = tiny()
     config = ALL.model_copy(update={"tile": 128})
     image = Image(np.tile(pixels, (5, 3)))
-    events = list(model.detect_steps(image, config))
+    events = events_of(lambda: model.detect(image, config))[0]
     tiles = [event for event in events if isinstance(event, Progress) and event.unit == "tiles"]
     assert [event.done for event in tiles] == list(range(tiles[-1].total + 1))
     assert tiles[-1].total > 4
     assert len(events) > 10 * tiles[-1].total
-    steps = model.detect_steps(image, config)
+    steps = model.detect(image, config)
     next(steps)
     next(steps)
     steps.close()
@@ -134,7 +135,7 @@ def test_no_memory_on_the_device_means_smaller_tiles_then_a_sentence(pixels, mon
         return (yield from original(self, x))
 
     monkeypatch.setattr(FeaturePyramid, "steps", steps)
-    events = list(model.segment_steps(image, wish.model_copy(update={"tile": 512})))
+    events = events_of(lambda: model.segment_steps(image, wish.model_copy(update={"tile": 512})))[0]
     assert any(isinstance(event, Notice) and "tiles of 256 px" in event.message for event in events)
     assert same(model.segment(image, wish.model_copy(update={"tile": 512})), model.segment(image, wish))
     limit = 32
@@ -178,7 +179,7 @@ def test_as_many_objects_as_a_window_may_have_are_told(pixels):
     model = tiny()
     model.network.config = TINY.model_copy(update={"detections_per_image": 3})
     assert len(model.segment(pixels, ALL)) <= 3
-    events = list(model.segment_steps(Image(pixels), ALL))
+    events = events_of(lambda: model.segment_steps(Image(pixels), ALL))[0]
     assert any(isinstance(event, Notice) and "(3)" in event.message for event in events)
 
 
@@ -219,14 +220,16 @@ def test_groups_of_one_value_are_as_in_a_larger_batch():
     torch.testing.assert_close(layer(maps[:1]), expected[:1])
 
 
-def test_a_card_for_any_size_guesses_the_diameter(make_sample, events_of):
+def test_a_card_for_any_size_guesses_the_diameter(
+    make_sample,
+):
     model = tiny(working_diameter=16)
     assert model.card.for_any_size
     sample = make_sample("sizes", 3, shape=(200, 220), radius=14)
-    events, found = events_of(model.detect_steps(sample.image, ALL))
+    events, found = events_of(lambda: model.detect(sample.image, ALL))
     assert found.config.diameter == pytest.approx(28, rel=0.3)
     assert any(isinstance(event, Notice) and "about" in event.message for event in events)
     told = ALL.model_copy(update={"diameter": found.config.diameter})
     assert same(found.instances(), model.segment(sample.image, told))
-    flat = drain(model.detect_steps(Image(np.full((40, 50), 3, np.uint8)), ALL))
+    flat = model.detect(Image(np.full((40, 50), 3, np.uint8)), ALL)
     assert flat.config.diameter is None

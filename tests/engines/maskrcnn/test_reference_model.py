@@ -12,8 +12,7 @@ from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.maskrcnn.model import MaskRCNNModel
 from napari_nanoseg.engines.maskrcnn.pixels import batch_of, to_network
-from napari_nanoseg.engines.maskrcnn.predict import FULL, candidate_steps
-from napari_nanoseg.events import drain
+from napari_nanoseg.engines.maskrcnn.predict import FULL, find_candidates
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image
 
@@ -78,9 +77,7 @@ def test_input_features_proposals_and_heads_are_the_originals(as_large, referenc
 
 @pytest.mark.parametrize(("prefix", "floor"), [("lo", 0.01), ("def", 0.05)])
 def test_boxes_scores_and_small_masks_are_the_originals(as_large, reference, prefix, floor):
-    found = drain(
-        candidate_steps(as_large.network, reference["image"][..., ::-1], CPU, floor=floor, overlap=0.5, most=100)
-    )
+    found = find_candidates(as_large.network, reference["image"][..., ::-1], CPU, floor=floor, overlap=0.5, most=100)
     np.testing.assert_allclose(found.boxes, reference[f"{prefix}_raw_boxes"], atol=0.05)
     np.testing.assert_allclose(found.scores, reference[f"{prefix}_raw_scores"], atol=1e-4)
     np.testing.assert_array_equal(found.classes, reference[f"{prefix}_raw_classes"])
@@ -103,7 +100,7 @@ def test_objects_are_the_originals_with_and_without_resizing(request, reference,
 
 
 def test_thresholds_chosen_later_give_what_a_run_with_them_gives(model, reference):
-    found = drain(model.detect_steps(rgb(reference["image2"]), SegmentConfig(device="cpu"), 0.02))
+    found = model.detect(rgb(reference["image2"]), SegmentConfig(device="cpu"), 0.02)
     for probability, overlap in ((None, None), (0.3, 0.2), (0.02, 0.7)):
         config = SegmentConfig(probability=probability, overlap=overlap, device="cpu")
         later, now = found.instances(config), model.segment(rgb(reference["image2"]), config)

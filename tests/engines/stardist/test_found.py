@@ -18,7 +18,7 @@ from napari_nanoseg.engines.stardist import found as found_module
 from napari_nanoseg.engines.stardist import predict
 from napari_nanoseg.engines.stardist.network import StarDistNet
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Progress, Waiting, drain
+from napari_nanoseg.events import Event, Notice, Progress, Waiting
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image, Sample
 
@@ -50,7 +50,7 @@ def test_thresholds_chosen_afterwards_give_what_a_run_with_them_gives(
     model: Model, kind: str, request: pytest.FixtureRequest
 ) -> None:
     image = request.getfixturevalue(kind)
-    found = drain(model.detect_steps(image, SegmentConfig(device="cpu"), LEAST_PROBABILITY))
+    found = model.detect(image, SegmentConfig(device="cpu"), LEAST_PROBABILITY)
     assert found.floor == LEAST_PROBABILITY
     assert_same(found.instances(), model.segment(image, SegmentConfig(device="cpu")))
     for probability, overlap, min_area in [(0.1, 0.9, 0), (0.4, 0.3, 200), (0.8, 0.5, 0)]:
@@ -59,12 +59,12 @@ def test_thresholds_chosen_afterwards_give_what_a_run_with_them_gives(
 
 
 def test_what_was_not_kept_cannot_be_asked_for(model: Model, single: Image) -> None:
-    found = drain(model.detect_steps(single, SegmentConfig(device="cpu", probability=0.6), 0.3))
+    found = model.detect(single, SegmentConfig(device="cpu", probability=0.6), 0.3)
     with pytest.raises(NanosegError, match=r"less probable than 0\.3 were not kept"):
         found.instances(SegmentConfig(probability=0.2))
-    lower = drain(model.detect_steps(single, SegmentConfig(device="cpu", probability=0.05), 0.3))
+    lower = model.detect(single, SegmentConfig(device="cpu", probability=0.05), 0.3)
     assert lower.floor == 0.05
-    assert drain(model.detect_steps(single, SegmentConfig(device="cpu", probability=0.6))).floor == 0.6
+    assert model.detect(single, SegmentConfig(device="cpu", probability=0.6)).floor == 0.6
 
 
 def test_too_many_candidates_of_a_stack_raise_the_floor(
@@ -73,7 +73,7 @@ def test_too_many_candidates_of_a_stack_raise_the_floor(
     config = SegmentConfig(device="cpu", probability=0.7)
     expected = model.segment(stack, config)
     monkeypatch.setattr(found_module, "MOST_KEPT", 1000)
-    found = drain(model.detect_steps(stack, config, 0.01))
+    found = model.detect(stack, config, 0.01)
     assert 0.01 < found.floor <= 0.7
     assert_same(found.instances(config), expected)
 
@@ -86,7 +86,7 @@ def test_only_the_most_probable_candidates_are_used_however_the_image_is_tiled(
     def run(tile: int, probability: float, floor: float | None = None) -> tuple[Instances, bool]:
         config = SegmentConfig(device="cpu", tile=tile, probability=probability)
         events: list[Event] = []
-        steps = model.detect_steps(single, config, floor)
+        steps = model.detect(single, config, floor)
         while True:
             try:
                 events.append(next(steps))
@@ -130,7 +130,7 @@ def test_a_lazy_stack_is_read_plane_by_plane(model: Model, stack: Image) -> None
 def test_the_network_can_be_left_after_every_layer() -> None:
     network = StarDistNet(StarDistConfig(unet_n_filter_base=4, n_rays=8)).eval()
     pixels = np.random.default_rng(0).random((64, 64), dtype=np.float32)
-    steps = predict.network_steps(network, pixels, torch.device("cpu"))
+    steps = predict.run_network(network, pixels, torch.device("cpu"))
     events = []
     while True:
         try:
@@ -143,6 +143,6 @@ def test_the_network_can_be_left_after_every_layer() -> None:
     assert all(isinstance(event, Waiting) for event in events)
     for one, other in zip(maps, predict.run_network(network, pixels, torch.device("cpu")), strict=True):
         np.testing.assert_array_equal(one, other)
-    leaving = predict.network_steps(network, pixels, torch.device("cpu"))
+    leaving = predict.run_network(network, pixels, torch.device("cpu"))
     next(leaving)
     leaving.close()

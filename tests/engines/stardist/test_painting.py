@@ -7,7 +7,6 @@ import pytest
 from stardist.geometry.geom2d import polygons_to_label_coord
 
 from napari_nanoseg.engines.stardist.painting import painted
-from napari_nanoseg.events import drain
 
 
 @pytest.mark.parametrize("step", [None, 1, 0.5], ids=["anywhere", "on pixels", "between pixels"])
@@ -23,4 +22,4 @@ def test_the_pixels_are_the_originals(rays: int, step: float | None) -> None:
     order = rng.permutation(60)
     expected = polygons_to_label_coord(polygons, shape=(90, 110), labels=order)
     assert expected.any()
-    np.testing.assert_array_equal(drain(painted(polygons, order + 1, (90, 110))), expected)
+    np.testing.assert_array_equal(painted(polygons, order + 1, (90, 110)), expected)

@@ -15,7 +15,6 @@ from napari_nanoseg.engines.stardist.losses import stardist_losses
 from napari_nanoseg.engines.stardist.model import StarDistModel
 from napari_nanoseg.engines.stardist.predict import find_candidates, run_network
 from napari_nanoseg.engines.stardist.suppression import suppressed
-from napari_nanoseg.events import drain
 from napari_nanoseg.samples import Image
 from napari_nanoseg.scaling import ScaledView
 
@@ -51,20 +50,18 @@ def test_probability_and_distances_are_the_originals(model, reference):
 @pytest.mark.parametrize("tile", [1024, 128, 64])
 def test_points_and_labels_are_the_originals_however_the_image_is_tiled(model, reference, prefix, tile):
     view = ScaledView(reference[f"{prefix}img"])
-    candidates = drain(
-        find_candidates(
-            model.network,
-            view,
-            AS_IT_IS,
-            probability=float(reference["prob_thresh"]),
-            border=0,
-            tile=tile,
-            device=CPU,
-        )
+    candidates = find_candidates(
+        model.network,
+        view,
+        AS_IT_IS,
+        probability=float(reference["prob_thresh"]),
+        border=0,
+        tile=tile,
+        device=CPU,
     )
     kept = suppressed(candidates, float(reference["nms_thresh"]))
     np.testing.assert_array_equal(kept.points, reference[f"{prefix}points"])
-    np.testing.assert_array_equal(drain(paint(kept, view)).to_labels(), reference[f"{prefix}labels"])
+    np.testing.assert_array_equal(paint(kept, view).to_labels(), reference[f"{prefix}labels"])
     if prefix == "":
         np.testing.assert_allclose(kept.prob, reference["det_prob"], atol=1e-5)
         np.testing.assert_allclose(outlines(kept, view), reference["coord"], atol=1e-3)
@@ -75,16 +72,14 @@ def test_segment_with_the_models_own_thresholds_gives_the_originals_labels(model
     low, high = np.percentile(reference["img"], (1, 99.8))
     again = (reference["img"] - low) / (high - low)
     instances = model.segment(Image(reference["img"]))
-    direct = drain(
-        find_candidates(
-            model.network,
-            ScaledView(again.astype(np.float32)),
-            AS_IT_IS,
-            probability=model.card.thresholds["prob"],
-            border=0,
-            tile=1024,
-            device=CPU,
-        )
+    direct = find_candidates(
+        model.network,
+        ScaledView(again.astype(np.float32)),
+        AS_IT_IS,
+        probability=model.card.thresholds["prob"],
+        border=0,
+        tile=1024,
+        device=CPU,
     )
     assert len(instances) == len(suppressed(direct, model.card.thresholds["nms"]))
     assert (instances.to_labels() > 0).mean() == pytest.approx((reference["labels"] > 0).mean(), abs=0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from followed import events_of
 
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.library import load_model
@@ -24,9 +25,13 @@ def model(disc_model) -> StarDistModel:
 
 
 @pytest.mark.parametrize("radius", [7, 14, 36])
-def test_the_diameter_is_estimated_and_the_particles_are_found(model, make_sample, radius, events_of):
+def test_the_diameter_is_estimated_and_the_particles_are_found(
+    model,
+    make_sample,
+    radius,
+):
     sample = make_sample("sizes", 3, shape=(16 * radius, 18 * radius), radius=radius)
-    events, found = events_of(model.detect_steps(sample.image, SegmentConfig()))
+    events, found = events_of(lambda: model.detect(sample.image, SegmentConfig()))
     assert found.config.diameter == pytest.approx(2 * radius, rel=0.25)
     (said,) = (event.message for event in events if isinstance(event, Notice) and "large" in event.message)
     assert f"about {found.config.diameter:.0f} px" in said
@@ -35,7 +40,7 @@ def test_the_diameter_is_estimated_and_the_particles_are_found(model, make_sampl
 
 def test_a_diameter_that_is_told_is_taken(model, make_sample):
     sample = make_sample("told", 4)
-    steps = list(model.detect_steps(sample.image, SegmentConfig(diameter=20)))
+    steps = events_of(lambda: model.detect(sample.image, SegmentConfig(diameter=20)))[0]
     assert not any(isinstance(event, Notice) for event in steps)
 
 
@@ -57,9 +62,15 @@ def test_noise_and_tiny_images_have_no_particles(model):
         ),
     ],
 )
-def test_where_nothing_is_seen_no_diameter_is_made_up(model, name, pixels, sentence, monkeypatch, events_of):
+def test_where_nothing_is_seen_no_diameter_is_made_up(
+    model,
+    name,
+    pixels,
+    sentence,
+    monkeypatch,
+):
     monkeypatch.setattr("napari_nanoseg.engines.stardist.model.surest", lambda _: None)
-    said, found = events_of(model.detect_steps(Image(pixels, "YX", source=name), SegmentConfig()))
+    said, found = events_of(lambda: model.detect(Image(pixels, "YX", source=name), SegmentConfig()))
     assert found.config.diameter is None
     assert f"{name}: {sentence}" in [event.message for event in said if isinstance(event, Notice)]
 

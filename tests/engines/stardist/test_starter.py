@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from followed import events_of
 
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.library import load_model
@@ -91,9 +92,12 @@ def test_two_sizes_a_factor_4_apart_are_found_without_a_diameter(starter, radii)
 
 
 @pytest.mark.parametrize("value", [0, 77])
-def test_an_image_of_one_value_has_no_particle_and_it_is_said(starter, value, events_of):
+def test_an_image_of_one_value_has_no_particle_and_it_is_said(
+    starter,
+    value,
+):
     events, found = events_of(
-        starter.segment_steps(Image(np.full((80, 90), value, np.uint8), source="flat"), SegmentConfig())
+        lambda: starter.segment_steps(Image(np.full((80, 90), value, np.uint8), source="flat"), SegmentConfig())
     )
     assert len(found) == 0
     assert any("all pixels are the same" in event.message for event in events if isinstance(event, Notice))

@@ -17,7 +17,6 @@ from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.unet.model import UNetModel
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import drain
 from napari_nanoseg.io.model_library import export_model, import_model
 from napari_nanoseg.samples import Image
 
@@ -38,7 +37,7 @@ def test_the_reference_is_reproduced(shared_data: Path, part: str) -> None:
     with torch.inference_mode():
         found = model.network.probabilities(model.network(torch.from_numpy(image)[None, None]))[0, 0].numpy()
     np.testing.assert_allclose(found, expected, atol=1e-4)
-    kept = drain(model.detect_steps(Image(image), SegmentConfig(device="cpu")))
+    kept = model.detect(Image(image), SegmentConfig(device="cpu"))
     np.testing.assert_allclose(kept.probabilities[0] / 255, expected, atol=0.5 / 255 + 1e-4)
     np.testing.assert_array_equal(kept.instances().to_labels(), expected >= 127.5 / 255)
 
@@ -48,7 +47,7 @@ def test_eight_bits_are_seen_as_numbers_from_0_to_1_and_others_by_percentiles(cd
     image = np.random.default_rng(0).integers(20, 200, (32, 48)).astype(np.uint8)
 
     def found(pixels: np.ndarray) -> np.ndarray:
-        return drain(model.detect_steps(Image(pixels), SegmentConfig(device="cpu"))).probabilities
+        return model.detect(Image(pixels), SegmentConfig(device="cpu")).probabilities
 
     as_it_is = found(image)
     np.testing.assert_array_equal(found(image.astype(np.float32) / 255), as_it_is)

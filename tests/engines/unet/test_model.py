@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from followed import events_of
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.unet.network import UNet
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Notice, Progress, Waiting, drain
+from napari_nanoseg.events import Notice, Progress, Waiting
 from napari_nanoseg.io.model_summary import summary
 from napari_nanoseg.samples import Image
 
@@ -60,7 +61,7 @@ def test_kinds_of_pixels_give_the_same(passing_model, pixels):
     np.testing.assert_array_equal(model.segment(colours, CPU).to_labels(), wanted)
     inverted = model.segment(255 - pixels, CPU.model_copy(update={"invert": "yes"}))
     np.testing.assert_array_equal(inverted.to_labels(), wanted)
-    drain(model.detect_steps(Image(pixels), CPU.model_copy(update={"invert": "auto"})))
+    model.detect(Image(pixels), CPU.model_copy(update={"invert": "auto"}))
 
 
 @pytest.mark.parametrize("dimensions", ["2d", "2.5d", "3d"])
@@ -89,7 +90,7 @@ def test_a_single_slice_is_refused_where_several_are_seen(passing_model, pixels,
 
 def test_thresholds_chosen_later_are_those_of_a_run(random_model, pixels):
     model = random_model(classes=("crack", "void"))
-    kept = drain(model.detect_steps(Image(pixels), CPU, 0.1))
+    kept = model.detect(Image(pixels), CPU, 0.1)
     for probability, min_area in ((None, 0.0), (0.1, 0.0), (0.3, 5.0)):
         config = CPU.model_copy(update={"probability": probability, "min_area": min_area})
         later, now = kept.instances(config), model.segment(pixels, config)
@@ -129,7 +130,7 @@ def test_tiles_and_a_rim_change_nothing_of_pixels_seen_alone(passing_model, dime
     model = passing_model(dimensions=dimensions)
     for border in (0, 20):
         config = CPU.model_copy(update={"tile": 128, "border": border})
-        found = drain(model.detect_steps(Image(image, "ZYX"), config)).probabilities[0]
+        found = model.detect(Image(image, "ZYX"), config).probabilities[0]
         expected = 255 / (1 + np.exp(-40 * (image / np.float32(254) - 0.5)))
         assert np.abs(found - expected).max() <= 0.51
 
@@ -138,7 +139,7 @@ def test_blended_tiles_are_near_the_whole(random_model):
     image = np.random.default_rng(1).normal(0, 1, (260, 300)).cumsum(axis=1).astype(np.float32)
     model = random_model(filters=4, normalisation="batch")  # others look at the whole window
     whole, tiled = (
-        drain(model.detect_steps(Image(image), CPU.model_copy(update={"tile": tile}))).probabilities.astype(int)
+        model.detect(Image(image), CPU.model_copy(update={"tile": tile})).probabilities.astype(int)
         for tile in (1024, 128)
     )
     assert np.abs(whole - tiled).mean() < 2
@@ -147,8 +148,10 @@ def test_blended_tiles_are_near_the_whole(random_model):
     assert steps.max() < 12
 
 
-def test_nothing_to_see(passing_model, events_of):
-    events, found = events_of(passing_model().segment_steps(Image(np.full((20, 30), 7, np.uint8)), CPU))
+def test_nothing_to_see(
+    passing_model,
+):
+    events, found = events_of(lambda: passing_model().segment_steps(Image(np.full((20, 30), 7, np.uint8)), CPU))
     assert len(found) == 0
     assert any(isinstance(event, Notice) and "nothing to see" in event.message for event in events)
     with pytest.raises(NanosegError, match="NaN"):
@@ -167,7 +170,7 @@ def test_images_smaller_than_what_the_network_needs(random_model, shape):
 def test_pixels_of_another_size_than_in_the_training_are_told(passing_model, pixels, size, told):
     model = passing_model(card={"training_pixel_size_nm": 50.0})
     calibration = Calibration() if size is None else Calibration.of(size)
-    events = list(model.detect_steps(Image(pixels, calibration=calibration), CPU))
+    events = events_of(lambda: model.detect(Image(pixels, calibration=calibration), CPU))[0]
     assert any(isinstance(event, Notice) and "50 nm" in event.message for event in events) == told
 
 
@@ -178,19 +181,22 @@ def test_a_particle_diameter_means_nothing(passing_model, pixels):
 
 def test_progress_after_every_tile_and_cancelling_in_between(random_model):
     image = Image(np.random.default_rng(0).integers(0, 255, (300, 400)).astype(np.uint8))
-    steps = random_model().detect_steps(image, CPU.model_copy(update={"tile": 128}))
+    steps = random_model().detect(image, CPU.model_copy(update={"tile": 128}))
     events = list(steps)
     tiles = [event for event in events if isinstance(event, Progress)]
     assert [event.done for event in tiles] == list(range(tiles[-1].total + 1))
     assert tiles[-1].total > 4
     assert sum(isinstance(event, Waiting) for event in events) > 10 * tiles[-1].total
-    steps = random_model().detect_steps(image, CPU)
+    steps = random_model().detect(image, CPU)
     next(steps)
     next(steps)
     steps.close()
 
 
-def test_no_memory_on_the_device_means_smaller_tiles_then_a_sentence(random_model, monkeypatch, events_of):
+def test_no_memory_on_the_device_means_smaller_tiles_then_a_sentence(
+    random_model,
+    monkeypatch,
+):
     image = Image(np.random.default_rng(0).integers(0, 255, (300, 400)).astype(np.uint8))
     model, original, limit = random_model(), UNet.steps, 300
 
@@ -200,9 +206,9 @@ def test_no_memory_on_the_device_means_smaller_tiles_then_a_sentence(random_mode
         return (yield from original(self, x))
 
     monkeypatch.setattr(UNet, "steps", steps)
-    events, found = events_of(model.detect_steps(image, CPU.model_copy(update={"tile": 512})))
+    events, found = events_of(lambda: model.detect(image, CPU.model_copy(update={"tile": 512})))
     assert any(isinstance(event, Notice) and "tiles of 256 px" in event.message for event in events)
-    asked = drain(model.detect_steps(image, CPU.model_copy(update={"tile": 256})))
+    asked = model.detect(image, CPU.model_copy(update={"tile": 256}))
     np.testing.assert_array_equal(found.probabilities, asked.probabilities)
     limit = 32
     with pytest.raises(NanosegError, match="not enough even for tiles of 128 px"):

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from followed import events_of
 
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.unet import predict
 from napari_nanoseg.engines.unet.grey import Grey
 from napari_nanoseg.engines.unet.network import UNet
-from napari_nanoseg.engines.unet.volume import VolumePredictor, seen_steps
+from napari_nanoseg.engines.unet.volume import VolumePredictor, find_grey
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Notice, Progress, Waiting, drain
+from napari_nanoseg.events import Notice, Progress, Waiting
 from napari_nanoseg.samples import Volume
 
 CONFIG = SegmentConfig(device="cpu", tile=128)
@@ -59,7 +60,7 @@ def volume_of(shape: tuple[int, int, int] = (37, 50, 46)) -> Volume:
 
 
 def predictor_of(model: Any, volume: Volume, config: SegmentConfig = CONFIG) -> VolumePredictor:
-    grey = drain(seen_steps(model, volume, config))
+    grey = find_grey(model, volume, config)
     assert grey is not None
     return VolumePredictor(model, volume, grey, config)
 
@@ -68,18 +69,18 @@ def predictor_of(model: Any, volume: Volume, config: SegmentConfig = CONFIG) -> 
 def test_slabs_are_the_whole_to_the_last_bit(random_model, kind):
     model, volume = random_model(**kind), volume_of()
     depth = volume.shape[0]
-    whole = drain(predictor_of(model, volume).probability_steps(0, depth))
+    whole = predictor_of(model, volume).probabilities(0, depth)
     assert whole.shape == (len(model.classes), *volume.shape)
     ends = predictor_of(model, volume).ends
     assert ends[-1] == depth
     for cuts in ([0, 5, 6, 20, depth], [0, *ends]):
         predictor = predictor_of(model, volume)
-        slabs = [drain(predictor.probability_steps(z0, z1)) for z0, z1 in pairwise(cuts)]
+        slabs = [predictor.probabilities(z0, z1) for z0, z1 in pairwise(cuts)]
         np.testing.assert_array_equal(np.concatenate(slabs, axis=1), whole)
     predictor = predictor_of(model, volume)
     for z0, z1 in ((20, 30), (0, ends[0]), (30, depth), (ends[0], 20)):  # in any order
-        np.testing.assert_array_equal(drain(predictor.probability_steps(z0, z1)), whole[:, z0:z1])
-    values = drain(predictor.class_map_steps(3, 30))
+        np.testing.assert_array_equal(predictor.probabilities(z0, z1), whole[:, z0:z1])
+    values = predictor.class_map(3, 30)
     np.testing.assert_array_equal(values, predict.class_map(whole[:, 3:30], model.least(CONFIG)))
     assert values.dtype == np.uint8
 
@@ -93,23 +94,23 @@ def test_slabs_in_order_run_no_window_twice(random_model, monkeypatch):
         return (yield from original(self, x))
 
     monkeypatch.setattr(UNet, "steps", steps)
-    drain(predictor_of(model, volume).class_map_steps(0, volume.shape[0]))
+    predictor_of(model, volume).class_map(0, volume.shape[0])
     at_once = len(runs)
     runs.clear()
     predictor = predictor_of(model, volume)
     for z0, z1 in pairwise([0, *predictor.ends]):
-        drain(predictor.class_map_steps(z0, z1))
+        predictor.class_map(z0, z1)
     assert len(runs) == at_once
     assert len(set(runs)) == 1
 
 
 def test_a_network_of_planes_sees_each_slice_as_the_image_it_is(random_model):
     model, volume = random_model(), volume_of((3, 300, 200))
-    grey = drain(seen_steps(model, volume, CONFIG))
-    found = drain(VolumePredictor(model, volume, grey, CONFIG).probability_steps(0, 3))
+    grey = find_grey(model, volume, CONFIG)
+    found = VolumePredictor(model, volume, grey, CONFIG).probabilities(0, 3)
     for z in range(3):
         one = Volume(np.asarray(volume.data)[z : z + 1])
-        alone = drain(VolumePredictor(model, one, grey, CONFIG).probability_steps(0, 1))
+        alone = VolumePredictor(model, one, grey, CONFIG).probabilities(0, 1)
         np.testing.assert_array_equal(found[:, z], alone[:, 0])
 
 
@@ -120,7 +121,7 @@ def test_no_more_is_read_at_once_than_slices_or_a_row_of_windows(random_model, k
     predictor = predictor_of(model, Volume(counted))
     assert max(shape[0] for shape in counted.reads) == 1
     counted.reads.clear()
-    drain(predictor.class_map_steps(0, 37))
+    predictor.class_map(0, 37)
     assert all(np.all(np.array(shape) <= most) for shape in counted.reads)
     if kind["dimensions"] != "3d":
         assert len(counted.reads) == 37  # and every slice once
@@ -131,11 +132,11 @@ def test_grey_values_are_those_of_the_whole_volume_and_the_same_every_time(passi
     data[20:] = 1000
     data[:, :3] = 500
     volume, model = Volume(data), passing_model()
-    greys = [drain(seen_steps(model, volume, CONFIG)) for _ in range(2)]
+    greys = [find_grey(model, volume, CONFIG) for _ in range(2)]
     assert greys[0] == greys[1] == Grey(0.0, 1000.0)
-    found = drain(VolumePredictor(model, volume, greys[0], CONFIG).class_map_steps(15, 25))
+    found = VolumePredictor(model, volume, greys[0], CONFIG).class_map(15, 25)
     np.testing.assert_array_equal(found, data[15:25] >= 500)
-    inverted = drain(seen_steps(model, volume, CONFIG.model_copy(update={"invert": "yes"})))
+    inverted = find_grey(model, volume, CONFIG.model_copy(update={"invert": "yes"}))
     assert inverted == greys[0].inverted()
     seen = inverted.seen(data[:1])
     np.testing.assert_allclose(seen, 1 - greys[0].seen(data[:1]))
@@ -155,11 +156,13 @@ def test_models_of_the_original_see_eight_bits_as_they_are(passing_model):
         (data / np.float32(200), Grey(0.0, 1.0, clip=False)),
         (np.arange(192.0).reshape(3, 8, 8), Grey(0.0, 191.0, clip=False)),
     ):
-        assert drain(seen_steps(model, Volume(volume), CONFIG)) == grey
+        assert find_grey(model, Volume(volume), CONFIG) == grey
 
 
-def test_a_volume_of_one_value_has_nothing_to_see(passing_model, events_of):
-    events, grey = events_of(seen_steps(passing_model(), Volume(np.full((4, 9, 9), 3.0)), CONFIG))
+def test_a_volume_of_one_value_has_nothing_to_see(
+    passing_model,
+):
+    events, grey = events_of(lambda: find_grey(passing_model(), Volume(np.full((4, 9, 9), 3.0)), CONFIG))
     assert grey is None
     assert any(isinstance(event, Notice) and "nothing to see" in event.message for event in events)
 
@@ -167,29 +170,29 @@ def test_a_volume_of_one_value_has_nothing_to_see(passing_model, events_of):
 def test_cancelling_between_layers(random_model):
     model, volume = random_model(), volume_of((4, 300, 300))
     predictor = predictor_of(model, volume)
-    events = list(predictor.class_map_steps(0, 2))
+    events = events_of(lambda: predictor.class_map(0, 2))[0]
     tiles = [event for event in events if isinstance(event, Progress)]
     assert [event.done for event in tiles] == list(range(tiles[-1].total + 1))
     assert sum(isinstance(event, Waiting) for event in events) > 10 * tiles[-1].total
-    steps = predictor.class_map_steps(2, 4)
+    steps = predictor.class_map(2, 4)
     for _ in range(20):
         next(steps)
     steps.close()
-    whole = drain(predictor_of(model, volume).class_map_steps(0, 4))
-    np.testing.assert_array_equal(drain(predictor.class_map_steps(2, 4)), whole[2:])
+    whole = predictor_of(model, volume).class_map(0, 4)
+    np.testing.assert_array_equal(predictor.class_map(2, 4), whole[2:])
 
 
 def test_bad_volumes_are_refused_in_a_sentence(random_model):
     with pytest.raises(NanosegError, match="single one"):
-        drain(seen_steps(random_model(dimensions="3d"), volume_of((1, 20, 20)), CONFIG))
+        find_grey(random_model(dimensions="3d"), volume_of((1, 20, 20)), CONFIG)
     data = np.random.default_rng(0).random((20, 20, 20)).astype(np.float32)
     model = random_model()
     predictor = predictor_of(model, Volume(data))
     data[7, 3, 3] = np.nan
     with pytest.raises(NanosegError, match="slices 7 to 7 have voxels that are NaN"):
-        drain(predictor.class_map_steps(0, 20))
+        predictor.class_map(0, 20)
     with pytest.raises(NanosegError, match="NaN"):
-        drain(seen_steps(model, Volume(np.full((3, 5, 5), np.nan)), CONFIG))
+        find_grey(model, Volume(np.full((3, 5, 5), np.nan)), CONFIG)
 
 
 def test_no_memory_is_told(random_model, monkeypatch):
@@ -201,4 +204,4 @@ def test_no_memory_is_told(random_model, monkeypatch):
 
     monkeypatch.setattr(UNet, "steps", steps)
     with pytest.raises(NanosegError, match="choose smaller tiles"):
-        drain(predictor.class_map_steps(0, 2))
+        predictor.class_map(0, 2)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from napari_nanoseg import Calibration, NanosegError, Volume, open_volume, write_volume
 from napari_nanoseg.io.volumes.ome_zarr import open_levels
 from napari_nanoseg.io.volumes.pyramid import levels, reduce
-from napari_nanoseg.io.volumes.writing import write_steps
+from napari_nanoseg.io.volumes.writing import write_volume
 
 NM = Calibration((80.0, 20.0, 20.0))
 
@@ -109,7 +109,7 @@ def test_voxels_become_cubes_before_all_axes_are_halved() -> None:
 @pytest.mark.parametrize("name", ["a.ome.zarr", "a.tif"])
 def test_what_is_cancelled_or_fails_leaves_nothing(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     volume = Volume(np.zeros((40, 30, 30), np.uint8) + 3)
-    steps = write_steps(tmp_path / name, volume)
+    steps = write_volume(tmp_path / name, volume)
     next(steps)
     steps.close()
     assert list(tmp_path.iterdir()) == []
