@@ -38,7 +38,7 @@ def main() -> None:
     gaps: dict[str, list[float]] = {}
     stage, first = "start", 0.0
     start = last = perf_counter()
-    steps = model.segment_steps(image, SegmentConfig())
+    steps = model.segment(image, SegmentConfig())
     while True:
         try:
             event = next(steps)

@@ -275,7 +275,7 @@ def test_no_memory_on_the_device_means_smaller_tiles_then_a_sentence(disc_model,
         monkeypatch.setattr(StarDistNet, "steps", steps)
 
     short(290)
-    events, found = [], model.segment_steps(image, wish)
+    events, found = [], model.segment(image, wish)
     while True:
         try:
             events.append(next(found))

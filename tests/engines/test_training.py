@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from followed import events_of, leave_at
 
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.stardist import StarDistConfig
@@ -111,13 +112,9 @@ def test_a_cancelled_training_keeps_a_model_and_resumes_to_the_same_result(make_
     samples = [make_sample("a", 1)]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     train_stardist(config(), samples, [], 1, whole, CPU)
-    job = train_stardist(config(), samples, [], 1, cut, CPU)
-    for event in job:
-        if isinstance(event, Progress) and event.unit == "steps" and event.done == 3:
-            break
-    job.close()
+    leave_at(lambda event: event == Progress(3, 6, "steps"), lambda: train_stardist(config(), samples, [], 1, cut, CPU))
     assert isinstance(load_model(cut), StarDistModel)
-    resumed = list(train_stardist(config(), samples, [], 1, cut, CPU, resume=True))
+    resumed, _ = events_of(lambda: train_stardist(config(), samples, [], 1, cut, CPU, resume=True))
     steps = [e.done for e in resumed if isinstance(e, Progress) and e.unit == "steps"]
     assert steps == [4, 5, 6]
     for name, tensor in weights(whole).items():
@@ -125,14 +122,15 @@ def test_a_cancelled_training_keeps_a_model_and_resumes_to_the_same_result(make_
 
 
 def test_cancelled_in_the_first_epoch_still_leaves_a_model(make_sample, tmp_path):
-    job = train_stardist(config(steps_per_epoch=5), [make_sample("a", 1)], [], 1, tmp_path / "m", CPU)
-    next(event for event in job if isinstance(event, Progress) and event.unit == "steps")
-    job.close()
+    leave_at(
+        lambda event: isinstance(event, Progress) and event.unit == "steps",
+        lambda: train_stardist(config(steps_per_epoch=5), [make_sample("a", 1)], [], 1, tmp_path / "m", CPU),
+    )
     assert len(load_model(tmp_path / "m").network.state_dict())
 
 
 def test_epochs_tell_losses_and_time_left(make_sample, tmp_path):
-    events = list(train_stardist(config(), [make_sample("a", 1)], [], 1, tmp_path / "m", CPU))
+    events, _ = events_of(lambda: train_stardist(config(), [make_sample("a", 1)], [], 1, tmp_path / "m", CPU))
     epochs = [event for event in events if isinstance(event, Epoch)]
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3]
     assert epochs[-1].remaining_s == 0

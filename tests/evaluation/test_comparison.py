@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from followed import events_of
 
 from napari_nanoseg import Instances, NanosegError, evaluate
 from napari_nanoseg.config.evaluate import EvaluateConfig
@@ -26,9 +27,8 @@ def stack():
 
 def test_a_stack_is_compared_slice_by_slice(stack):
     truth, prediction = stack
-    steps = compare(truth, prediction)
-    assert [next(steps).done, next(steps).done] == [1, 2]
-    comparison = compare(truth, prediction)
+    events, comparison = events_of(lambda: compare(truth, prediction))
+    assert [event.done for event in events] == [1, 2]
     labels = truth.to_labels(), prediction.to_labels()
     alone = [evaluate(labels[0][number], labels[1][number]) for number in (0, 1)]
     assert comparison.evaluation.figures() == pool(alone).figures()

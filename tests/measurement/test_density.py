@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from followed import events_of
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 
 from napari_nanoseg import Calibration, DensityConfig, Image, NanosegError, optical_density
 from napari_nanoseg.events import Progress
-from napari_nanoseg.measurement.density import optical_density
 
 SHAPE = 60, 80
 BACKGROUND = slice(0, 20), slice(0, 80)
@@ -81,13 +81,7 @@ def test_every_energy_has_its_own_incident_intensity(beside) -> None:
     if "reference" in beside:
         beside = {"reference": np.broadcast_to(levels[:, None, None], stack.shape)}
     image = Image(stack, "ZYX", Calibration((25.0, 30.0)), "energies")
-    steps, said = optical_density(image, **beside), []
-    while True:
-        try:
-            said.append(next(steps))
-        except StopIteration as stop:
-            found = stop.value
-            break
+    said, found = events_of(lambda: optical_density(image, **beside))
     assert said == [Progress(number, 3, "slices") for number in (1, 2, 3)]
     np.testing.assert_allclose(found.image.data, factors[:, None, None] * density(), rtol=1e-5, atol=1e-6)
     assert found.incident == pytest.approx(levels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from followed import events_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -13,7 +14,6 @@ from skimage.morphology import convex_hull_image
 
 from napari_nanoseg import Calibration, Image, Instances, NanosegError, measure
 from napari_nanoseg.io.images import read_label_array
-from napari_nanoseg.measurement.particles import measure
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 14), st.integers(1, 14))).filter(lambda mask: mask.any())
 
@@ -247,13 +247,7 @@ def test_an_empty_stack_gives_an_empty_table():
 
 def test_measuring_can_be_followed():
     labels = np.arange(1200).reshape(30, 40)
-    steps, events = measure(labels), []
-    while True:
-        try:
-            events.append(next(steps))
-        except StopIteration as stop:
-            table = stop.value
-            break
+    events, table = events_of(lambda: measure(labels))
     assert [event.done for event in events] == [*range(100, 1200, 100), 1199]
     assert {event.total for event in events} == {1199}
     assert table["label"].tolist() == list(range(1, 1200))

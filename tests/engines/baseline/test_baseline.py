@@ -191,8 +191,10 @@ def test_what_was_guessed_is_said() -> None:
 def test_cancelling_takes_no_whole_image(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_module, "LARGEST_TILE", 128)
     labels = discs((640, 640), [(row, 40) for row in range(25, 620, 34)], 16)
-    steps = load_model("watershed").detect(Image(picture(labels)), SegmentConfig(diameter=32, invert="no"))
-    tiles = [event for event in steps if isinstance(event, Progress)]
+    events, _ = events_of(
+        lambda: load_model("watershed").detect(Image(picture(labels)), SegmentConfig(diameter=32, invert="no"))
+    )
+    tiles = [event for event in events if isinstance(event, Progress)]
     assert len(tiles) > 20
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from followed import events_of
 import pickle
 import shutil
 from pathlib import Path
@@ -105,7 +106,7 @@ def test_a_light_model_can_be_given_to_detectron2(tmp_path):
     card = ModelCard(network=MaskRCNNConfig(), working_diameter=32, training_diameter=20)
     MaskRCNNModel.from_card(card).save(tmp_path / "light")
     job = ConvertJob(model=tmp_path / "light", out=tmp_path / "d2", to="detectron2")
-    said = [event.message for event in convert_job(job) if isinstance(event, Notice)]
+    said = [event.message for event in events_of(lambda: convert_job(job))[0] if isinstance(event, Notice)]
     assert any("32 px" in sentence for sentence in said)
     assert any("percentiles" in sentence for sentence in said)
     assert_same(state_of(tmp_path / "light"), state_of(tmp_path / "d2"))

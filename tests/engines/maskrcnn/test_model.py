@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from followed import events_of
+from followed import events_of, leave_after, places_to_leave
 
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.model_card import ModelCard
@@ -104,8 +104,7 @@ def test_inverting_is_undone(pixels):
     model.card = model.card.model_copy(update={"percentiles": (1.0, 99.0)})
     inverted = model.segment(255 - pixels, ALL.model_copy(update={"invert": "yes"}))
     assert same(inverted, model.segment(pixels, ALL))
-    steps = model.detect(Image(pixels), ALL.model_copy(update={"invert": "auto"}))
-    steps
+    model.detect(Image(pixels), ALL.model_copy(update={"invert": "auto"}))
 
 
 def test_progress_after_every_tile_and_cancelling_in_between(pixels):
@@ -116,26 +115,23 @@ def test_progress_after_every_tile_and_cancelling_in_between(pixels):
     tiles = [event for event in events if isinstance(event, Progress) and event.unit == "tiles"]
     assert [event.done for event in tiles] == list(range(tiles[-1].total + 1))
     assert tiles[-1].total > 4
-    assert len(events) > 10 * tiles[-1].total
-    steps = model.detect(image, config)
-    next(steps)
-    next(steps)
-    steps.close()
+    assert places_to_leave(lambda: model.detect(image, config)) > 10 * tiles[-1].total
+    leave_after(1, lambda: model.detect(image, config))
 
 
 def test_no_memory_on_the_device_means_smaller_tiles_then_a_sentence(pixels, monkeypatch):
     model = tiny()
     image = Image(np.tile(pixels, (5, 3)))
     wish = ALL.model_copy(update={"tile": 256})
-    original, limit = FeaturePyramid.steps, 400
+    original, limit = FeaturePyramid.forward, 400
 
-    def steps(self, x):
+    def forward(self, x):
         if max(x.shape[-2:]) > limit:
             raise RuntimeError("CUDA out of memory")
-        return (yield from original(self, x))
+        return original(self, x)
 
-    monkeypatch.setattr(FeaturePyramid, "steps", steps)
-    events = events_of(lambda: model.segment_steps(image, wish.model_copy(update={"tile": 512})))[0]
+    monkeypatch.setattr(FeaturePyramid, "forward", forward)
+    events = events_of(lambda: model.segment(image, wish.model_copy(update={"tile": 512})))[0]
     assert any(isinstance(event, Notice) and "tiles of 256 px" in event.message for event in events)
     assert same(model.segment(image, wish.model_copy(update={"tile": 512})), model.segment(image, wish))
     limit = 32
@@ -179,7 +175,7 @@ def test_as_many_objects_as_a_window_may_have_are_told(pixels):
     model = tiny()
     model.network.config = TINY.model_copy(update={"detections_per_image": 3})
     assert len(model.segment(pixels, ALL)) <= 3
-    events = events_of(lambda: model.segment_steps(Image(pixels), ALL))[0]
+    events = events_of(lambda: model.segment(Image(pixels), ALL))[0]
     assert any(isinstance(event, Notice) and "(3)" in event.message for event in events)
 
 

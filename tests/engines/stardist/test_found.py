@@ -9,6 +9,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import torch
+from followed import events_of, leave_after, places_to_leave
 
 from napari_nanoseg.config.segment import LEAST_PROBABILITY, SegmentConfig
 from napari_nanoseg.config.stardist import StarDistConfig
@@ -18,7 +19,7 @@ from napari_nanoseg.engines.stardist import found as found_module
 from napari_nanoseg.engines.stardist import predict
 from napari_nanoseg.engines.stardist.network import StarDistNet
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Notice, Progress, Waiting
+from napari_nanoseg.events import Event, Notice, Progress
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image, Sample
 
@@ -85,13 +86,8 @@ def test_only_the_most_probable_candidates_are_used_however_the_image_is_tiled(
 
     def run(tile: int, probability: float, floor: float | None = None) -> tuple[Instances, bool]:
         config = SegmentConfig(device="cpu", tile=tile, probability=probability)
-        events: list[Event] = []
-        steps = model.detect(single, config, floor)
-        while True:
-            try:
-                events.append(next(steps))
-            except StopIteration as stop:
-                return stop.value.instances(), any(isinstance(event, Notice) for event in events)
+        events, found = events_of(lambda: model.detect(single, config, floor))
+        return found.instances(), any(isinstance(event, Notice) for event in events)
 
     whole, warned = run(1024, 0.1)
     assert warned
@@ -114,35 +110,24 @@ def test_a_lazy_stack_is_read_plane_by_plane(model: Model, stack: Image) -> None
     source = da.from_array(stack.data, chunks=(1, 96, 120))
     lazy = da.map_blocks(one, source, dtype=source.dtype, meta=np.zeros((0, 0, 0), source.dtype))
     read.clear()
-    steps = model.segment_steps(Image(lazy, "ZYX"), SegmentConfig(device="cpu"))
     seen = []
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as stop:
-            assert_same(stop.value, model.segment(stack, SegmentConfig(device="cpu")))
-            break
+
+    def listen(event: Event) -> None:
         if isinstance(event, Progress) and event.unit == "tiles" and event.done == 0:
             seen.append(list(read))
+
+    found = model.segment(Image(lazy, "ZYX"), SegmentConfig(device="cpu"), progress=listen)
+    assert_same(found, model.segment(stack, SegmentConfig(device="cpu")))
     assert seen == [[0], [0, 1], [0, 1, 2]]
 
 
 def test_the_network_can_be_left_after_every_layer() -> None:
     network = StarDistNet(StarDistConfig(unet_n_filter_base=4, n_rays=8)).eval()
     pixels = np.random.default_rng(0).random((64, 64), dtype=np.float32)
-    steps = predict.run_network(network, pixels, torch.device("cpu"))
-    events = []
-    while True:
-        try:
-            events.append(next(steps))
-            assert not torch.is_inference_mode_enabled()
-        except StopIteration as stop:
-            maps = stop.value
-            break
-    assert len(events) == len(network.layers)
-    assert all(isinstance(event, Waiting) for event in events)
-    for one, other in zip(maps, predict.run_network(network, pixels, torch.device("cpu")), strict=True):
-        np.testing.assert_array_equal(one, other)
-    leaving = predict.run_network(network, pixels, torch.device("cpu"))
-    next(leaving)
-    leaving.close()
+
+    def run() -> object:
+        return predict.run_network(network, pixels, torch.device("cpu"))
+
+    assert places_to_leave(run) == len(network.layers)
+    leave_after(1, run)
+    assert not torch.is_inference_mode_enabled()

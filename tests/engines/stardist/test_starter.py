@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from followed import events_of
+from followed import events_of, leave_at
 
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.library import load_model
@@ -97,7 +97,7 @@ def test_an_image_of_one_value_has_no_particle_and_it_is_said(
     value,
 ):
     events, found = events_of(
-        lambda: starter.segment_steps(Image(np.full((80, 90), value, np.uint8), source="flat"), SegmentConfig())
+        lambda: starter.segment(Image(np.full((80, 90), value, np.uint8), source="flat"), SegmentConfig())
     )
     assert len(found) == 0
     assert any("all pixels are the same" in event.message for event in events if isinstance(event, Notice))
@@ -126,9 +126,8 @@ def test_pixels_that_are_no_numbers_are_refused(starter, value):
 def test_the_diameter_of_a_huge_image_is_looked_for_in_small_steps(starter):
     """16,384 px a side, of which only the pages that are read take memory."""
     pixels = np.broadcast_to(noise((1, 16384)), (16384, 16384))
-    steps = starter.segment_steps(Image(pixels, source="huge"), SegmentConfig())
-    for event in steps:
-        if isinstance(event, Progress) and event.done == 1:
-            break
-    assert event.total > 20
-    steps.close()
+    *_, last = leave_at(
+        lambda event: isinstance(event, Progress) and event.done == 1,
+        lambda: starter.segment(Image(pixels, source="huge"), SegmentConfig()),
+    )
+    assert last.total > 20

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from followed import events_of
+from followed import events_of, leave_after, places_to_leave
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.unet.network import UNet
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Notice, Progress, Waiting
+from napari_nanoseg.events import Notice, Progress
 from napari_nanoseg.io.model_summary import summary
 from napari_nanoseg.samples import Image
 
@@ -151,7 +151,7 @@ def test_blended_tiles_are_near_the_whole(random_model):
 def test_nothing_to_see(
     passing_model,
 ):
-    events, found = events_of(lambda: passing_model().segment_steps(Image(np.full((20, 30), 7, np.uint8)), CPU))
+    events, found = events_of(lambda: passing_model().segment(Image(np.full((20, 30), 7, np.uint8)), CPU))
     assert len(found) == 0
     assert any(isinstance(event, Notice) and "nothing to see" in event.message for event in events)
     with pytest.raises(NanosegError, match="NaN"):
@@ -181,16 +181,16 @@ def test_a_particle_diameter_means_nothing(passing_model, pixels):
 
 def test_progress_after_every_tile_and_cancelling_in_between(random_model):
     image = Image(np.random.default_rng(0).integers(0, 255, (300, 400)).astype(np.uint8))
-    steps = random_model().detect(image, CPU.model_copy(update={"tile": 128}))
-    events = list(steps)
+
+    def detect():
+        return random_model().detect(image, CPU.model_copy(update={"tile": 128}))
+
+    events, _ = events_of(detect)
     tiles = [event for event in events if isinstance(event, Progress)]
     assert [event.done for event in tiles] == list(range(tiles[-1].total + 1))
     assert tiles[-1].total > 4
-    assert sum(isinstance(event, Waiting) for event in events) > 10 * tiles[-1].total
-    steps = random_model().detect(image, CPU)
-    next(steps)
-    next(steps)
-    steps.close()
+    assert places_to_leave(detect) - len(events) > 10 * tiles[-1].total
+    leave_after(1, detect)
 
 
 def test_no_memory_on_the_device_means_smaller_tiles_then_a_sentence(
@@ -198,14 +198,14 @@ def test_no_memory_on_the_device_means_smaller_tiles_then_a_sentence(
     monkeypatch,
 ):
     image = Image(np.random.default_rng(0).integers(0, 255, (300, 400)).astype(np.uint8))
-    model, original, limit = random_model(), UNet.steps, 300
+    model, original, limit = random_model(), UNet.forward, 300
 
-    def steps(self, x):
+    def forward(self, x):
         if max(x.shape[-2:]) > limit:
             raise RuntimeError("CUDA out of memory")
-        return (yield from original(self, x))
+        return original(self, x)
 
-    monkeypatch.setattr(UNet, "steps", steps)
+    monkeypatch.setattr(UNet, "forward", forward)
     events, found = events_of(lambda: model.detect(image, CPU.model_copy(update={"tile": 512})))
     assert any(isinstance(event, Notice) and "tiles of 256 px" in event.message for event in events)
     asked = model.detect(image, CPU.model_copy(update={"tile": 256}))

@@ -7,12 +7,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from followed import events_of, leave_at, places_to_leave
 from pandas.testing import assert_frame_equal
 from scipy.ndimage import uniform_filter
 
 from napari_nanoseg import Calibration, NanosegError
 from napari_nanoseg.config.damage import DamageConfig
-from napari_nanoseg.events import Notice, Progress, Waiting
+from napari_nanoseg.events import Notice, Progress
 from napari_nanoseg.measurement.damage import cracks, phases
 from napari_nanoseg.measurement.damage.analysis import damage
 from napari_nanoseg.samples import Volume
@@ -260,15 +261,16 @@ def test_memory_does_not_grow_with_the_volume(monkeypatch):
 
 def test_progress_and_cancelling():
     volume, _ = cracked(6, 72)
-    job = damage(volume, config=DamageConfig(**TWO))
-    done = [event.done for event in job if isinstance(event, Progress) and event.unit == "slices"]
+    events, _ = events_of(lambda: damage(volume, config=DamageConfig(**TWO)))
+    done = [event.done for event in events if isinstance(event, Progress) and event.unit == "slices"]
     assert done == [1, 2, 3, 4, 5, 6]
-    events = list(damage(volume, config=DamageConfig(**TWO), write=lambda name, start, block: None))
+
+    def with_maps():
+        return damage(volume, config=DamageConfig(**TWO), write=lambda name, start, block: None)
+
     # windows of three kinds, centre lines, pieces and maps of a large slice take a second together
-    assert sum(isinstance(event, Waiting) for event in events) >= 4 * 6
-    job = damage(volume, config=DamageConfig(**TWO))
-    next(event for event in job if isinstance(event, Progress))
-    job.close()
+    assert places_to_leave(with_maps) - len(events_of(with_maps)[0]) >= 4 * 6
+    leave_at(lambda event: isinstance(event, Progress), lambda: damage(volume, config=DamageConfig(**TWO)))
 
 
 def test_a_large_crack_is_measured_as_a_small_one_and_can_be_left(monkeypatch):
@@ -277,9 +279,10 @@ def test_a_large_crack_is_measured_as_a_small_one_and_can_be_left(monkeypatch):
     monkeypatch.setattr(cracks, "LARGE", 0)
     monkeypatch.setattr(cracks, "PAUSE_S", 0.0)
     assert_frame_equal(damage(volume, config=DamageConfig(**TWO)).cracks, usual)
-    job = damage(volume, config=DamageConfig(**TWO))
-    next(event for event in job if isinstance(event, Progress) and event.unit == "cracks")
-    job.close()
+    leave_at(
+        lambda event: isinstance(event, Progress) and event.unit == "cracks",
+        lambda: damage(volume, config=DamageConfig(**TWO)),
+    )
 
 
 def test_no_crack_and_no_particle_are_said():
@@ -297,7 +300,7 @@ def test_no_crack_and_no_particle_are_said():
 
 def test_a_window_larger_than_the_image_is_said():
     volume, _ = cracked(3, 36)
-    events = list(damage(volume, config=DamageConfig(**TWO, **PLAIN)))
+    events, _ = events_of(lambda: damage(volume, config=DamageConfig(**TWO, **PLAIN)))
     assert any(isinstance(event, Notice) and "larger than the slices" in event.message for event in events)
 
 
