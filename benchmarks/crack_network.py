@@ -25,7 +25,7 @@ from napari_nanoseg.config.cracks import CracksConfig
 from napari_nanoseg.config.damage import DamageConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
-from napari_nanoseg.events import Epoch, Job, Notice
+from napari_nanoseg.events import Epoch, Event, Notice, listening
 from napari_nanoseg.generators.cathode.generator import Cathode
 from napari_nanoseg.io.volumes import open_volume, write_volume
 from napari_nanoseg.jobs.cathode import cathode_job
@@ -54,7 +54,8 @@ def main() -> None:
         cathode_job(CathodeJob(config=cathode_preset(TRAINING), count=count, out=out / "training"))
         config = TrainConfig(engine=UNetConfig(), steps=4 if options.quick else options.steps)
         began = time.perf_counter()
-        follow(run_in_child(TrainJob(config=config, dataset=out / "training", out=out / "model", start_from=None)))
+        with listening(say):
+            run_in_child(TrainJob(config=config, dataset=out / "training", out=out / "model", start_from=None))
         figures: dict[str, Any] = {"training_s": time.perf_counter() - began}
         figures |= tested(out, 1 if options.quick else options.phantoms)
     for name, value in figures.items():
@@ -90,13 +91,12 @@ def profile_error(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     return float(np.abs(profiles[0] - profiles[1]).mean() / profiles[1].mean())
 
 
-def follow(job: Job) -> None:
-    """Run a job; say what it says."""
-    for event in job:
-        if isinstance(event, Notice):
-            print(event.message, flush=True)
-        elif isinstance(event, Epoch):
-            print(f"epoch {event.epoch} of {event.epochs}: {event.validation['loss']:.3f}", flush=True)
+def say(event: Event) -> None:
+    """Print what a training tells."""
+    if isinstance(event, Notice):
+        print(event.message, flush=True)
+    elif isinstance(event, Epoch):
+        print(f"epoch {event.epoch} of {event.epochs}: {event.validation['loss']:.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.engines.baseline.volume import ThresholdPredictor, find_level
 from napari_nanoseg.evaluation.tolerant import PixelEvaluation, evaluate_pixels, pool_pixels
-from napari_nanoseg.events import Epoch, Job, Notice
+from napari_nanoseg.events import Epoch, Event, Notice, listening
 from napari_nanoseg.io.images import read_label_array
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.samples import Image, Volume
@@ -75,7 +75,8 @@ def unet(out: Path, steps: int, seed: int, threads: int, few: int | None) -> dic
     config = TrainConfig(engine=UNetConfig(), steps=steps, seed=seed, validation_fraction=HELD_OUT, device="cpu")
     began, cpu = time.perf_counter(), cpu_s()
     job = TrainJob(config=config, dataset=DATA / "train", out=out, start_from=None)
-    follow(run_in_child(job, env={"OMP_NUM_THREADS": str(threads)}))
+    with listening(say):
+        run_in_child(job, env={"OMP_NUM_THREADS": str(threads)})
     figures = {"steps": float(steps), "training_s": time.perf_counter() - began, "training_cpu_s": cpu_s() - cpu}
     model = load_model(out)
     found = [evaluate_pixels(truth, model.segment(image).to_labels()) for image, truth in pairs("validation", few)]
@@ -121,14 +122,13 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def follow(job: Job) -> None:
-    """Run a job and print its notices and every fifth epoch to stderr."""
-    for event in job:
-        if isinstance(event, Epoch) and (event.epoch % 5 == 0 or event.epoch == event.epochs):
-            validation = {name: round(value, 3) for name, value in event.validation.items()}
-            print(f"epoch {event.epoch} of {event.epochs}: {validation}, {event.elapsed_s:.0f} s", file=sys.stderr)
-        elif isinstance(event, Notice):
-            print(event.message, file=sys.stderr)
+def say(event: Event) -> None:
+    """Print a training's notices and every fifth epoch to stderr."""
+    if isinstance(event, Epoch) and (event.epoch % 5 == 0 or event.epoch == event.epochs):
+        validation = {name: round(value, 3) for name, value in event.validation.items()}
+        print(f"epoch {event.epoch} of {event.epochs}: {validation}, {event.elapsed_s:.0f} s", file=sys.stderr)
+    elif isinstance(event, Notice):
+        print(event.message, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.evaluation.matching import pool
-from napari_nanoseg.events import Epoch, Notice
+from napari_nanoseg.events import Epoch, Event, Notice, listening
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import DatasetWriter
 from napari_nanoseg.jobs.child_process import run_in_child
@@ -82,10 +82,11 @@ def main() -> None:
             steps=20 if options.quick else options.steps,
         )  # fmt: skip
         began = time.monotonic()
-        for event in train_events(
-            TrainJob(config=config, dataset=folder / "training", validation=folder / "validation", out=folder / "model")
-        ):
-            print(event, flush=True)
+        job = TrainJob(
+            config=config, dataset=folder / "training", validation=folder / "validation", out=folder / "model"
+        )
+        with listening(say):
+            run_in_child(job)
         figures = {"training_minutes": (time.monotonic() - began) / 60} | test(folder / "model")
     for name, value in figures.items():
         print(f"{name:20} {value:.3f}")
@@ -121,13 +122,12 @@ def compare(truths: list[Sample], found: list[Instances]) -> Mapping[str, float]
     return {name: float(value) for name, value in figures.items() if value is not None}
 
 
-def train_events(job: TrainJob) -> Iterator[str]:
-    """Train; what it says."""
-    for event in run_in_child(job):
-        if isinstance(event, Notice):
-            yield event.message
-        elif isinstance(event, Epoch):
-            yield f"epoch {event.epoch} of {event.epochs}: {event.losses} {event.validation}"
+def say(event: Event) -> None:
+    """Print what a training tells."""
+    if isinstance(event, Notice):
+        print(event.message, flush=True)
+    elif isinstance(event, Epoch):
+        print(f"epoch {event.epoch} of {event.epochs}: {event.losses} {event.validation}", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from napari_nanoseg.config.nanowires import NanowireConfig, nanowire_preset
-from napari_nanoseg.events import Notice
+from napari_nanoseg.events import Event, Notice, listening
 from napari_nanoseg.generators.nanowires.fit.knobs import knobs_of
 from napari_nanoseg.generators.stream import generate
 from napari_nanoseg.io.images import list_images, read_image
-from napari_nanoseg.jobs.fit_nanowires import Result, fit_generator
+from napari_nanoseg.jobs.fit_nanowires import fit_generator
 from napari_nanoseg.samples import Image
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "nanowires_sem"
@@ -67,19 +67,17 @@ def main() -> None:
 
 def fit(name: str, images: list[Image], config: NanowireConfig) -> NanowireConfig:
     start = time.perf_counter()
-    steps = fit_generator(images, None, config)
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as stop:
-            result: Result = stop.value
-            break
-        if isinstance(event, Notice):
-            print(f"    {event.message}")
+    with listening(say):
+        result = fit_generator(images, None, config)
     figures = ", ".join(f"{key} {value:.4g}" for key, value in result.agreement.items())
     tone = "with" if result.config.tone else "without"
     print(f"{name}: {figures}; {tone} tone curve, {time.perf_counter() - start:.0f} s")
     return result.config
+
+
+def say(event: Event) -> None:
+    if isinstance(event, Notice):
+        print(f"    {event.message}")
 
 
 if __name__ == "__main__":

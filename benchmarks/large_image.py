@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_nanoseg import load_model
 from napari_nanoseg.config.segment import SegmentConfig
-from napari_nanoseg.events import Progress, Stage
+from napari_nanoseg.events import Event, Progress, Stage, listening
 from napari_nanoseg.samples import Image
 
 RADIUS, APART, TILE = 70, 256, 2048
@@ -38,21 +38,22 @@ def main() -> None:
     gaps: dict[str, list[float]] = {}
     stage, first = "start", 0.0
     start = last = perf_counter()
-    steps = model.segment(image, SegmentConfig())
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as stop:
-            found = stop.value
-            break
-        now = perf_counter()
-        gaps.setdefault(stage, []).append(now - last)
+
+    def leave() -> None:
+        nonlocal peak, last
+        gaps.setdefault(stage, []).append(perf_counter() - last)
+        peak = max(peak, process.memory_info().rss)
+        last = perf_counter()
+
+    def listen(event: Event) -> None:
+        nonlocal stage, first
         if isinstance(event, Stage):
             stage = event.name
         if isinstance(event, Progress) and not first:
-            first = now - start
-        peak = max(peak, process.memory_info().rss)
-        last = perf_counter()
+            first = perf_counter() - start
+
+    with listening(listen, leave):
+        found = model.segment(image, SegmentConfig())
     gaps["paint"] = [perf_counter() - last]
     values = {
         "side": side,

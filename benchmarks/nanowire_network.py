@@ -37,7 +37,7 @@ from napari_nanoseg.engines.base import Model
 from napari_nanoseg.evaluation.agreement import Agreements, agreement, pool_agreement
 from napari_nanoseg.evaluation.agreement_figure import agreement_figure
 from napari_nanoseg.evaluation.matching import Evaluation, pool
-from napari_nanoseg.events import Epoch, Job, Notice
+from napari_nanoseg.events import Epoch, Event, Notice, listening
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.figures import write_figure
@@ -87,7 +87,8 @@ def main() -> None:
                 config=config, dataset=folder / "training", validation=folder / "validation", out=folder / "model"
             )
             began = time.monotonic()
-            follow(run_in_child(job))
+            with listening(say):
+                run_in_child(job)
             figures["training_minutes"] = (time.monotonic() - began) / 60
         model = load_model(options.model or folder / "model")
         if options.overlays is not None and SEM.is_dir():
@@ -167,13 +168,12 @@ def draw_overlays(model: Model, path: Path, diameter: float | None) -> None:
     Picture.fromarray(np.concatenate(rows)).quantize(256).save(path, optimize=True)
 
 
-def follow(job: Job) -> None:
-    """Run a job; say what it says."""
-    for event in job:
-        if isinstance(event, Notice):
-            print(event.message, flush=True)
-        elif isinstance(event, Epoch):
-            print(f"epoch {event.epoch} of {event.epochs}: {event.validation['loss']:.3f}", flush=True)
+def say(event: Event) -> None:
+    """Print what a training tells."""
+    if isinstance(event, Notice):
+        print(event.message, flush=True)
+    elif isinstance(event, Epoch):
+        print(f"epoch {event.epoch} of {event.epochs}: {event.validation['loss']:.3f}", flush=True)
 
 
 if __name__ == "__main__":

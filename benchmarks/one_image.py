@@ -26,7 +26,7 @@ from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.evaluation.error_map import overlay_figure
 from napari_nanoseg.evaluation.matching import pool
-from napari_nanoseg.events import Epoch, Job, Notice
+from napari_nanoseg.events import Epoch, Event, Notice, listening
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.model_library import STARTER
 from napari_nanoseg.jobs.child_process import run_in_child
@@ -91,7 +91,8 @@ def run_group(
     shutil.rmtree(out / "model", ignore_errors=True)
     began = time.perf_counter()
     config = TrainConfig(steps=steps, seed=seed)
-    follow(run_in_child(TrainJob(config=config, dataset=dataset, out=out / "model", start_from=start)))
+    with listening(say):
+        run_in_child(TrainJob(config=config, dataset=dataset, out=out / "model", start_from=start))
     training_s = time.perf_counter() - began
     model, before = load_model(out / "model"), None if start is None else load_model(STARTER)
     told, untold, unchanged = [], [], []
@@ -117,11 +118,10 @@ def run_group(
     }
 
 
-def follow(job: Job) -> None:
-    """Run a job and print its notices and every fifth epoch to stderr."""
-    for event in job:
-        if isinstance(event, Notice) or (isinstance(event, Epoch) and event.epoch % 5 == 0):
-            print(event, file=sys.stderr, flush=True)
+def say(event: Event) -> None:
+    """Print a training's notices and every fifth epoch to stderr."""
+    if isinstance(event, Notice) or (isinstance(event, Epoch) and event.epoch % 5 == 0):
+        print(event, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -295,7 +295,7 @@ class Bench:
 
     def measure(self) -> None:
         """The particles found."""
-        from napari_nanoseg._gui.measure import measure_layers
+        from napari_nanoseg._gui.measuring import measure_layers
 
         page = self.page("Measure")
         self.start("Measure", page)

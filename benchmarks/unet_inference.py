@@ -93,7 +93,7 @@ def throughput(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str,
         found[:, slices, rows] = probabilities
 
     def ours() -> NDArray[Any]:
-        Sweep(network, volume, grid, grey, CPU).steps(0, shape[0], put)
+        Sweep(network, volume, grid, grey, CPU).run(0, shape[0], put)
         return found / 255
 
     def monai() -> NDArray[Any]:

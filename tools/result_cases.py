@@ -481,7 +481,7 @@ def _functions(out: Path, sample: Path) -> dict[str, Case]:
         crop = imread(made / "crop.tif")
         return {name: ns.load_model(name).segment(crop, config) for name in ("starter", "watershed", "threshold")}
 
-    def measure(folder: Path) -> Values:
+    def measuring(folder: Path) -> Values:
         labels, micrograph = imread(truth), ns.read_image(image)
         stack = np.stack([labels[:256, :256], labels[256:512, 256:512]])
         wires = next(iter(ns.open_dataset(sample / "network")))
@@ -545,7 +545,7 @@ def _functions(out: Path, sample: Path) -> dict[str, Case]:
             ],
         }
 
-    def damage(folder: Path) -> Values:
+    def damaging(folder: Path) -> Values:
         classes = ns.open_volume(sample / "cathode" / "classes.tif")
         grey = ns.open_volume(sample / "cathode" / "cathode.tif")
         found = ns.damage(classes, grey=grey, config=ns.DamageConfig(names=CLASSES, window=20))
@@ -572,7 +572,7 @@ def _functions(out: Path, sample: Path) -> dict[str, Case]:
             from napari_nanoseg.engines.library import load_model
 
             model: Any = load_model(out / name / "out" if (out / name).exists() else name)
-            detect = getattr(model, "detect", None) or model.detect
+            detect = getattr(model, "detect", None) or model.detect_steps
             found = finish(detect(ns.read_image(path), ns.SegmentConfig(device="cpu", **config), 0.1))
             chosen = [
                 {"probability": 0.2},
@@ -585,11 +585,11 @@ def _functions(out: Path, sample: Path) -> dict[str, Case]:
 
     return {
         "function_segment": Case(segmenting, ("inputs",)),
-        "function_measure": Case(measure),
+        "function_measure": Case(measuring),
         "function_evaluate": Case(evaluating, ("inputs",)),
         "function_density": Case(density, ("inputs",)),
         "function_generate": Case(generating),
-        "function_damage": Case(damage),
+        "function_damage": Case(damaging),
         "function_choose_starter": Case(choosing("starter", made / "crop.tif", {}), ("inputs",)),
         "function_choose_watershed": Case(choosing("watershed", made / "crop.tif", {}), ("inputs",)),
         "function_choose_unet": Case(
@@ -653,7 +653,7 @@ def _real(out: Path, data: Path) -> dict[str, Case]:
             ("cdnet", models / "cdnet", cracks[0]),
         ):
             model: Any = ns.load_model(path)
-            detect = getattr(model, "detect", None) or model.detect
+            detect = getattr(model, "detect", None) or model.detect_steps
             kept = finish(detect(ns.read_image(image), ns.SegmentConfig(device="cpu"), 0.1))
             found[name] = [kept.instances(ns.SegmentConfig(probability=least)) for least in (0.15, 0.4, 0.7)]
         return found

@@ -27,7 +27,7 @@ import numpy as np
 from napari_nanoseg import read_image, read_labels
 from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.config.train import SyntheticPatchConfig, TrainConfig, TrainJob
-from napari_nanoseg.events import Epoch, Notice
+from napari_nanoseg.events import Epoch, Event, Notice, listening
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.datasets import write_sample
@@ -132,9 +132,14 @@ def train(config: TrainConfig, dataset: Path, model: Path, before: Path | None) 
         start_from=before,
         resume=(model / CHECKPOINT).is_file(),
     )
-    for event in run_in_child(job):
-        if isinstance(event, Notice | Epoch):
-            print(event, flush=True)
+    with listening(say):
+        run_in_child(job)
+
+
+def say(event: Event) -> None:
+    """Print what a training tells."""
+    if isinstance(event, Notice | Epoch):
+        print(event, flush=True)
 
 
 def make_general(model: Path) -> None:
