@@ -56,12 +56,15 @@ class _Bar:
         self._stage = ""
 
     def __enter__(self) -> Self:
-        from tqdm.auto import tqdm
-        from tqdm.notebook import tqdm_notebook
+        terminal = sys.stderr.isatty()
+        self._hidden = not terminal and "IPython" not in sys.modules
+        if not self._hidden:
+            from tqdm.auto import tqdm
+            from tqdm.notebook import tqdm_notebook
 
-        # a notebook's standard error is no terminal, but its widget needs none
-        self._hidden = not (issubclass(tqdm, tqdm_notebook) or sys.stderr.isatty())
-        self._tqdm = tqdm
+            # a notebook's standard error is no terminal, but its widget needs none
+            self._hidden = not (terminal or issubclass(tqdm, tqdm_notebook))
+            self._tqdm = tqdm
         return self
 
     def __exit__(

@@ -21,6 +21,7 @@ from napari_nanoseg.evaluation.smirnov import smirnov
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.measurement.columns import COLUMNS
 from napari_nanoseg.measurement.particles import POWER, in_nm, measure
+from napari_nanoseg.progress import Show, shown
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -135,6 +136,7 @@ def agreement(
     calibration: Calibration | None = None,
     *,
     known: NDArray[np.bool_] | None = None,
+    progress: Show = True,
     **fields: Any,
 ) -> Agreements:
     """Compare the distributions of area, aspect ratio, orientation, equivalent diameter and length (largest Feret).
@@ -154,6 +156,9 @@ def agreement(
         have sizes in nanometres.
     known : bool array, shape (Y, X), optional
         Where the truth is complete; None: everywhere. See :func:`~napari_nanoseg.evaluation.matching.judged`.
+    progress : bool or callable
+        True shows a bar in terminals and notebooks, unless the work is short; False nothing; a callable is given
+        every event.
     **fields
         Fields of :class:`EvaluateConfig`, which override those of `config`.
 
@@ -178,8 +183,9 @@ def agreement(
     if tables:
         return _agreements(tables[0], tables[1], np.zeros((0, 2), np.int64), config)
     true, predicted = as_instances(truth, "agreement: 'truth'"), as_instances(prediction, "agreement: 'prediction'")
-    comparison = compare(true, predicted, config, calibration, known)
-    return agreement_of(comparison, config, calibration)
+    with shown(progress):
+        comparison = compare(true, predicted, config, calibration, known)
+        return agreement_of(comparison, config, calibration)
 
 
 def agreement_of(comparison: Comparison, config: EvaluateConfig, calibration: Calibration | None = None) -> Agreements:

@@ -13,6 +13,7 @@ from napari_nanoseg.config.density import DensityConfig
 from napari_nanoseg.display import Shown, brief
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Progress, tell
+from napari_nanoseg.progress import Show, shown
 from napari_nanoseg.samples import Image
 
 FloatImage = NDArray[np.float64]
@@ -79,6 +80,7 @@ def optical_density(
     *,
     region: NDArray[Any] | None = None,
     reference: Image | NDArray[Any] | None = None,
+    progress: Show = True,
     **fields: Any,
 ) -> OpticalDensity:
     """Turn transmission into optical density, -ln(I / I0) (Beer-Lambert, natural logarithm).
@@ -95,6 +97,9 @@ def optical_density(
     reference : Image or array, shape (Y, X) or (Z, Y, X), optional
         I0 of every pixel: an image without the sample, of one slice or as many as `image`. Zero and negative pixels
         in it count as the median of the others in their slice.
+    progress : bool or callable
+        True shows a bar in terminals and notebooks, unless the work is short; False nothing; a callable is given
+        every event.
     **fields
         Fields of :class:`DensityConfig`, which override those of `config`.
 
@@ -115,6 +120,14 @@ def optical_density(
     marked = _region(image, config, region)
     if reference is not None:
         _check_reference(image, reference, marked)
+    with shown(progress):
+        return _slice_by_slice(image, config, marked, reference)
+
+
+def _slice_by_slice(
+    image: Image, config: DensityConfig, marked: NDArray[np.bool_] | None, reference: Image | None
+) -> OpticalDensity:
+    """Beside images and result, some floating-point copies of one slice are in memory."""
     density = np.empty((image.planes, *image.plane_shape), np.float32)
     incident = np.empty(image.planes)
     raised, not_positive = np.zeros(image.planes, np.int64), np.zeros(image.planes, np.int64)

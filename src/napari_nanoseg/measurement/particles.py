@@ -13,6 +13,7 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Progress, tell
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.measurement.shape import Shape, shape_of
+from napari_nanoseg.progress import Show, shown
 from napari_nanoseg.samples import Image
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def measure(
     image: Image | NDArray[Any] | None = None,
     *,
     pixel_size_nm: float | None = None,
+    progress: Show = True,
     **unknown: Any,
 ) -> DataFrame:
     """Measure every particle on its own full mask, overlapped parts included.
@@ -53,6 +55,9 @@ def measure(
         The micrograph, for the mean intensity (of all channels): the shape of the labels, channels last.
     pixel_size_nm : float, optional
         The same as ``calibration=Calibration.of(pixel_size_nm)``.
+    progress : bool or callable
+        True shows a bar in terminals and notebooks, unless the work is short; False nothing; a callable is given
+        every event.
 
     Returns
     -------
@@ -73,13 +78,11 @@ def measure(
         For labels of more than three dimensions, an image of another shape, pixels that are not square, or arguments
         of a wrong type or name.
     """
-    refuse_unknown("measure", unknown, ("instances", "calibration", "image", "pixel_size_nm"))
+    refuse_unknown("measure", unknown, ("instances", "calibration", "image", "pixel_size_nm", "progress"))
     if pixel_size_nm is not None:
         if calibration is not None:
             raise NanosegError("measure: both 'calibration' and 'pixel_size_nm' are given; give one of them.")
         calibration = Calibration.of(as_number(pixel_size_nm, "measure: 'pixel_size_nm'"))
-    from pandas import concat
-
     instances = as_instances(instances, "measure: 'instances'")
     calibration = as_calibration(calibration, "measure: 'calibration'")
     if len(instances.shape) not in (2, 3):
@@ -89,6 +92,13 @@ def measure(
     nm_per_pixel = calibration.nm_per_pixel if calibration.known else None
     pixels = None if image is None else as_pixels(image, "measure: 'image'")
     _need_same_shape(instances, pixels)
+    with shown(progress):
+        return _measured(instances, nm_per_pixel, pixels)
+
+
+def _measured(instances: Instances, nm_per_pixel: float | None, pixels: Any) -> DataFrame:
+    """Measure some particles, or one slice, after the other."""
+    from pandas import concat
 
     tables = []
     if len(instances.shape) == 2:

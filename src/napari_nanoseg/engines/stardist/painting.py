@@ -58,7 +58,7 @@ def paint_polygons(coordinates: Any, numbers: Any, labels: Any) -> None:
 
 
 def painted(coordinates: NDArray[np.float64], numbers: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.int32]:
-    """Label image of polygons; see :func:`paint_polygons`. It can be left after every few: 4,096 large ones took 10 s."""
+    """Label image of polygons; see :func:`paint_polygons`. 4,096 large ones took 10 s."""
     labels = np.zeros(shape, np.int32)
     coordinates = np.ascontiguousarray(coordinates, np.float64)
     pixels = np.cumsum(np.prod(np.ptp(coordinates, axis=2) + 1, axis=1)) // BATCH

@@ -15,10 +15,13 @@ from napari_nanoseg.io.atomic import atomic_path, writing
 from napari_nanoseg.io.images import LARGEST_CLASSIC_TIFF_BYTES, TIFF_SUFFIXES, tiff_metadata
 from napari_nanoseg.io.leftovers import hidden_beside
 from napari_nanoseg.io.volumes.pyramid import CHUNK, create_zarr, full_resolution, write_coarse_levels, write_slab
+from napari_nanoseg.progress import Show, shown
 from napari_nanoseg.samples import Volume
 
 
-def write_volume(path: str | Path, volume: Volume, names: Mapping[int, str] | None = None) -> None:
+def write_volume(
+    path: str | Path, volume: Volume, names: Mapping[int, str] | None = None, *, progress: Show = True
+) -> None:
     """Write a volume atomically, a few slices at a time; leaving it early leaves nothing of it.
 
     Parameters
@@ -29,6 +32,9 @@ def write_volume(path: str | Path, volume: Volume, names: Mapping[int, str] | No
     volume : Volume
     names : mapping of int to str, optional
         Names of the values of a label image (uint8); OME-Zarr keeps them.
+    progress : bool or callable
+        True shows a bar in terminals and notebooks, unless the work is short; False nothing; a callable is given
+        every event.
 
     Raises
     ------
@@ -38,12 +44,13 @@ def write_volume(path: str | Path, volume: Volume, names: Mapping[int, str] | No
     if not isinstance(volume, Volume):
         raise unsuitable("write_volume: 'volume'", volume, "a Volume; Volume(array) makes one of an array")
     path = as_path(path, "write_volume: 'path'")
-    if path.suffix.lower() in TIFF_SUFFIXES:
-        write_tiff(path, volume)
-    elif path.suffix.lower() == ".zarr":
-        _write_zarr(path, volume, names)
-    else:
+    if path.suffix.lower() not in (*TIFF_SUFFIXES, ".zarr"):
         raise NanosegError(f"{path} ends neither in .ome.zarr nor in .tif; choose one of them for a volume.")
+    with shown(progress):
+        if path.suffix.lower() == ".zarr":
+            _write_zarr(path, volume, names)
+        else:
+            write_tiff(path, volume)
 
 
 def write_tiff(path: Path, volume: Volume) -> None:

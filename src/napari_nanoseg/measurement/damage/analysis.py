@@ -23,6 +23,7 @@ from napari_nanoseg.measurement.damage.phases import Phases, Slab
 from napari_nanoseg.measurement.damage.profile import Distribution, mean_share
 from napari_nanoseg.measurement.damage.units import Lengths
 from napari_nanoseg.measurement.damage.windows import Counts, Windows, ratio, window_size
+from napari_nanoseg.progress import Show, shown
 from napari_nanoseg.samples import Sliceable, Volume
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def damage(
     calibration: Calibration | None = None,
     config: DamageConfig | None = None,
     write: MapWriter | None = None,
+    progress: Show = True,
     **fields: Any,
 ) -> Damage:
     """Analyse the cracks in a volume: damage, packing, their profiles and correlation, every crack and particle.
@@ -122,6 +124,9 @@ def damage(
         Called with the name of a map, ``"damage"`` or ``"packing"``, the number of a slice, and a float32 array
         (Z, R, C) of that slice and those that follow; once for every slab, in order. NaN where a window has no area to
         divide by. With a stride of 1, R and C are the rows and columns of the volume.
+    progress : bool or callable
+        True shows a bar in terminals and notebooks, unless the work is short; False nothing; a callable is given
+        every event.
     **fields
         Fields of :class:`DamageConfig`, which override those of `config`.
 
@@ -156,7 +161,12 @@ def damage(
         None if grey is None else as_volume(grey, "damage: 'grey'", calibration, "the grey volume"),
         config,
     )
-    run = _Run(phases, config, calibration, write)
+    with shown(progress):
+        return _analysed(phases, _Run(phases, config, calibration, write))
+
+
+def _analysed(phases: Phases, run: _Run) -> Damage:
+    """Go through the slabs of a volume."""
     for sentence in run.notices:
         tell(Notice(sentence))
     told = len(run.notices)
