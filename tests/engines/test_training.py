@@ -145,7 +145,7 @@ def test_patience_ends_the_training(make_sample, tmp_path):
         engine=TINY.model_copy(update={"unet_batch_norm": False}), steps=40, steps_per_epoch=1, patience=2,
         learning_rate=1e-30, schedule="constant",
     )  # fmt: skip
-    events = list(train_stardist(wish, [make_sample("a", 1)], [], 0, tmp_path / "m", CPU))
+    events, _ = events_of(lambda: train_stardist(wish, [make_sample("a", 1)], [], 0, tmp_path / "m", CPU))
     assert sum(isinstance(event, Epoch) for event in events) == 3
 
 
@@ -189,11 +189,9 @@ def test_starting_from_a_model_keeps_its_architecture(trained, make_sample, tmp_
 def test_a_training_that_makes_a_model_worse_leaves_it_as_it_was(trained, make_sample, tmp_path):
     start = load_model(trained[0])
     before = {name: tensor.clone() for name, tensor in start.network.state_dict().items()}
-    job = train_stardist(
-        config(steps=4, learning_rate=1.0), [make_sample("a", 1)], [make_sample("b", 2)], 0, tmp_path / "m", CPU,
-        start_from=start,
-    )  # fmt: skip
-    events = list(job)
+    wish = config(steps=4, learning_rate=1.0)
+    samples = [make_sample("a", 1)], [make_sample("b", 2)]
+    events, _ = events_of(lambda: train_stardist(wish, *samples, 0, tmp_path / "m", CPU, start_from=start))
     assert any("No epoch was better" in event.message for event in events if isinstance(event, Notice))
     after = load_model(tmp_path / "m").network.state_dict()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items() if "running" not in name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from followed import events_of
 import pickle
 import shutil
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from followed import events_of
 
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
