@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_nanoseg.engines.stardist.candidates import paint
 from napari_nanoseg.engines.stardist.predict import all_candidates
 from napari_nanoseg.engines.stardist.suppression import suppressed
-from napari_nanoseg.events import Progress, tell
+from napari_nanoseg.events import Progress, in_context, tell
 from napari_nanoseg.scaling import ScaledView
 
 NMS_THRESHOLDS = (0.3, 0.4, 0.5)
@@ -80,7 +80,13 @@ def optimise_thresholds(
             for done, nms in enumerate(NMS_THRESHOLDS):
                 tell(Progress(done, len(NMS_THRESHOLDS), "thresholds"))
                 search = pool.submit(
-                    optimize_threshold, known, maps, predictor, nms, iou_threshs=list(IOU_THRESHOLDS), verbose=0
+                    in_context(optimize_threshold),
+                    known,
+                    maps,
+                    predictor,
+                    nms,
+                    iou_threshs=list(IOU_THRESHOLDS),
+                    verbose=0,
                 )
                 while not search.done():
                     # The search is one call into a library: it runs beside, so that cancelling is noticed.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.damage import DamageConfig
-from napari_nanoseg.events import Progress, checkpoint, tell
+from napari_nanoseg.events import Progress, checkpoint, in_context, tell
 from napari_nanoseg.measurement.damage.phases import Phases
 from napari_nanoseg.measurement.damage.pieces import SPACE, Pieces, Tracker
 from napari_nanoseg.measurement.damage.skeleton import CentreLine, centre_line
@@ -184,7 +184,7 @@ class Cracks:
 def _waited(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Do something in a thread of its own, which is left to itself when nobody waits any more."""
     threads = ThreadPoolExecutor(1)
-    done = threads.submit(work)
+    done = threads.submit(in_context(work))
     threads.shutdown(wait=False)
     while wait([done], PAUSE_S).not_done:
         checkpoint()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.nanowires import NanowireConfig
-from napari_nanoseg.events import Progress, tell
+from napari_nanoseg.events import Progress, in_context, tell
 from napari_nanoseg.generators.nanowires.fit.knobs import COUNTS, Knob
 from napari_nanoseg.generators.nanowires.fit.statistics import Statistics, log_ratios, statistics
 from napari_nanoseg.generators.nanowires.fit.targets import SIDE
@@ -67,7 +67,7 @@ class Simulator:
             return rendered(small, index, scene)[0].astype(np.float32) / np.float32(white)
 
         with ThreadPoolExecutor(images) as threads:
-            return self.measured(list(threads.map(made, numbers, scenes)))
+            return self.measured(list(threads.map(in_context(made), numbers, scenes)))
 
     def measured(self, windows: Sequence[NDArray[np.float32]]) -> Statistics:
         """Measure windows of any image as those of generated ones are."""
