@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip("napari")
 
+from followed import events_of
 from napari.components import ViewerModel
 from napari.layers import Layer
 from pytestqt.qtbot import QtBot
@@ -557,7 +558,7 @@ def test_masks_of_classes_are_checked_before_a_unet_learns_from_them(
 ) -> None:
     image = make_sample("a", 1).image
     write_class_map(tmp_path, image, np.full(image.data.shape, 255), "a")
-    events = check_dataset(tmp_path, TrainConfig(engine=UNetConfig()))
+    events, _ = events_of(lambda: check_dataset(tmp_path, TrainConfig(engine=UNetConfig())))
     assert [event.message for event in events if isinstance(event, Notice)] == [
         "No pixel of any mask is background; label some of it.",
         "100 % of the pixels are 'crack'; if that is the background, invert the mask.",
