@@ -101,8 +101,8 @@ class Compare(Step):
             self.panel.refuse(str(error))
             return
         truth, prediction, config = request
-        work = partial(compare_layers, truth, prediction, self._image(truth), config)
-        if self.panel.start(work, f"Comparison of {prediction.name} with {truth.name}"):
+        steps = partial(compare_layers, truth, prediction, self._image(truth), config)
+        if self.panel.start(steps, f"Comparison of {prediction.name} with {truth.name}"):
             self._refresh()
 
     def _request(self) -> tuple[Labels, Labels, EvaluateConfig]:
@@ -192,8 +192,8 @@ class Compare(Step):
     def _save_figure(self, path: Path) -> None:
         found = self.compared
         if found is not None and found.agreement is not None:
-            work = partial(save_agreement, found, found.agreement, self._image(found.truth), path)
-            if self.panel.start(work, f"Saving of {path.name}"):
+            steps = partial(save_agreement, found, found.agreement, self._image(found.truth), path)
+            if self.panel.start(steps, f"Saving of {path.name}"):
                 self._refresh()
 
     def _copy(self) -> None:
@@ -202,8 +202,8 @@ class Compare(Step):
         except NanosegError as error:
             self.panel.refuse(str(error))
             return
-        work = partial(find_comparison_job, truth, prediction, self._image(truth), config)
-        if self.panel.start(work, "Search for the files"):
+        steps = partial(find_comparison_job, truth, prediction, self._image(truth), config)
+        if self.panel.start(steps, "Search for the files"):
             self._refresh()
 
     def _image(self, truth: Labels) -> Layer | None:

@@ -104,8 +104,8 @@ class Measure(Step):
         except NanosegError as error:
             self.panel.refuse(str(error))
             return
-        work = partial(measure_layers, labels, image, config)
-        if self.panel.start(work, f"Measuring of {labels.name}"):
+        steps = partial(measure_layers, labels, image, config)
+        if self.panel.start(steps, f"Measuring of {labels.name}"):
             self._changed = False
             self._watch.watch(labels)
             self.offer()
@@ -247,8 +247,8 @@ class Measure(Step):
             return
         self._run(partial(find_job, *request), "Search for the files")
 
-    def _run(self, work: Callable[[], Any], title: str) -> None:
-        if self.panel.start(work, title):
+    def _run(self, steps: Callable[[], Any], title: str) -> None:
+        if self.panel.start(steps, title):
             self._refresh()
 
     def _refresh(self, _: object = None) -> None:
