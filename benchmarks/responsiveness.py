@@ -236,7 +236,7 @@ class Bench:
         (page,) = pages
         assert page.preview.picture.preview is not None, page.preview.picture.text
         source, config = page.cutpaste.annotation.sample(), page.cutpaste.form.value()
-        self.directly("Generate: first preview", lambda: PreviewMaker().steps(Question(source, config, 0)))
+        self.directly("Generate: first preview", lambda: PreviewMaker().make(Question(source, config, 0)))
         page.amount.setValue(page.amount.value().model_copy(update={"count": 20}))
         page.out.choose(self.folder / "written")
         name = "Generate: write 20 images"

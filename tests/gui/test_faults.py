@@ -47,7 +47,7 @@ from napari_nanoseg._gui.train import Train
 from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Job, Stage, checkpoint, tell
+from napari_nanoseg.events import Epoch, Stage, checkpoint, tell
 from napari_nanoseg.samples import Sample
 
 pytestmark = pytest.mark.gui
@@ -109,7 +109,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Jobs that would be given to a process."""
     jobs: list[Any] = []
 
-    def child(job: Any, **_: Any) -> Job:
+    def child(job: Any, **_: Any) -> None:
         jobs.append(job)
         tell(Stage("device", "Using the CPU."))
         raise NanosegError("The test trains nothing.")
@@ -185,25 +185,25 @@ def name(button: QAbstractButton) -> str:
 
 
 class Gate:
-    """Stands for the steps of a job: the same steps, that wait until the gate is opened."""
+    """Stands for the work of a job: the same work, that waits until the gate is opened."""
 
-    def __init__(self, steps: Callable[..., Any]) -> None:
+    def __init__(self, work: Callable[..., Any]) -> None:
         self.open = threading.Event()
-        self.steps = steps
+        self.work = work
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         while not self.open.wait(0.02):
             checkpoint()
-        return self.steps(*arguments, **named)
+        return self.work(*arguments, **named)
 
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Gate]:
-    """Puts a gate in front of the steps of a module."""
+    """Puts a gate in front of a function of a module."""
 
-    def put(module: Any, steps: str) -> Gate:
-        made = Gate(getattr(module, steps))
-        monkeypatch.setattr(module, steps, made)
+    def put(module: Any, name: str) -> Gate:
+        made = Gate(getattr(module, name))
+        monkeypatch.setattr(module, name, made)
         return made
 
     return put

@@ -92,8 +92,7 @@ def test_that_the_form_is_written_as_a_dataset(qtbot: QtBot, dock: Generate, tmp
         dock.panel.start_button.click()
     assert "2 images are in" in " ".join(dock.panel.messages.texts("info"))
     assert dock.session.dataset == out
-    for _ in run_job(CathodeJob(config=SMALL, out=tmp_path / "typed", count=1)):
-        pass
+    run_job(CathodeJob(config=SMALL, out=tmp_path / "typed", count=1))
     ours, typed = open_dataset(out), open_dataset(tmp_path / "typed")
     assert ours.names == typed.names
     assert all(np.array_equal(a.image.data, b.image.data) for a, b in zip(ours, typed, strict=True))

@@ -28,12 +28,12 @@ from napari_nanoseg._gui.counting import counted, duration
 from napari_nanoseg._gui.jobs import JobPanel, copy_command
 from napari_nanoseg._gui.messages import Messages, readable
 from napari_nanoseg._gui.session import session_of
+from napari_nanoseg._gui.worker import make_worker
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, Stage, Waiting
+from napari_nanoseg.events import Epoch, Event, JobResult, Notice, Progress, Stage, checkpoint, tell
 from napari_nanoseg.jobs.child_process import follow_child
 
-Steps = Any
 EPOCH = Epoch(1, 2, {"loss": 1.0}, {}, 1.0, 1.0)
 
 
@@ -78,27 +78,27 @@ class Heard:
 
 
 class Endless:
-    """A job that waits until it is closed, and knows in which thread that was."""
+    """A job that waits until it is cancelled, and knows in which thread that was."""
 
     def __init__(self) -> None:
-        self.closed_in: QThread | None = None
+        self.left_in: QThread | None = None
         self.started = threading.Event()
 
-    def __call__(self) -> Steps:
+    def __call__(self) -> None:
         try:
-            yield Stage("wait", "Waiting for the end")
+            tell(Stage("wait", "Waiting for the end"))
             self.started.set()
             while True:
                 time.sleep(0.01)
-                yield Waiting()
+                checkpoint()
         finally:
-            self.closed_in = QThread.currentThread()
+            self.left_in = QThread.currentThread()
 
 
-def run(panel: JobPanel, steps: Callable[[], Steps], qtbot: QtBot) -> Heard:
+def run(panel: JobPanel, work: Callable[[], Any], qtbot: QtBot) -> Heard:
     heard = Heard(panel)
     with qtbot.waitSignal(panel.ended):
-        assert panel.start(steps, "Work")
+        assert panel.start(work, "Work")
         assert panel.running
     return heard
 
@@ -107,15 +107,15 @@ def test_events_and_result_arrive_in_the_main_thread(panel: JobPanel, qtbot: QtB
     threads = []
     panel.said.connect(lambda _: threads.append(threading.current_thread()))
 
-    def steps() -> Steps:
+    def work() -> dict[str, int]:
         assert threading.current_thread() is not threading.main_thread()
-        yield Stage("one", "Stage one")
-        yield Notice("The image is doubtful.")
-        yield Waiting()
-        yield EPOCH
+        tell(Stage("one", "Stage one"))
+        tell(Notice("The image is doubtful."))
+        checkpoint()
+        tell(EPOCH)
         return {"f1": 1}
 
-    heard = run(panel, steps, qtbot)
+    heard = run(panel, work, qtbot)
     assert heard.events == [Stage("one", "Stage one"), Notice("The image is doubtful."), EPOCH]
     assert heard.ends == [("done", {"f1": 1}), ("ended", False)]
     assert set(threads) == {threading.main_thread()}
@@ -123,14 +123,14 @@ def test_events_and_result_arrive_in_the_main_thread(panel: JobPanel, qtbot: QtB
 
 
 def test_a_job_of_many_events_does_not_flood_qt(panel: JobPanel, qtbot: QtBot) -> None:
-    def steps() -> Steps:
+    def work() -> None:
         for stage in range(3):
-            yield Stage("tiles", f"Stage {stage}")
+            tell(Stage("tiles", f"Stage {stage}"))
             for done in range(1, 20_001):
-                yield Progress(done, 20_000, "tiles")
-            yield EPOCH
+                tell(Progress(done, 20_000, "tiles"))
+            tell(EPOCH)
 
-    events = run(panel, steps, qtbot).events
+    events = run(panel, work, qtbot).events
     assert len(events) < 1000
     others = [event for event in events if not isinstance(event, Progress)]
     assert others == [event for stage in range(3) for event in (Stage("tiles", f"Stage {stage}"), EPOCH)]
@@ -153,14 +153,12 @@ def test_a_job_of_many_events_does_not_flood_qt(panel: JobPanel, qtbot: QtBot) -
 def test_every_error_is_a_sentence_and_the_next_job_can_start(
     error: BaseException, sentence: str, where: str, panel: JobPanel, qtbot: QtBot, logs: Path
 ) -> None:
-    def steps() -> Steps:
-        yield Stage("one", "One")
+    def work() -> None:
+        if where == "later":
+            tell(Stage("one", "One"))
         raise error
 
-    def broken() -> Steps:
-        raise error
-
-    heard = run(panel, steps if where == "later" else broken, qtbot)
+    heard = run(panel, work, qtbot)
     (failed, text), ended = heard.ends
     assert failed == "failed"
     assert ended == ("ended", False)
@@ -169,11 +167,11 @@ def test_every_error_is_a_sentence_and_the_next_job_can_start(
     assert notification_manager.records[-1].message == text
     assert ("bug" in sentence) == logs.exists()
     assert panel.start_button.isEnabled()
-    assert run(panel, lambda: (yield Stage("two", "Two")), qtbot).ends[0] == ("done", None)
+    assert run(panel, lambda: tell(Stage("two", "Two")), qtbot).ends[0] == ("done", None)
     assert panel.messages.texts("error") == []
 
 
-def test_cancel_closes_the_generator_in_its_own_thread(panel: JobPanel, qtbot: QtBot) -> None:
+def test_cancel_ends_the_job_in_its_own_thread(panel: JobPanel, qtbot: QtBot) -> None:
     endless, heard = Endless(), Heard(panel)
     panel.start(endless, "Work")
     qtbot.waitUntil(endless.started.is_set)
@@ -185,16 +183,26 @@ def test_cancel_closes_the_generator_in_its_own_thread(panel: JobPanel, qtbot: Q
         assert panel.running
         panel.cancel()
     assert heard.ends == [("cancelled", None), ("ended", False)]
-    assert endless.closed_in is not None
-    assert endless.closed_in is not panel.thread()
+    assert endless.left_in is not None
+    assert endless.left_in is not panel.thread()
+
+
+def test_a_job_cancelled_before_its_thread_is_free_does_not_begin(qtbot: QtBot) -> None:
+    begun: list[str] = []
+    worker = make_worker(lambda: begun.append("work"), "Work")
+    worker.quit()
+    worker.start()
+    qtbot.waitUntil(lambda: worker.over)
+    assert begun == []
+    assert worker.ending is None
 
 
 @pytest.mark.parametrize("last", ["result", "error"])
 def test_what_a_cancelled_job_still_brings_is_dropped(last: str, panel: JobPanel, qtbot: QtBot) -> None:
     began, go_on = threading.Event(), threading.Event()
 
-    def steps() -> Steps:
-        yield Stage("one", "One")
+    def work() -> str:
+        tell(Stage("one", "One"))
         began.set()
         go_on.wait(10)
         if last == "error":
@@ -202,7 +210,7 @@ def test_what_a_cancelled_job_still_brings_is_dropped(last: str, panel: JobPanel
         return "stale"
 
     heard = Heard(panel)
-    panel.start(steps, "Work")
+    panel.start(work, "Work")
     qtbot.waitUntil(began.is_set)
     with qtbot.waitSignal(panel.ended):
         panel.cancel()
@@ -221,11 +229,11 @@ def test_one_job_for_each_step_of_a_viewer(make_panel: Callable[..., JobPanel], 
     assert "Train is already running in another dock" in twin.messages.texts("error")[0]
     assert not panel.start(Endless(), "Training")
     assert "already running; wait" in panel.messages.texts("error")[0]
-    assert run(other, lambda: (yield Stage("two", "Two")), qtbot).ends[0] == ("done", None)
-    assert run(foreign, lambda: (yield Stage("two", "Two")), qtbot).ends[0] == ("done", None)
+    assert run(other, lambda: tell(Stage("two", "Two")), qtbot).ends[0] == ("done", None)
+    assert run(foreign, lambda: tell(Stage("two", "Two")), qtbot).ends[0] == ("done", None)
     with qtbot.waitSignal(panel.ended):
         panel.cancel()
-    assert run(twin, lambda: (yield Stage("two", "Two")), qtbot).ends[0] == ("done", None)
+    assert run(twin, lambda: tell(Stage("two", "Two")), qtbot).ends[0] == ("done", None)
 
 
 def test_a_result_shown_in_turns_lets_the_loop_go_on_and_the_job_ends_with_it(panel: JobPanel, qtbot: QtBot) -> None:
@@ -241,7 +249,7 @@ def test_a_result_shown_in_turns_lets_the_loop_go_on_and_the_job_ends_with_it(pa
 
     panel.done.connect(lambda _: panel.show_in_turns(show()))
     with qtbot.waitSignal(panel.ended):
-        panel.start(lambda: (yield Stage("one", "One")), "Work")
+        panel.start(lambda: tell(Stage("one", "One")), "Work")
     assert shown == [(0, True, False), (1, True, False), (2, True, False)]
     assert between == [1, 2, 3], "other events wait until all is shown"
     assert heard.ends == [("done", None), ("ended", False)]
@@ -255,11 +263,11 @@ def test_a_fault_while_a_result_is_shown_ends_the_job_all_the_same(panel: JobPan
 
     once = panel.done.connect(lambda _: panel.show_in_turns(show()))
     with qtbot.capture_exceptions() as errors, qtbot.waitSignal(panel.ended):
-        panel.start(lambda: (yield Stage("one", "One")), "Work")
+        panel.start(lambda: tell(Stage("one", "One")), "Work")
     assert [str(error) for _, error, _ in errors] == ["a layer cannot be added"]
     assert not panel.running
     panel.done.disconnect(once)
-    assert run(panel, lambda: (yield Stage("two", "Two")), qtbot).ends[0] == ("done", None)
+    assert run(panel, lambda: tell(Stage("two", "Two")), qtbot).ends[0] == ("done", None)
 
 
 def test_more_jobs_than_cores_run_together(
@@ -268,13 +276,13 @@ def test_more_jobs_than_cores_run_together(
     panels = [make_panel(name) for name in "abcdefghij"]
     together = threading.Barrier(len(panels))
 
-    def steps() -> Steps:
-        yield Stage("one", "One")
+    def work() -> None:
+        tell(Stage("one", "One"))
         together.wait(20)
 
     heard = [Heard(panel) for panel in panels]
     for panel in panels:
-        panel.start(steps, "Work")
+        panel.start(work, "Work")
     qtbot.waitUntil(lambda: not any(panel.running for panel in panels), timeout=30_000)
     assert [one.ends[0] for one in heard] == [("done", None)] * len(panels)
 
@@ -284,7 +292,7 @@ def test_a_panel_that_is_deleted_stops_its_job(viewer: ViewerModel, qtbot: QtBot
     panel.start(endless, "Work")
     qtbot.waitUntil(endless.started.is_set)
     panel.deleteLater()
-    qtbot.waitUntil(lambda: endless.closed_in is not None)
+    qtbot.waitUntil(lambda: endless.left_in is not None)
 
 
 def test_a_form_problem_blocks_the_start(panel: JobPanel, qtbot: QtBot) -> None:
@@ -377,23 +385,23 @@ def test_the_command_goes_to_the_clipboard(panel: JobPanel, tmp_path: Path) -> N
 # in a real viewer --------------------------------------------------------------------------------------------------
 
 
-def child_steps(folder: Path) -> Callable[[], Job]:
+def child_work(folder: Path) -> Callable[[], JobResult]:
     """A job in a process with a process of its own, as a training has them."""
     script = folder / "child.py"
     script.write_text(
         textwrap.dedent("""
         import os, subprocess, sys, time
-        from napari_nanoseg.events import Progress, Stage
+        from napari_nanoseg.events import Progress, Stage, tell
         from napari_nanoseg.jobs.child_events import speak
 
         def job():
             worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-            yield Stage("pids", f"{os.getpid()} {worker.pid}")
+            tell(Stage("pids", f"{os.getpid()} {worker.pid}"))
             while True:
                 time.sleep(0.05)
-                yield Progress(1, 2, "steps")
+                tell(Progress(1, 2, "steps"))
 
-        sys.exit(speak(job()))
+        sys.exit(speak(job))
         """)
     )
     return lambda: follow_child([sys.executable, str(script)])
@@ -416,7 +424,7 @@ def add_panel(viewer: Any) -> tuple[JobPanel, Any]:
 def begin(panel: JobPanel, folder: Path, qtbot: QtBot) -> list[int]:
     """Start the job in a process; return the numbers of both processes."""
     heard = Heard(panel)
-    assert panel.start(child_steps(folder), "Training of discs")
+    assert panel.start(child_work(folder), "Training of discs")
     qtbot.waitUntil(lambda: len(heard.events) > 1, timeout=20_000)
     first = heard.events[0]
     assert isinstance(first, Stage)
@@ -529,7 +537,7 @@ def test_the_result_of_a_job_in_a_process_comes_back(panel: JobPanel, qtbot: QtB
     script = tmp_path / "child.py"
     script.write_text(
         "import sys\nfrom napari_nanoseg.events import *\nfrom napari_nanoseg.jobs.child_events import speak\n"
-        "def job():\n    yield Stage('one', 'One')\n    return JobResult({'f1': 0.5})\nsys.exit(speak(job()))\n"
+        "def job():\n    tell(Stage('one', 'One'))\n    return JobResult({'f1': 0.5})\nsys.exit(speak(job))\n"
     )
     heard = run(panel, lambda: follow_child([sys.executable, str(script)]), qtbot)
     assert heard.ends == [("done", JobResult({"f1": 0.5})), ("ended", False)]

@@ -20,14 +20,13 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_nanoseg._gui import segmenting
 from napari_nanoseg._gui.layers import image_layer, instances_of
-from napari_nanoseg._gui.measure import measure_layers
+from napari_nanoseg._gui.measuring import measure_layers
 from napari_nanoseg._gui.segment import Segment
 from napari_nanoseg._gui.settings import Settings
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.measure import MeasureConfig
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.engines.base import Found
-from napari_nanoseg.events import checkpoint
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import write_coco
 from napari_nanoseg.io.images import write_image
@@ -56,7 +55,6 @@ class Chooser(Found):
         self.config, self._stack = config.model_copy(update={"probability": config.probability or 0.1}), stack
 
     def instances(self, config: SegmentConfig | None = None) -> Instances:
-        checkpoint()
         found = overlapping_discs()
         found = found[found.scores >= ((config or self.config).probability or 0.1)]
         if not self._stack:
@@ -72,7 +70,6 @@ class Model:
         return "cpu", "Using the CPU."
 
     def detect(self, image: Image, config: SegmentConfig, floor: float) -> Found:
-        checkpoint()
         return Chooser(config, stack=image.planes > 1)
 
 
@@ -83,14 +80,10 @@ def viewer() -> ViewerModel:
 
 @pytest.fixture
 def dock(viewer: ViewerModel, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Segment:
-    def loaded(_: Path) -> Model:
-        checkpoint()
-        return Model()
-
     chosen = Settings("cpu", tmp_path / "models", 0)
     monkeypatch.setattr("napari_nanoseg._gui.segment.settings", lambda: chosen)
     monkeypatch.setattr("napari_nanoseg._gui.model_picker.settings", lambda: chosen)
-    monkeypatch.setattr(segmenting, "loaded", loaded)
+    monkeypatch.setattr(segmenting, "loaded", lambda _: Model())
     made = Segment(viewer)
     qtbot.addWidget(made)
     return made

@@ -33,11 +33,11 @@ def panel(qtbot: QtBot, viewer: ViewerModel) -> JobPanel:
     return panel
 
 
-def test_the_event_loop_goes_on_during_a_slow_step(qtbot: QtBot, panel: JobPanel) -> None:
+def test_the_event_loop_goes_on_during_slow_work(qtbot: QtBot, panel: JobPanel) -> None:
     go_on = threading.Event()
     ticks = 0
 
-    def steps() -> str:
+    def work() -> str:
         tell(Stage("slow", "One step that says nothing."))
         assert go_on.wait(20)
         return "done"
@@ -52,7 +52,7 @@ def test_the_event_loop_goes_on_during_a_slow_step(qtbot: QtBot, panel: JobPanel
     timer.timeout.connect(tick)
     results: list[Any] = []
     panel.done.connect(results.append)
-    panel.start(steps, "Slow job")
+    panel.start(work, "Slow job")
     timer.start(1)
     qtbot.waitUntil(lambda: not panel.running, timeout=10_000)
     timer.stop()
@@ -64,7 +64,7 @@ def test_many_events_leave_the_loop_time_and_none_is_lost(qtbot: QtBot, panel: J
     seen = threading.Event()
     ticks = 0
 
-    def steps() -> None:
+    def work() -> None:
         for number in range(MANY):
             tell(Progress(number + 1, MANY, "steps"))
             if number % 1000 == 0:
@@ -82,7 +82,7 @@ def test_many_events_leave_the_loop_time_and_none_is_lost(qtbot: QtBot, panel: J
     panel.said.connect(heard.append)
     timer = QTimer(panel)
     timer.timeout.connect(tick)
-    panel.start(steps, "Talkative job")
+    panel.start(work, "Talkative job")
     timer.start(1)
     qtbot.waitUntil(lambda: not panel.running, timeout=10_000)
     timer.stop()

@@ -22,7 +22,7 @@ from napari_nanoseg._gui.variations import Variations
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Job, JobResult, Progress, Stage, checkpoint, tell
+from napari_nanoseg.events import Epoch, JobResult, Progress, Stage, checkpoint, tell
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.datasets import write_sample
 from napari_nanoseg.io.model_library import export_model, starter_folder
@@ -41,7 +41,7 @@ class Child:
         self.go_on.set()
         self.error: Exception | None = None
 
-    def __call__(self, job: SweepJob, *, env: dict[str, str], gently: bool) -> Job:
+    def __call__(self, job: SweepJob, *, env: dict[str, str], gently: bool) -> JobResult:
         assert gently
         self.jobs.append(job)
         write_text(job.out / "job.yaml", job.to_yaml())

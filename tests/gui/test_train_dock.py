@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip("napari")
 
+from followed import events_of
 from napari.components import ViewerModel
 from napari.layers import Layer
 from pytestqt.qtbot import QtBot
@@ -34,7 +35,7 @@ from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Job, JobResult, Notice, Progress, Stage, checkpoint, tell
+from napari_nanoseg.events import Epoch, JobResult, Notice, Progress, Stage, checkpoint, tell
 from napari_nanoseg.io.class_maps import open_class_maps, write_class_map
 from napari_nanoseg.io.datasets import open_dataset, write_sample
 from napari_nanoseg.io.model_library import starter_folder
@@ -66,7 +67,7 @@ class Child:
         self.error: Exception | None = None
         self.saves = True
 
-    def __call__(self, job: TrainJob, *, env: dict[str, str], gently: bool) -> Job:
+    def __call__(self, job: TrainJob, *, env: dict[str, str], gently: bool) -> JobResult:
         assert gently
         self.jobs.append(job)
         self.environments.append(env)
@@ -240,20 +241,20 @@ def test_a_killed_child_is_a_sentence_and_can_be_resumed(
     script.write_text(
         textwrap.dedent("""
         import os, sys, time
-        from napari_nanoseg.events import Progress, Stage
+        from napari_nanoseg.events import Progress, Stage, tell
         from napari_nanoseg.jobs.child_events import speak
 
         def job():
-            yield Stage("pid", str(os.getpid()))
+            tell(Stage("pid", str(os.getpid())))
             while True:
                 time.sleep(0.05)
-                yield Progress(1, 2, "steps")
+                tell(Progress(1, 2, "steps"))
 
-        sys.exit(speak(job()))
+        sys.exit(speak(job))
         """)
     )
 
-    def killed(job: TrainJob, *, env: dict[str, str], gently: bool) -> Job:
+    def killed(job: TrainJob, *, env: dict[str, str], gently: bool) -> JobResult:
         Child().save(job, 100)
         return follow_child([sys.executable, str(script)], env=env)
 
@@ -557,7 +558,7 @@ def test_masks_of_classes_are_checked_before_a_unet_learns_from_them(
 ) -> None:
     image = make_sample("a", 1).image
     write_class_map(tmp_path, image, np.full(image.data.shape, 255), "a")
-    events = check_dataset(tmp_path, TrainConfig(engine=UNetConfig()))
+    events, _ = events_of(lambda: check_dataset(tmp_path, TrainConfig(engine=UNetConfig())))
     assert [event.message for event in events if isinstance(event, Notice)] == [
         "No pixel of any mask is background; label some of it.",
         "100 % of the pixels are 'crack'; if that is the background, invert the mask.",

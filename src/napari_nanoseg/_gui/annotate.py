@@ -272,7 +272,6 @@ class Annotate(Step):
 
 
 def _look(annotation: Annotation) -> _Look:
-    checkpoint()
     sample = annotation.sample()
     checkpoint()
     return _Look(describe(sample), check_annotation(sample), len(sample.instances))

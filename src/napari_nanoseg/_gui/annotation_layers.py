@@ -11,7 +11,6 @@ from napari_nanoseg._gui.layers import KNOWN_REGION, image_layer, image_of, in_c
 from napari_nanoseg._gui.session import Session
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import checkpoint
 from napari_nanoseg.measurement.annotation import Finding
 from napari_nanoseg.measurement.pieces import mended
 from napari_nanoseg.samples import Image
@@ -96,7 +95,6 @@ def shown_slice(session: Session) -> int | None:
 
 def take_slice(stack: ImageLayer, index: int) -> Slice:
     """Read one image of a stack; for a thread."""
-    checkpoint()
     image = image_of(stack)
     sizes = image.calibration.pixel_size_nm
     calibration = Calibration(None if sizes is None else sizes[-2:])

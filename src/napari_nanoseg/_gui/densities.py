@@ -86,8 +86,8 @@ class Request:
             reference = replace(reference, image=reference.image.plane(number))
         return replace(self, source=source, reference=reference)
 
-    def steps(self) -> OpticalDensity:
-        """The density, slice by slice."""
+    def compute(self) -> OpticalDensity:
+        """Compute the density, slice by slice."""
         reference = None if self.reference is None else self.reference.image
         return optical_density(self.source.image, self.config, region=self.region, reference=reference)
 
@@ -127,7 +127,7 @@ def make_density(request: Request) -> Made:
     """Turn the image of a request into optical density."""
     started = datetime.now(UTC)
     tell(Stage("density", f"Optical density of '{request.source.image.source}'"))
-    density = request.steps()
+    density = request.compute()
     for sentence in density.notices():
         tell(Notice(sentence))
     tell(Stage("record", "Comparing the layers with their files"))
@@ -148,7 +148,7 @@ def preview_density(request: Request, number: int) -> OpticalDensity:
     rows, columns = request.source.image.plane_shape
     if rows * columns > LARGEST:
         raise NanosegError(f"There is no preview of {rows} x {columns} px; it would take too long.")
-    return request.plane(number).steps()
+    return request.plane(number).compute()
 
 
 def contrast(density: NDArray[np.float32]) -> tuple[float, float]:

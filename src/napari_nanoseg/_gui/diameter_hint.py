@@ -212,7 +212,7 @@ class DiameterHint(QWidget):
             return
         self._asked = asked
         labels = None if particles is None else _labels_on(layer, image, particles)
-        self._latest.ask(partial(_looking, image, labels, guess=not any_size))
+        self._latest.ask(partial(_find_size, image, labels, guess=not any_size))
 
     def _forget(self) -> None:
         self._asked, self._size = None, None
@@ -270,7 +270,7 @@ def _labels_on(layer: ImageLayer, image: Image, particles: Labels) -> NDArray[An
     return labels if labels.shape[-2:] == image.plane_shape and apart(layer, particles) <= 0.5 else None
 
 
-def _looking(image: Image, labels: NDArray[Any] | None, *, guess: bool) -> Size | None:
+def _find_size(image: Image, labels: NDArray[Any] | None, *, guess: bool) -> Size | None:
     """Take the size from the annotation, else guess it, if wanted."""
     tell(Stage("size", "Looking how large the particles are."))
     if labels is not None and (size := _annotated(labels)) is not None:

@@ -55,8 +55,8 @@ class FitFold(Fold):
         for widget in (WordLabel(WHAT), self.annotation, self.sizes, self.button):
             column.addWidget(widget)
 
-    def steps(self) -> Callable[[], FittedGenerator]:
-        """The fit that is asked for, as steps for a thread.
+    def work(self) -> Callable[[], FittedGenerator]:
+        """Return the function that does the fit, for a thread.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class FitFold(Fold):
         image, config = image_of(self._session.image), self._config()
         samples = [self.annotation.sample()] if self.sizes.isChecked() else None
 
-        def steps() -> FittedGenerator:
+        def fit() -> FittedGenerator:
             from napari_nanoseg.jobs.fit_nanowires import fit_generator  # here, for the kernels take their time
 
             result = fit_generator([image], samples, config)
@@ -80,4 +80,4 @@ class FitFold(Fold):
                 f"{after:.3g}, before {before:.3g}.",
             )
 
-        return steps
+        return fit

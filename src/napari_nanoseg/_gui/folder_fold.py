@@ -100,21 +100,21 @@ class FolderFold(Fold):
         except NanosegError as error:
             self._panel.refuse(str(error))
             return
-        steps = partial(segment_folder, *jobs, threads=settings().threads)
-        self._panel.start(steps, f"Segmentation of {jobs[0].images[0].name}")
+        work = partial(segment_folder, *jobs, threads=settings().threads)
+        self._panel.start(work, f"Segmentation of {jobs[0].images[0].name}")
 
     def _copy(self) -> None:
         try:
-            segmenting, measure = self.jobs()
+            segmenting, measuring = self.jobs()
         except NanosegError as error:
             self._panel.refuse(str(error))
             return
-        copy_command(segmenting, *([] if measure is None else [measure]))
+        copy_command(segmenting, *([] if measuring is None else [measuring]))
         self._panel.say("The command is on the clipboard.")
 
 
-def segment_folder(segmenting: SegmentJob, measure: MeasureJob | None, threads: int) -> FolderResult:
-    """Segment all images of a folder, and measure them into one table; what is finished stays when it is closed."""
+def segment_folder(segmenting: SegmentJob, measuring: MeasureJob | None, threads: int) -> FolderResult:
+    """Segment all images of a folder, and measure them into one table; what is finished stays when it is cancelled."""
     from napari_nanoseg.engines.preload import preload
 
     preload()
@@ -123,6 +123,6 @@ def segment_folder(segmenting: SegmentJob, measure: MeasureJob | None, threads: 
 
     use_threads(threads)
     segmented = run_job(segmenting)
-    if measure is None:
+    if measuring is None:
         return FolderResult(segmented, None)
-    return FolderResult(segmented, run_job(measure))
+    return FolderResult(segmented, run_job(measuring))

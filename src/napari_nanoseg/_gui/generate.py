@@ -173,12 +173,12 @@ class Generate(Step):
         if order is None:
             return
 
-        def steps() -> _Written:
+        def work() -> _Written:
             with _removed_if_unused(order):
                 _write_source(order)
                 return _Written(order, run_job(order.job))
 
-        if self.panel.start(steps, f"Generating {order.job.out.name}"):
+        if self.panel.start(work, f"Generating {order.job.out.name}"):
             self.offer()
             self.page.ordered(order)
 
@@ -190,21 +190,21 @@ class Generate(Step):
             self._done(_Ready(order.job))
             return
 
-        def steps() -> _Ready:
+        def work() -> _Ready:
             with _removed_if_unused(order):
                 _write_source(order)
                 return _Ready(order.job)
 
-        if self.panel.start(steps, "Writing the annotation"):
+        if self.panel.start(work, "Writing the annotation"):
             self.page.ordered(order)
 
     def _fit(self) -> None:
         try:
-            steps = self.nanowires.fit.steps()
+            work = self.nanowires.fit.work()
         except NanosegError as error:
             self.panel.refuse(str(error))
             return
-        self.panel.start(steps, "Fitting the generator")
+        self.panel.start(work, "Fitting the generator")
 
     def _done(self, done: _Written | _Ready | FittedGenerator) -> None:
         if isinstance(done, FittedGenerator):

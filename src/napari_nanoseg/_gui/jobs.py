@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer, Signal
@@ -32,8 +32,6 @@ from napari_nanoseg.config.command import command
 from napari_nanoseg.config.jobs import AnyJob
 from napari_nanoseg.events import Event, Notice, Progress, Stage
 
-T = TypeVar("T")
-
 TICK_MS = 200
 """How often the events of a job are taken: a job that says thousands in a second shows five of them."""
 
@@ -57,7 +55,7 @@ class JobPanel(QWidget):
     said = Signal(object)
     """Every event of the job; of Progress, at most five in a second."""
     done = Signal(object)
-    """What the job's generator returned."""
+    """What the job returned."""
     failed = Signal(str)
     """The sentence that says why the job ended."""
     cancelled = Signal()
@@ -115,14 +113,14 @@ class JobPanel(QWidget):
         """Whether a job runs, one that was cancelled is not over yet, or the result is not all shown."""
         return self._worker is not None or self._rest is not None
 
-    def start(self, steps: Callable[[], T], title: str) -> bool:
+    def start(self, work: Callable[[], Any], title: str) -> bool:
         """Run a job.
 
         Parameters
         ----------
-        steps : callable
-            Makes the job's generator; it is called, iterated and closed in a thread, which may compute but must not
-            touch layers or widgets.
+        work : callable
+            Does the job and returns its result; it is called in a thread, which may compute but must not touch layers
+            or widgets. It is left at its next event or checkpoint when the job is cancelled.
         title : str
             What runs, for people: "Training of discs".
 
@@ -139,7 +137,7 @@ class JobPanel(QWidget):
                 f"{'' if self.running else ' in another dock of this viewer'}; wait for its end or cancel it."
             )
             return False
-        worker = workers[self._name] = make_worker(steps, title)
+        worker = workers[self._name] = make_worker(work, title)
         self._latest[:] = [worker]
         self._worker = worker
         self.messages.clear()

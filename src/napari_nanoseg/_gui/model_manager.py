@@ -118,7 +118,7 @@ class ModelManager(QToolButton):
         free = free_path(models / model_name(source)).name
         name, agreed = QInputDialog.getText(self, "Import a model", "Its name", text=free)
         if agreed:
-            self._panel.start(partial(importing, source, models, name.strip()), f"Importing {source.name}")
+            self._panel.start(partial(import_into, source, models, name.strip()), f"Importing {source.name}")
 
     def _export(self) -> None:
         if (path := self._path) is None:
@@ -128,7 +128,7 @@ class ModelManager(QToolButton):
         if chosen:
             target = Path(chosen)
             target = target if target.suffix.lower() == ".zip" else target.with_name(f"{target.name}.zip")
-            self._panel.start(partial(exporting, path, target), f"Exporting {model_name(path)}")
+            self._panel.start(partial(export_as_zip, path, target), f"Exporting {model_name(path)}")
 
     def _done(self, result: object) -> None:
         if isinstance(result, Imported):
@@ -163,13 +163,13 @@ class Card(QDialog):
         self.resize(480, 320)
 
 
-def importing(source: Path, models: Path, name: str) -> Imported:
+def import_into(source: Path, models: Path, name: str) -> Imported:
     """Copy a model into the library."""
     tell(Stage("import", f"Importing {source}."))
     return Imported(import_model(source, models, name))
 
 
-def exporting(path: Path, target: Path) -> Exported:
+def export_as_zip(path: Path, target: Path) -> Exported:
     """Write a model into a zip."""
     tell(Stage("export", f"Writing {target}."))
     return Exported(export_model(path, target))

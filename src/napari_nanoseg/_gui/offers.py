@@ -16,7 +16,6 @@ from napari_nanoseg._gui.layers import image_layer
 from napari_nanoseg._gui.recovery import recovery_of
 from napari_nanoseg._gui.session import Session
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import checkpoint
 from napari_nanoseg.io.images import read_image
 from napari_nanoseg.io.recovery import About, Leftover, discard, leftovers, restore
 from napari_nanoseg.samples import Image
@@ -79,7 +78,7 @@ class Offers(QWidget):
             return
         self._restoring = leftover
         opened = any(layer.name == leftover.about.image for layer in self._session.viewer.layers)
-        self._reader.ask(partial(_restoring, leftover, not opened))
+        self._reader.ask(partial(_read, leftover, not opened))
 
     def _restored(self, found: tuple[NDArray[Any], Image | None]) -> None:
         leftover, self._restoring = self._restoring, None
@@ -114,8 +113,7 @@ class Offers(QWidget):
         self.setVisible(bool(self._rows))
 
 
-def _restoring(leftover: Leftover, with_image: bool) -> tuple[NDArray[Any], Image | None]:
-    checkpoint()
+def _read(leftover: Leftover, with_image: bool) -> tuple[NDArray[Any], Image | None]:
     return restore(leftover), _image(leftover.about) if with_image else None
 
 

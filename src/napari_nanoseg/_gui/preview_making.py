@@ -110,8 +110,8 @@ class PreviewMaker:
         self._wires: Nanowires | None = None
         self._cathode: Cathode | None = None
 
-    def steps(self, question: Question) -> Preview:
-        """Make a preview; yields where it may be left.
+    def make(self, question: Question) -> Preview:
+        """Make a preview.
 
         Raises
         ------

@@ -56,7 +56,7 @@ class Previews(QObject):
 
     def _begin(self) -> None:
         assert self._question is not None, "the timer runs while there is a question"
-        self._latest.ask(partial(self._maker.steps, self._question))
+        self._latest.ask(partial(self._maker.make, self._question))
 
     def _answer(self, preview: Preview) -> None:
         self._question = None

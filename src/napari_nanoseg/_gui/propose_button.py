@@ -82,8 +82,8 @@ class ProposeButton(QPushButton):
             self._panel.refuse(str(error))
             return
         chosen = settings()
-        steps = partial(propose, image, layer, model, chosen.device, chosen.threads)
-        self._panel.start(steps, f"Looking for particles in {image.name}")
+        work = partial(propose, image, layer, model, chosen.device, chosen.threads)
+        self._panel.start(work, f"Looking for particles in {image.name}")
         self.refresh()
 
     def _done(self, result: object) -> None:

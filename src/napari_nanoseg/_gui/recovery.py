@@ -17,7 +17,6 @@ from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 from napari_nanoseg._gui.follow import Following, follow
 from napari_nanoseg._gui.latest import Latest
 from napari_nanoseg._gui.session import Session
-from napari_nanoseg.events import checkpoint
 from napari_nanoseg.io.recovery import About, Journal, Leftover
 
 SETTLED_MS = 2000
@@ -83,7 +82,7 @@ class Recovery(QObject):
             self._edited.discard(layer)
             self._dirty.discard(layer)
             self._queue.append(lambda: journal.drop(labels))
-            self._writer.ask(self._recover)
+            self._writer.ask(self._work)
 
     def adopt(self, layer: Labels, leftover: Leftover) -> None:
         """Go on with what another process wrote, now that its labels are in a layer."""
@@ -133,7 +132,7 @@ class Recovery(QObject):
 
     def _write(self) -> None:
         self._enqueue()
-        self._writer.ask(self._recover)
+        self._writer.ask(self._work)
 
     def _enqueue(self) -> None:
         for layer in self._dirty:
@@ -145,10 +144,6 @@ class Recovery(QObject):
         with self._at_work:
             while self._queue:
                 self._queue.popleft()()
-
-    def _recover(self) -> None:
-        checkpoint()
-        self._work()
 
     def _about(self, layer: Labels) -> About:
         image = self._session.image

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_nanoseg._gui.layers import class_values_of, image_of, in_colours, labels_layer
 from napari_nanoseg._gui.session import Session
 from napari_nanoseg.config.unet import UNetConfig
-from napari_nanoseg.events import Stage, checkpoint, tell
+from napari_nanoseg.events import Stage, tell
 from napari_nanoseg.io.class_maps import write_class_map
 from napari_nanoseg.io.images import list_images
 from napari_nanoseg.samples import Image
@@ -83,7 +83,6 @@ def scribbles_of(image: ImageLayer, labels: Labels, name: str) -> Scribbles:
 
 def look_at(image: ImageLayer, labels: Labels) -> Scribbles:
     """The same, in a thread."""
-    checkpoint()
     return scribbles_of(image, labels, image.name)
 
 

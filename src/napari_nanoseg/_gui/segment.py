@@ -294,8 +294,8 @@ class Segment(Step):
         if chosen:
             path = Path(chosen)
             path = path if path.suffix.lower() == ".json" else path.with_name(f"{path.name}.json")
-            steps = partial(save_coco, path, name, layer, result, self._shown.edited)
-            self.panel.start(steps, "Saving the particles")
+            work = partial(save_coco, path, name, layer, result, self._shown.edited)
+            self.panel.start(work, "Saving the particles")
 
     def _ask_path(self, title: str, name: str) -> Path | None:
         start = str(Path.home() / name.replace("/", "_"))

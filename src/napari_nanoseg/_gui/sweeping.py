@@ -1,4 +1,4 @@
-"""What a sweep in the Train dock does apart from showing it: its job, its steps, its table for people."""
+"""What a sweep in the Train dock does apart from showing it: its job, its work in a thread, its table for people."""
 
 from __future__ import annotations
 

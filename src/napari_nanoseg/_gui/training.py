@@ -1,4 +1,4 @@
-"""What the Train dock does apart from showing it: names of models, the steps of a training, going on with one."""
+"""What the Train dock does apart from showing it: names of models, a training from the layers, going on with one."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any
 from napari.qt.threading import FunctionWorker, create_worker
 from qtpy.QtCore import QThreadPool
 
-from napari_nanoseg.events import Cancelled, Event, Progress, listening
+from napari_nanoseg.events import Cancelled, Event, Progress, checkpoint, listening
 from napari_nanoseg.jobs.failures import bug, explain
 
 Work = Callable[[], Any]
@@ -98,6 +98,7 @@ class JobWorker(FunctionWorker):  # type: ignore[misc]
         """Do the work, in this thread, and tell how it ended."""
         try:
             with listening(self._keep, self._leave):
+                checkpoint()  # it may have been cancelled while it waited for its thread
                 value = self._func()
             return None if self.abort_requested else Returned(value)
         except BaseException as error:
