@@ -16,7 +16,7 @@ HEADING = "\nExamples\n--------\n"
 
 
 def described() -> Iterator[tuple[str, Any]]:
-    """Public functions and classes with the methods and properties that they or our base classes of them define."""
+    """Public functions, and public classes with the methods and properties that they and their bases here define."""
     for name in ns.__all__:
         thing = getattr(ns, name)
         yield name, thing
