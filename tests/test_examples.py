@@ -36,8 +36,7 @@ WITH_EXAMPLES = [name for name, text in TEXTS.items() if HEADING in text]
 def for_users(name: str) -> bool:
     """Whether a caller makes use of it, not only an engine that implements it; properties explain themselves."""
     thing = THINGS[name]
-    own = not getattr(thing, "__isabstractmethod__", False) and not name.endswith("_steps")
-    return own and not isinstance(thing, property)
+    return not getattr(thing, "__isabstractmethod__", False) and not isinstance(thing, property)
 
 
 def test_everything_that_is_called_has_an_example() -> None:
