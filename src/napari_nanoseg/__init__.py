@@ -87,6 +87,7 @@ _PUBLIC = {
     "read_job": "config.jobs",
     "read_labels": "io.annotations",
     "run": "jobs.functions",
+    "sample_data": "io.sample_data",
     "size_summary": "measurement.distributions",
     "train": "jobs.functions",
     "write_figure": "io.figures",

@@ -64,6 +64,7 @@ from napari_nanoseg.io.figures import write_figure as write_figure
 from napari_nanoseg.io.images import read_image as read_image
 from napari_nanoseg.io.images import write_image as write_image
 from napari_nanoseg.io.images import write_labels as write_labels
+from napari_nanoseg.io.sample_data import sample_data as sample_data
 from napari_nanoseg.io.tables import write_table as write_table
 from napari_nanoseg.io.volumes import open_volume as open_volume
 from napari_nanoseg.io.volumes import write_volume as write_volume

@@ -34,6 +34,14 @@ class Calibration(Shown):
     ------
     NanosegError
         When a size is not a positive finite number.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> ns.Calibration((2.5, 2.5))
+    Calibration(2.5 nm/px)
+    >>> ns.Calibration().known
+    False
     """
 
     pixel_size_nm: tuple[float, ...] | None = None
@@ -63,6 +71,14 @@ class Calibration(Shown):
         ------
         NanosegError
             When the unit is not a length or the size is not positive.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> ns.Calibration.of(2.5)
+        Calibration(2.5 nm/px)
+        >>> ns.Calibration.of(0.14, "um", ndim=3).pixel_size_nm
+        (140.0, 140.0, 140.0)
         """
         need(unit, str, "Calibration.of: 'unit'", "the name of a unit, such as nm or um")
         factor = NM_PER_UNIT.get(unit.strip().lower())
@@ -97,6 +113,12 @@ class Calibration(Shown):
         ------
         NanosegError
             When it is not known, or when the two axes differ by more than 0.1 %: lengths would depend on direction.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> ns.Calibration.of(0.0025, "um").nm_per_pixel
+        2.5
         """
         if self.pixel_size_nm is None:
             raise NanosegError("The pixel size is not known; give it in nanometres per pixel.")
@@ -108,7 +130,14 @@ class Calibration(Shown):
         return row
 
     def zoomed(self, factor: float) -> Calibration:
-        """Calibration of the image after it was enlarged `factor` times (pixels become smaller)."""
+        """Calibration of the image after it was enlarged `factor` times (pixels become smaller).
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> ns.Calibration.of(2.5).zoomed(2)
+        Calibration(1.25 nm/px)
+        """
         if self.pixel_size_nm is None:
             return self
         return Calibration(tuple(size / factor for size in self.pixel_size_nm))

@@ -16,6 +16,15 @@ class NanosegError(Exception):
     """Something the user can mend, in one sentence that says what, where and what to do.
 
     Every layer raises it for bad input. The command line prints it and returns 2, the docks show it.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> try:
+    ...     ns.read_image("missing.tif")
+    ... except ns.NanosegError as error:
+    ...     print(error)
+    There is no file missing.tif; check its name.
     """
 
 

@@ -21,7 +21,17 @@ from napari_nanoseg.errors import NanosegError
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A new part of the job begins; `message` is a sentence for people."""
+    """A new part of the job begins; `message` is a sentence for people.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> events = []
+    >>> job = ns.MeasureJob(labels=[ns.sample_data() / "particles_truth.tif"], out="particles.csv")
+    >>> result = ns.run(job, progress=events.append)
+    >>> events[0]
+    Stage(name='measure', message='Measuring 1 label image')
+    """
 
     name: str
     message: str
@@ -29,7 +39,17 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` units (tiles, images, steps) of the current stage are finished."""
+    """`done` of `total` units (tiles, images, steps) of the current stage are finished.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> events = []
+    >>> image = ns.read_image(ns.sample_data() / "particles.tif")
+    >>> particles = ns.load_model("watershed").segment(image, tile=512, progress=events.append)
+    >>> [event for event in events if isinstance(event, ns.Progress)][-1]
+    Progress(done=1, total=1, unit='tiles')
+    """
 
     done: int
     total: int
@@ -38,7 +58,18 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the user should know although the job goes on (a choice made for them, a doubtful input)."""
+    """Something the user should know although the job goes on (a choice made for them, a doubtful input).
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> events = []
+    >>> pixels = ns.read_image(ns.sample_data() / "particles.tif").data
+    >>> image = ns.Image(pixels, source="a.tif")
+    >>> particles = ns.load_model("watershed").segment(image, progress=events.append)
+    >>> [event.message for event in events if isinstance(event, ns.Notice)][0]
+    "a.tif: the particles are taken to be brighter than the background; set 'invert' if not."
+    """
 
     message: str
 
@@ -49,6 +80,13 @@ class Epoch:
 
     `losses` and `validation` map names to values; `preview` is the path of an image of the validation patches with
     the outlines found in them, or None.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> epoch = ns.Epoch(1, 3, {"loss": 0.71}, {"f1": 0.83}, elapsed_s=20.0, remaining_s=40.0)
+    >>> f"{epoch.epoch} of {epoch.epochs}: F1 {epoch.validation['f1']}"
+    '1 of 3: F1 0.83'
     """
 
     epoch: int
@@ -62,7 +100,18 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class JobResult(Shown):
-    """What a job leaves: figures for tables and the files written (name to path)."""
+    """What a job leaves: figures for tables and the files written (name to path).
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> job = ns.MeasureJob(labels=[ns.sample_data() / "particles_truth.tif"], out="particles.csv")
+    >>> result = ns.run(job)
+    >>> result.files["table"]
+    'particles.csv'
+    >>> result.figures["n"]
+    64
+    """
 
     figures: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)

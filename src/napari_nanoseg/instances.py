@@ -43,6 +43,21 @@ class Instances(Shown):
     ------
     NanosegError
         When the fields differ in length or the ids are not positive and unique.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> labels = np.zeros((6, 8), int)
+    >>> labels[1:4, 1:4] = 1
+    >>> labels[3:5, 5:7] = 2
+    >>> particles = ns.Instances.from_labels(labels)
+    >>> particles
+    Instances(2 particles, 6 x 8 px)
+    >>> particles.areas
+    array([9, 4])
+    >>> particles[particles.areas > 5].ids
+    array([1], dtype=int32)
     """
 
     shape: tuple[int, ...]
@@ -65,7 +80,14 @@ class Instances(Shown):
 
     @classmethod
     def empty(cls, shape: tuple[int, ...]) -> Self:
-        """No objects in an image of this shape."""
+        """No objects in an image of this shape.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> ns.Instances.empty((64, 64))
+        Instances(0 particles, 64 x 64 px)
+        """
         return cls.from_masks(shape, np.zeros((0, 2 * len(shape))), ())
 
     @classmethod
@@ -85,6 +107,16 @@ class Instances(Shown):
         ------
         NanosegError
             When the array is not of integers or a label does not fit into 32 bits.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> labels = np.zeros((6, 8), int)
+        >>> labels[1:4, 1:4] = 1
+        >>> labels[3:5, 5:7] = 2
+        >>> ns.Instances.from_labels(labels, scores=[0.9, 0.6]).scores
+        array([0.9, 0.6], dtype=float32)
         """
         from scipy.ndimage import find_objects
 
@@ -144,6 +176,17 @@ class Instances(Shown):
         ------
         NanosegError
             When a mask does not have the shape of its box, or the lengths differ.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> mask = np.ones((3, 3), bool)
+        >>> pair = ns.Instances.from_masks((6, 8), [[1, 1, 4, 4], [2, 2, 5, 5]], [mask, mask])
+        >>> pair.overlapping
+        True
+        >>> pair.areas
+        array([9, 9])
         """
         ndim, count = len(shape), len(masks)
         bounds = np.asarray(boxes, dtype=np.int64).reshape(-1, 2 * ndim)
@@ -195,6 +238,17 @@ class Instances(Shown):
         ------
         NanosegError
             When a polygon has fewer than three vertices or vertices that are not finite.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> square = [(0.5, 0.5), (0.5, 3.5), (3.5, 3.5), (3.5, 0.5)]
+        >>> ns.Instances.from_polygons([square], (5, 5)).to_labels()
+        array([[0, 0, 0, 0, 0],
+               [0, 1, 1, 1, 0],
+               [0, 1, 1, 1, 0],
+               [0, 1, 1, 1, 0],
+               [0, 0, 0, 0, 0]], dtype=int32)
         """
         boxes, masks = [], []
         for polygon in polygons:
@@ -224,6 +278,14 @@ class Instances(Shown):
         NanosegError
             When a segmentation is missing, damaged or made for another image size, a score or category is no number, or
             only some annotations have a score.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> outline = {"segmentation": [[1, 1, 4, 1, 4, 4, 1, 4]], "category_id": 2}
+        >>> particle = ns.Instances.from_coco([outline], (6, 8))
+        >>> particle.areas, particle.classes
+        (array([9]), array([2], dtype=int32))
         """
         scores = [annotation["score"] for annotation in annotations if annotation.get("score") is not None]
         if scores and len(scores) < len(annotations):
@@ -252,6 +314,21 @@ class Instances(Shown):
         -------
         int32 array, shape `shape`
             The ids of the objects; 0 is background. An object that others cover completely does not appear.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> labels = np.zeros((6, 8), int)
+        >>> labels[1:4, 1:4] = 1
+        >>> labels[3:5, 5:7] = 2
+        >>> ns.Instances.from_labels(labels).to_labels()
+        array([[0, 0, 0, 0, 0, 0, 0, 0],
+               [0, 1, 1, 1, 0, 0, 0, 0],
+               [0, 1, 1, 1, 0, 0, 0, 0],
+               [0, 1, 1, 1, 0, 2, 2, 0],
+               [0, 0, 0, 0, 0, 2, 2, 0],
+               [0, 0, 0, 0, 0, 0, 0, 0]], dtype=int32)
         """
         labels = np.zeros(self.shape, dtype=np.int32)
         for index in np.argsort(self.scores, kind="stable"):
@@ -266,6 +343,23 @@ class Instances(Shown):
         list of N float64 arrays, shape (K, 2)
             (row, column) vertices. Pieces and holes are joined by lines walked to and fro, which enclose nothing:
             :meth:`from_polygons` gives back exactly the same masks.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> labels = np.zeros((6, 8), int)
+        >>> labels[1:4, 1:4] = 1
+        >>> labels[3:5, 5:7] = 2
+        >>> ns.Instances.from_labels(labels).to_polygons()[1]
+        array([[4.5, 6. ],
+               [4.5, 5. ],
+               [4. , 4.5],
+               [3. , 4.5],
+               [2.5, 5. ],
+               [2.5, 6. ],
+               [3. , 6.5],
+               [4. , 6.5]])
         """
         self._need_plane("outlines")
         return [outline(mask) + box[:2] for mask, box in zip(self.masks, self.boxes, strict=True)]
@@ -277,6 +371,16 @@ class Instances(Shown):
         -------
         list of N lists of float64 arrays, shape (K, 2)
             (row, column) vertices.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> ring = np.ones((5, 5), int)
+        >>> ring[2, 2] = 0
+        >>> [around, hole] = ns.Instances.from_labels(ring).to_rings()[0]
+        >>> len(hole)
+        4
         """
         self._need_plane("outlines")
         return [[ring + box[:2] for ring in rings(mask)] for mask, box in zip(self.masks, self.boxes, strict=True)]
@@ -290,6 +394,17 @@ class Instances(Shown):
             The image they belong to.
         first_id : int
             Id of the first annotation; COCO wants them unique in a file.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> labels = np.zeros((6, 8), int)
+        >>> labels[1:4, 1:4] = 1
+        >>> labels[3:5, 5:7] = 2
+        >>> annotation = ns.Instances.from_labels(labels).to_coco()[1]
+        >>> annotation["bbox"], annotation["area"]
+        ([5, 3, 2, 2], 4)
         """
         self._need_plane("COCO annotations")
         areas = self.areas
@@ -334,6 +449,13 @@ class Instances(Shown):
         -------
         int32 array
             ``to_labels()[::step, ::step]`` with the step of :func:`~napari_nanoseg.display.step_for`.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> truth = ns.read_labels(ns.sample_data() / "particles_truth.tif")
+        >>> truth.shape, truth.small_labels().shape
+        ((768, 1024), (192, 256))
         """
         stack, plane = self.shape[:-2], self.shape[-2:]
         step = step_for(plane)
@@ -385,6 +507,15 @@ class Instances(Shown):
         """The slices of a stack one by one, each with the objects that reach into it, under their ids.
 
         Objects of an image (Y, X) are one plane.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> stack = np.zeros((3, 4, 4), int)
+        >>> stack[:2, 1:3, 1:3] = 7
+        >>> [plane.ids.tolist() for plane in ns.Instances.from_labels(stack).planes()]
+        [[7], [7], []]
         """
         if len(self.shape) == 2:
             yield self
@@ -403,12 +534,34 @@ class Instances(Shown):
 
     @property
     def areas(self) -> NDArray[np.int64]:
-        """Pixels (voxels) of each object."""
+        """Pixels (voxels) of each object.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> labels = np.zeros((6, 8), int)
+        >>> labels[1:4, 1:4] = 1
+        >>> labels[3:5, 5:7] = 2
+        >>> ns.Instances.from_labels(labels).areas
+        array([9, 4])
+        """
         return np.array([np.count_nonzero(mask) for mask in self.masks], dtype=np.int64)
 
     @property
     def touches_border(self) -> NDArray[np.bool_]:
-        """Whether each object reaches the edge of the image and may be cut off there."""
+        """Whether each object reaches the edge of the image and may be cut off there.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> labels = np.zeros((6, 8), int)
+        >>> labels[:3, 1:4] = 1
+        >>> labels[3:5, 5:7] = 2
+        >>> ns.Instances.from_labels(labels).touches_border
+        array([ True, False])
+        """
         ndim = len(self.shape)
         reaches = np.concatenate([self.boxes[:, :ndim] <= 0, self.boxes[:, ndim:] >= self.shape], axis=1)
         touching: NDArray[np.bool_] = np.any(reaches, axis=1)
@@ -427,7 +580,17 @@ class Instances(Shown):
 
     @property
     def overlaps(self) -> NDArray[np.bool_]:
-        """Whether each object shares pixels with another one."""
+        """Whether each object shares pixels with another one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> mask = np.ones((3, 3), bool)
+        >>> boxes = [[0, 0, 3, 3], [2, 2, 5, 5], [5, 5, 8, 8]]
+        >>> ns.Instances.from_masks((8, 8), boxes, [mask] * 3).overlaps
+        array([ True,  True, False])
+        """
         owners = np.zeros(self.shape, dtype=np.int32)
         for index, mask in enumerate(self.masks):
             owners[self._box(index)] += mask
@@ -444,6 +607,13 @@ class Instances(Shown):
         ------
         NanosegError
             When there is no particle.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> truth = ns.read_labels(ns.sample_data() / "particles_truth.tif")
+        >>> f"{truth.diameter():.1f} px"
+        '54.7 px'
         """
         if not len(self):
             raise NanosegError("There is no particle to take a diameter from; outline at least one.")

@@ -37,6 +37,13 @@ class Image(Shown):
     ------
     NanosegError
         When the axes do not fit the array, or the array is empty or not numeric.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> ns.Image(np.zeros((48, 64)), calibration=ns.Calibration.of(2.5), source="blank")
+    Image(48 x 64 px, float64, YX, 2.5 nm/px, 'blank')
     """
 
     data: NDArray[Any]
@@ -107,6 +114,16 @@ class Image(Shown):
         ------
         NanosegError
             When its pixels cannot be read.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> stack = ns.Image(np.arange(24).reshape(2, 3, 4), "ZYX")
+        >>> np.asarray(stack.plane(1))
+        array([[12, 13, 14, 15],
+               [16, 17, 18, 19],
+               [20, 21, 22, 23]])
         """
         if self.axes[0] not in "ZT":
             return self.loaded()
@@ -121,6 +138,14 @@ class Image(Shown):
         ------
         NanosegError
             When they cannot be read.
+
+        Examples
+        --------
+        >>> import dask.array as da
+        >>> import napari_nanoseg as ns
+        >>> lazy = ns.Image(da.zeros((48, 64)))
+        >>> type(lazy.loaded().data)
+        <class 'numpy.ndarray'>
         """
         return self if isinstance(self.data, np.ndarray) else replace(self, data=self._read(self.data))
 
@@ -168,6 +193,14 @@ class Volume(Shown):
     ------
     NanosegError
         When the array does not have three axes, is empty or not numeric, or the calibration is not for three axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> voxels = np.zeros((8, 32, 32), np.uint16)
+    >>> ns.Volume(voxels, ns.Calibration((50, 20, 20)))
+    Volume(8 x 32 x 32 px, uint16, ZYX, 50 x 20 x 20 nm/px, 'volume')
     """
 
     data: Sliceable
@@ -238,6 +271,15 @@ class Volume(Shown):
         ------
         NanosegError
             When they cannot be read, or some are NaN or infinite.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> volume = ns.open_volume(ns.sample_data() / "cathode" / "cathode.tif")
+        >>> volume.read(4, 6).shape
+        (2, 144, 144)
+        >>> volume.read(4, 6, rows=slice(0, 50)).shape
+        (2, 50, 144)
         """
         try:
             pixels = np.asarray(self.data[z0:z1, rows, columns])
@@ -278,6 +320,14 @@ class Sample(Shown):
     NanosegError
         When image, instances and `known` differ in shape, or `truth` has another number of rows than there are
         instances.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> image = ns.read_image(ns.sample_data() / "particles.tif")
+    >>> truth = ns.read_labels(ns.sample_data() / "particles_truth.tif")
+    >>> ns.Sample(image, truth, name="particles")
+    Sample('particles', 80 particles, 768 x 1024 px)
     """
 
     image: Image
@@ -334,6 +384,15 @@ class ClassSample(Shown):
     ------
     NanosegError
         When image and classes differ in shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> classes = np.zeros((48, 64), np.int8)
+    >>> classes[20:22] = 1
+    >>> ns.ClassSample(ns.Image(np.zeros((48, 64))), classes, "slice")
+    ClassSample('slice', 48 x 64 px)
     """
 
     image: Image

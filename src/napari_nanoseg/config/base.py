@@ -128,6 +128,12 @@ class Config(BaseModel):
         ------
         NanosegError
             In one sentence that names `where`, the first wrong field and what is wrong with it.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> ns.SegmentConfig.parse({"diameter": 58}).diameter
+        58.0
         """
         try:
             return cls.model_validate(values)
@@ -143,6 +149,13 @@ class Config(BaseModel):
         ------
         NanosegError
             For the first field that is unknown or has a wrong value.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> config = ns.SegmentConfig(diameter=58)
+        >>> config.with_fields(tile=512).tile
+        512
         """
         return self._with(fields, type(self).__name__)
 
@@ -163,6 +176,12 @@ class Config(BaseModel):
         ------
         NanosegError
             When the config is of another kind, or a field is unknown or has a wrong value.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> ns.SegmentConfig.combined(ns.SegmentConfig(diameter=58), {"tile": 512}, "segment").tile
+        512
         """
         if config is None:
             return cls.parse(dict(fields), where)
@@ -185,11 +204,27 @@ class Config(BaseModel):
         return frozenset()
 
     def with_kind(self, field: str, inner: Config) -> Self:
-        """The same with another config in one of its fields; kinds of jobs change with it what depends on it."""
+        """The same with another config in one of its fields; kinds of jobs change with it what depends on it.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> config = ns.TrainConfig().with_kind("engine", ns.UNetConfig())
+        >>> config.engine.engine
+        'unet'
+        """
         return self.model_copy(update={field: inner})
 
     def to_yaml(self) -> str:
-        """The whole config as YAML that :meth:`parse` reads back to an equal config."""
+        """The whole config as YAML that :meth:`parse` reads back to an equal config.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> print(ns.MeasureConfig(pixel_size_nm=2.5).to_yaml(), end="")
+        pixel_size_nm: 2.5
+        exclude_border: true
+        """
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 

@@ -86,6 +86,15 @@ class CathodeConfig(Ranges):
 
     A range is drawn from uniformly, once per phantom or for each particle. Phantom `index` of a seed has the same
     objects whatever the look.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> config = ns.CathodeConfig(depth=16, height=64, width=64, seed=1)
+    >>> config.shape
+    (16, 64, 64)
+    >>> next(ns.generate(config)).image
+    Image(16 x 64 x 64 px, uint8, ZYX, 70 nm/px, 'cathode_000000')
     """
 
     kind: Literal["cathode"] = Field("cathode", description="The generator")
@@ -233,12 +242,28 @@ def cathode_preset(name: str, **changes: Any) -> CathodeConfig:
     ------
     NanosegError
         When there is no such preset, or a value is bad.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> config = ns.cathode_preset("NMC pristine", depth=16, seed=1)
+    >>> config.depth, config.damage.first
+    (16, 0.005)
     """
     return CathodeJob.parse({"preset": name, "config": changes, "out": "."}, "cathode preset").config
 
 
 class CathodeJob(Config):
-    """Write phantoms of battery cathodes with their cracks and true damage as a data set."""
+    """Write phantoms of battery cathodes with their cracks and true damage as a data set.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> small = {"depth": 16, "height": 64, "width": 64}
+    >>> job = ns.CathodeJob(preset="NMC pristine", config=small, count=1, out="phantoms")
+    >>> ns.run(job).figures["images"]
+    8
+    """
 
     job: Literal["cathode"] = Field("cathode", description="The job")
     preset: CathodePreset | None = Field(

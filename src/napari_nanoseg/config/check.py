@@ -12,7 +12,14 @@ from napari_nanoseg.config.unet import STANDARD_CLASSES, ClassNames, UNetConfig
 
 
 class CheckJob(Config):
-    """Check a dataset for what would spoil a training: what `nanoseg check` does."""
+    """Check a dataset for what would spoil a training: what `nanoseg check` does.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> ns.run(ns.CheckJob(dataset=ns.sample_data() / "annotated"))
+    JobResult(images 1, particles 8, problems 0, warnings 0)
+    """
 
     job: Literal["check"] = "check"
     dataset: Path = Field(description="Folder with images/ and masks/")

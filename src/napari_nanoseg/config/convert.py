@@ -11,7 +11,15 @@ from napari_nanoseg.config.base import Config
 
 
 class ConvertJob(Config):
-    """Convert a model between formats: what `nanoseg convert` does."""
+    """Convert a model between formats: what `nanoseg convert` does.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> result = ns.run(ns.ConvertJob(model="starter", out="keras_model", to="stardist"))
+    >>> ns.load_model("keras_model")
+    StarDistModel(StarDist 2-D, 32 rays, 3 levels, 24 filters, 1 channel)
+    """
 
     job: Literal["convert"] = "convert"
     model: Path = Field(

@@ -55,7 +55,16 @@ class CrackThreshold(Config):
 
 
 class CracksConfig(Config):
-    """How the cracks of a volume are found, slab by slab, and what is told about them."""
+    """How the cracks of a volume are found, slab by slab, and what is told about them.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> config = ns.CracksConfig(analyse=False, threshold={"method": "percentile", "percentile": 10})
+    >>> found = ns.cracks(config, ns.sample_data() / "cathode" / "cathode.tif", "threshold", "cracks")
+    >>> ns.open_volume("cracks/classes.ome.zarr")
+    Volume(32 x 144 x 144 px, uint8, ZYX, 140 nm/px, 'classes.ome.zarr')
+    """
 
     input: VolumeConfig = Field(VolumeConfig(), title="File", description="What the file does not tell about itself")
     threshold: CrackThreshold = Field(
@@ -110,7 +119,16 @@ class CracksConfig(Config):
 
 
 class CracksJob(Config):
-    """Find the cracks of a volume and say how damaged it is: what `nanoseg cracks` does."""
+    """Find the cracks of a volume and say how damaged it is: what `nanoseg cracks` does.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> volume = ns.sample_data() / "cathode" / "cathode.tif"
+    >>> job = ns.CracksJob(volume=volume, model="threshold", out="cracks", config=ns.CracksConfig(analyse=False))
+    >>> sorted(ns.run(job).files)
+    ['classes', 'run']
+    """
 
     job: Literal["cracks"] = "cracks"
     config: CracksConfig = CracksConfig()

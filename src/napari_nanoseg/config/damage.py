@@ -15,7 +15,16 @@ VOIDS: dict[str, Any] = {"group": "Particles and voids"}
 
 
 class DamageConfig(Config):
-    """What turns a class map into damage, packing, their correlation, and tables of cracks and particles."""
+    """What turns a class map into damage, packing, their correlation, and tables of cracks and particles.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> classes = ns.open_volume(ns.sample_data() / "cathode" / "classes.tif")
+    >>> config = ns.DamageConfig(names=("crack", "void", "binder", "particle"), window_um=3.5)
+    >>> ns.damage(classes, config=config).window
+    (25, 25)
+    """
 
     names: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (CRACK,), min_length=1, title="Classes",

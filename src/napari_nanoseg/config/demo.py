@@ -11,7 +11,19 @@ from napari_nanoseg.config.base import Config
 
 
 class DemoJob(Config):
-    """Annotate few, generate, train, segment, measure, compare: what `nanoseg demo` does."""
+    """Annotate few, generate, train, segment, measure, compare: what `nanoseg demo` does.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> job = ns.DemoJob(out="demo", steps=400, show="none")
+    >>> print(job.to_yaml(), end="")
+    job: demo
+    out: demo
+    steps: 400
+    show: none
+    seed: 0
+    """
 
     job: Literal["demo"] = "demo"
     out: Path = Field(Path("demo_output"), description="Folder of the results; an earlier demo in it is replaced")

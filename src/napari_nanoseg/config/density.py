@@ -19,6 +19,14 @@ class DensityConfig(Config):
 
     I0 is found in every slice of a stack on its own: the mean of a region when there is one, else a percentile of the
     image. A reference image, given beside the config, replaces both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> config = ns.DensityConfig(rows=(0, 10), columns=(0, 64), dark=100)
+    >>> ns.optical_density(np.full((64, 64), 1100.0), config).incident
+    array([1000.])
     """
 
     percentile: float = Field(
@@ -63,7 +71,16 @@ class DensityConfig(Config):
 
 
 class DensityJob(Config):
-    """Turn transmission images into optical density: what `nanoseg density` does."""
+    """Turn transmission images into optical density: what `nanoseg density` does.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> job = ns.DensityJob(images=[ns.sample_data() / "particles.tif"], out="density")
+    >>> result = ns.run(job)
+    >>> ns.read_image("density/particles.tif").dtype
+    dtype('float32')
+    """
 
     job: Literal["density"] = "density"
     config: DensityConfig = DensityConfig()

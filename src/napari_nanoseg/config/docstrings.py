@@ -14,6 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 HEADING = "\n\nParameters\n----------\n"
+EXAMPLES = "\n\nExamples\n--------\n"
+"""Heading of the section that stays the last one, as numpydoc wants it."""
 WIDTH = 108
 """Characters of a line of a description."""
 LIMITS = {"gt": "above {}", "ge": "at least {}", "lt": "below {}", "le": "at most {}"}
@@ -26,12 +28,13 @@ def with_parameters(text: str, fields: Mapping[str, FieldInfo]) -> str:
     Parameters
     ----------
     text : str
-        The docstring; a section that it already has is replaced.
+        The docstring; a section that it already has is replaced, its examples stay at the end.
     fields : mapping of str to FieldInfo
         Of the config.
     """
     entries = "\n".join(_entry(name, field) for name, field in fields.items())
-    return f"{inspect.cleandoc(text).partition(HEADING)[0]}{HEADING}{entries}\n"
+    said, examples, code = inspect.cleandoc(text).partition(EXAMPLES)
+    return f"{said.partition(HEADING)[0]}{HEADING}{entries}{examples}{code}\n"
 
 
 def _entry(name: str, field: FieldInfo) -> str:

@@ -15,7 +15,16 @@ AGREEMENT: dict[str, Any] = {"group": "Sizes and shapes"}
 
 
 class EvaluateConfig(Config):
-    """When a predicted particle counts as found, how the average precision is divided, and whose sizes are compared."""
+    """When a predicted particle counts as found, how the average precision is divided, and whose sizes are compared.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> truth = ns.read_labels(ns.sample_data() / "particles_truth.tif")
+    >>> config = ns.EvaluateConfig(pixel_size_nm=2.5, exclude_border=False)
+    >>> ns.agreement(truth, truth[:60], config)["area"]
+    Agreement(area: median 1.44e+04 nm² true (80), 1.42e+04 nm² predicted (60); 60 pairs)
+    """
 
     iou_threshold: float = Field(
         default=0.5,
@@ -69,7 +78,15 @@ class EvaluateConfig(Config):
 
 
 class EvaluateJob(Config):
-    """Compare predicted label images with true ones, paired by file stem."""
+    """Compare predicted label images with true ones, paired by file stem.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> truth = ns.sample_data() / "particles_truth.tif"
+    >>> ns.run(ns.EvaluateJob(truth=truth, prediction=truth)).figures["f1"]
+    1.0
+    """
 
     job: Literal["evaluate"] = "evaluate"
     config: EvaluateConfig = EvaluateConfig()

@@ -31,6 +31,13 @@ class CutPasteConfig(Config):
     The defaults are the recipe that trained best from one annotated micrograph; ``docs/generator.md`` tells how to
     reproduce UTILE-Gen (ACS Nanosci. Au 2023) with them. A range is drawn from uniformly; a limit is the upper end of
     a range that begins at zero.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> config = ns.CutPasteConfig(height=256, width=256, blur=0.3, seed=1)
+    >>> next(ns.generate(config, ns.sample_data() / "annotated")).image
+    Image(256 x 256 px, uint8, YX, 2.5 nm/px, 'cutpaste_000000')
     """
 
     kind: Literal["cutpaste"] = Field("cutpaste", description="The generator")
@@ -249,7 +256,18 @@ class CutPasteConfig(Config):
 
 
 class GenerateJob(Config):
-    """Write synthetic images with their masks as a data set."""
+    """Write synthetic images with their masks as a data set.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> source = ns.sample_data() / "annotated"
+    >>> config = ns.CutPasteConfig(height=256, width=256)
+    >>> job = ns.GenerateJob(source=source, config=config, count=1, workers=1, out="synthetic")
+    >>> result = ns.run(job)
+    >>> ns.open_dataset("synthetic")
+    Dataset(1 image, 'synthetic')
+    """
 
     job: Literal["generate"] = Field("generate", description="The job")
     config: CutPasteConfig = Field(default_factory=CutPasteConfig, description="Parameters of the generator")

@@ -69,6 +69,15 @@ def read_job(path: str | Path) -> AnyJob:
     ------
     NanosegError
         When the file cannot be read or does not hold a valid job.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import napari_nanoseg as ns
+    >>> job = ns.SegmentJob(model="starter", images=["a.tif"], out="labels")
+    >>> written = Path("job.yaml").write_text(job.to_yaml(), encoding="utf-8")
+    >>> ns.read_job("job.yaml") == job
+    True
     """
     need(path, (str, PathLike), "read_job: 'path'", "a path")
     return parse_job(read_yaml(path), str(path))

@@ -58,6 +58,13 @@ class MaskRCNNConfig(Config):
     directions. Where a CPU and dense micrographs ask for it, the defaults differ from Detectron2's: two samples per bin
     of ROIAlign in place of as many as pixels (which take 1.3 of 1.5 s on a CPU), 1000 objects per image or tile in
     place of 100, no resizing to a fixed side (images are brought to the particle diameter of the training).
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> config = ns.TrainConfig(engine=ns.MaskRCNNConfig(backbone="resnet50", detections_per_image=500))
+    >>> config.engine.detections_per_image
+    500
     """
 
     FREE: ClassVar[frozenset[str]] = frozenset({
@@ -303,7 +310,14 @@ class MaskRCNNConfig(Config):
 
     @classmethod
     def detectron2(cls) -> Self:
-        """Detectron2's Base-RCNN-FPN where it differs from the defaults here."""
+        """Detectron2's Base-RCNN-FPN where it differs from the defaults here.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> ns.MaskRCNNConfig.detectron2().detections_per_image, ns.MaskRCNNConfig().detections_per_image
+        (100, 1000)
+        """
         return cls(
             backbone="custom", **BACKBONES["resnet50"]._asdict(), stride_in_1x1=True, freeze_at=2, n_classes=80,
             box_sampling_ratio=0, mask_sampling_ratio=0, channel_format="BGR", pixel_mean=(103.530, 116.280, 123.675),

@@ -11,7 +11,16 @@ from napari_nanoseg.config.base import Config, ExcludeBorder, PixelSize
 
 
 class MeasureConfig(Config):
-    """What turns label images into sizes and shapes."""
+    """What turns label images into sizes and shapes.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> config = ns.MeasureConfig(pixel_size_nm=2.5)
+    >>> job = ns.MeasureJob(labels=[ns.sample_data() / "particles_truth.tif"], config=config, out="particles.csv")
+    >>> round(ns.run(job).figures["d50_nm"], 1)
+    136.7
+    """
 
     pixel_size_nm: PixelSize = None
     exclude_border: ExcludeBorder = Field(
@@ -21,7 +30,15 @@ class MeasureConfig(Config):
 
 
 class MeasureJob(Config):
-    """Measure label images into one table."""
+    """Measure label images into one table.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> job = ns.MeasureJob(labels=[ns.sample_data() / "particles_truth.tif"], out="particles.csv")
+    >>> ns.run(job).figures["n"]
+    64
+    """
 
     job: Literal["measure"] = "measure"
     config: MeasureConfig = MeasureConfig()

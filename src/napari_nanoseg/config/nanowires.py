@@ -46,6 +46,16 @@ class NanowireConfig(Ranges):
 
     A range is drawn from uniformly. Sizes have a mean and a relative standard deviation. Image `index` of a seed has
     the same objects whatever the look, so that looks can be compared.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> config = ns.NanowireConfig(height=128, width=128, wires=(4, 6), length_nm=400, width_nm=60, seed=1)
+    >>> sample = next(ns.generate(config))
+    >>> sample.image
+    Image(128 x 128 px, float32, YX, 10 nm/px, 'nanowires_000000')
+    >>> sorted(sample.truth)[:3]
+    ['bent', 'broken', 'class']
     """
 
     kind: Literal["nanowires"] = Field("nanowires", description="The generator")
@@ -265,6 +275,13 @@ def nanowire_preset(name: str, **changes: Any) -> NanowireConfig:
     ------
     NanosegError
         When there is no such preset, or a value is bad.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> config = ns.nanowire_preset("Ag nanowires SEM", wires=(30, 60))
+    >>> config.look, config.wires
+    ('sem', (30, 60))
     """
     return NanowiresJob.parse({"preset": name, "config": changes, "out": "."}, "nanowire preset").config
 
@@ -286,7 +303,17 @@ class StartsFromPreset(Config):
 
 
 class NanowiresJob(StartsFromPreset):
-    """Write synthetic images of nanowires with their masks and true sizes as a data set."""
+    """Write synthetic images of nanowires with their masks and true sizes as a data set.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> small = {"height": 128, "width": 128, "wires": (4, 6), "length_nm": 400, "width_nm": 60}
+    >>> job = ns.NanowiresJob(config=small, count=1, workers=1, out="wires")
+    >>> result = ns.run(job)
+    >>> ns.open_dataset("wires")
+    Dataset(1 image, 'wires')
+    """
 
     job: Literal["nanowires"] = Field("nanowires", description="The job")
     out: Path = Field(description="Folder of the new data set")
@@ -295,7 +322,15 @@ class NanowiresJob(StartsFromPreset):
 
 
 class FitNanowiresJob(StartsFromPreset):
-    """Fit the nanowire generator to real images: write a config whose images look like them."""
+    """Fit the nanowire generator to real images: write a config whose images look like them.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> job = ns.FitNanowiresJob(images=["a.tif", "b.tif"], preset="Ag nanowires SEM", out="fitted.yaml")
+    >>> job.config.look
+    'sem'
+    """
 
     job: Literal["fit_nanowires"] = Field("fit_nanowires", description="The job")
     images: tuple[Path, ...] = Field(

@@ -15,6 +15,13 @@ class StarDistConfig(Config):
     Field names are those of the original ``Config2D``, so that models travel in both directions. The defaults differ
     from the original where a CPU and short trainings ask for it (docs/training.md): 16 filters instead of 32, and
     batch normalisation. :meth:`original` gives the published values.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> config = ns.TrainConfig(engine=ns.StarDistConfig(n_rays=64))
+    >>> config.engine.n_rays
+    64
     """
 
     FREE: ClassVar[frozenset[str]] = frozenset()
@@ -130,7 +137,14 @@ class StarDistConfig(Config):
 
     @classmethod
     def original(cls) -> Self:
-        """The published architecture with grid (2, 2): 32 filters, no batch normalisation."""
+        """The published architecture with grid (2, 2): 32 filters, no batch normalisation.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> ns.StarDistConfig.original().unet_n_filter_base, ns.StarDistConfig().unet_n_filter_base
+        (32, 16)
+        """
         return cls(unet_n_filter_base=32, unet_batch_norm=False)
 
     @model_validator(mode="after")

@@ -59,7 +59,16 @@ class Trial:
 
 
 class SweepJob(Training):
-    """One training for every combination of values: what `nanoseg sweep` does."""
+    """One training for every combination of values: what `nanoseg sweep` does.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> vary = {"learning_rate": (0.001, 0.003), "batch_size": (2, 4)}
+    >>> job = ns.SweepJob(dataset="annotated", out="sweep", vary=vary)
+    >>> len(job.trials())
+    4
+    """
 
     job: Literal["sweep"] = "sweep"
     out: Path = Field(description="Folder of the sweep: its table, a folder per training, and the best model")
@@ -101,7 +110,15 @@ class SweepJob(Training):
         return {name: tuple(found) for name, found in values.items()}
 
     def trials(self) -> tuple[Trial, ...]:
-        """The trainings, the last field changing fastest; all hold out the same images."""
+        """The trainings, the last field changing fastest; all hold out the same images.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> job = ns.SweepJob(dataset="annotated", out="sweep", vary={"seed": (0, 1, 2)})
+        >>> [trial.name for trial in job.trials()]
+        ['seed=0', 'seed=1', 'seed=2']
+        """
         found = []
         seed = self.config.seed if self.config.validation_seed is None else self.config.validation_seed
         base = self.config.model_copy(update={"validation_seed": seed})

@@ -128,7 +128,17 @@ def usual_for(network: Network) -> dict[str, Any]:
 
 
 class TrainConfig(Config):
-    """How a network is trained, apart from where its data lie."""
+    """How a network is trained, apart from where its data lie.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> config = ns.TrainConfig(steps=300, patience=5)
+    >>> config.steps
+    300
+    >>> ns.TrainConfig(engine=ns.UNetConfig()).patch_size
+    256
+    """
 
     engine: EngineConfig = Field(StarDistConfig(), title="Network")
     synthetic: SyntheticPatchConfig = Field(
@@ -287,7 +297,15 @@ class TrainConfig(Config):
         return OF_PARTICLES if isinstance(self.engine, UNetConfig) else frozenset()
 
     def with_kind(self, field: str, inner: Config) -> Self:
-        """The same for another network: what is as usual for the old one becomes as usual for the new one."""
+        """The same for another network: what is as usual for the old one becomes as usual for the new one.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> config = ns.TrainConfig().with_kind("engine", ns.MaskRCNNConfig())
+        >>> config.engine.engine
+        'maskrcnn'
+        """
         changed: dict[str, Any] = {}
         if isinstance(inner, Network):
             before, after = usual_for(self.engine), usual_for(inner)
@@ -297,7 +315,16 @@ class TrainConfig(Config):
         return made.model_copy(update={name: getattr(usual, name) for name in made.unused})
 
     def filled(self, *, fine_tuning: bool) -> FilledTrainConfig:
-        """Give what was left open the value that suits a training from scratch or one that starts from a model."""
+        """Give what was left open the value that suits a training from scratch or one that starts from a model.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> ns.TrainConfig().filled(fine_tuning=True).steps
+        300
+        >>> ns.TrainConfig().filled(fine_tuning=False).steps
+        1500
+        """
         values = dict((FINE_TUNING if fine_tuning else FROM_SCRATCH)[self.engine.engine])
         if self.optimizer == "sgd":
             values["learning_rate"] = SGD_RATE * self.batch_size / SGD_IMAGES / (10 if fine_tuning else 1)
@@ -331,6 +358,16 @@ class Training(Config):
 
 
 class TrainJob(Training):
-    """A complete training: what `nanoseg train` does."""
+    """A complete training: what `nanoseg train` does.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> quick = ns.TrainConfig(steps=1, optimize_thresholds=False, workers=0)  # in earnest: ns.TrainConfig()
+    >>> job = ns.TrainJob(dataset=ns.sample_data() / "annotated", config=quick, out="model")
+    >>> result = ns.run(job)
+    >>> ns.load_model("model")
+    StarDistModel(StarDist 2-D, 32 rays, 3 levels, 24 filters, 1 channel)
+    """
 
     job: Literal["train"] = "train"

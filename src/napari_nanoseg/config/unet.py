@@ -23,6 +23,13 @@ class UNetConfig(Config):
     The structure is that of CDNet (:meth:`original` has its values). The defaults differ where a CPU and short
     trainings ask for it: 16 filters instead of 64, instance normalisation, no dropout, a head that cannot die, and a
     loss that does not overlook thin cracks.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> config = ns.UNetConfig(classes=("crack", "void"), labels="sparse", dimensions="2.5d")
+    >>> config.inputs, config.outputs
+    (3, 3)
     """
 
     FREE: ClassVar[frozenset[str]] = frozenset({"labels", "dropout", "bce", "dice", "focal", "centreline"})
@@ -77,7 +84,14 @@ class UNetConfig(Config):
 
     @classmethod
     def original(cls) -> Self:
-        """CDNet as published."""
+        """CDNet as published.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> ns.UNetConfig.original().filters, ns.UNetConfig().filters
+        (64, 16)
+        """
         return cls(
             filters=64, normalisation="none", dropout=0.5, head="cdnet", bce=1.0, dice=0.0, focal=0.0, centreline=0.0
         )

@@ -17,6 +17,15 @@ class VolumeConfig(Config):
     """What a file of voxels does not tell about itself.
 
     For raw voxels, a YAML or JSON file of the same name beside them may hold these fields; what is given here wins.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> np.zeros((4, 32, 32), "<u2").tofile("scan.raw")
+    >>> config = ns.VolumeConfig(shape=(4, 32, 32), dtype="uint16", voxel_size_nm=(50, 20, 20))
+    >>> ns.open_volume("scan.raw", config)
+    Volume(4 x 32 x 32 px, uint16, ZYX, 50 x 20 x 20 nm/px, 'scan.raw')
     """
 
     dataset: str | None = Field(

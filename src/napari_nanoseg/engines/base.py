@@ -84,7 +84,17 @@ class Found(ABC):
 
 
 class Model(Shown, ABC):
-    """A way to find particles, with its card; made by :func:`~napari_nanoseg.engines.library.load_model`."""
+    """A way to find particles, with its card; made by :func:`~napari_nanoseg.engines.library.load_model`.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> model = ns.load_model("starter")
+    >>> model
+    StarDistModel(StarDist 2-D, 32 rays, 3 levels, 24 filters, 1 channel; particles of any size)
+    >>> model.card.for_any_size
+    True
+    """
 
     card: ModelCard
     folder: Path | None = None
@@ -110,6 +120,15 @@ class Model(Shown, ABC):
         ------
         NanosegError
             When the file is damaged.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> quick = ns.TrainConfig(steps=1, optimize_thresholds=False, workers=0)  # in earnest: ns.TrainConfig()
+        >>> model = ns.train(quick, ns.sample_data() / "annotated", "model")
+        >>> model.history[["epoch", "step"]]
+           epoch  step
+        0      1     1
         """
         import pandas as pd
 
@@ -170,6 +189,14 @@ class Model(Shown, ABC):
         ------
         NanosegError
             When the image does not suit the model, or arguments are of a wrong type or name.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> image = ns.read_image(ns.sample_data() / "particles.tif")
+        >>> model = ns.load_model("starter")
+        >>> model.segment(image, diameter=58)
+        Instances(81 particles, 768 x 1024 px)
         """
         config = SegmentConfig.combined(config, fields, "segment")
         with shown(progress):
@@ -183,11 +210,25 @@ class Model(Shown, ABC):
         ------
         NanosegError
             When the wished device is not there.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> ns.load_model("starter").runs_on("cpu")
+        ('cpu', 'Using cpu, as asked.')
         """
 
     @abstractmethod
     def save(self, folder: str | Path) -> None:
-        """Write the model's files into a folder, ``model.yaml`` last."""
+        """Write the model's files into a folder, ``model.yaml`` last.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> ns.load_model("starter").save("copy")
+        >>> ns.load_model("copy")
+        StarDistModel(StarDist 2-D, 32 rays, 3 levels, 24 filters, 1 channel; particles of any size)
+        """
 
     @classmethod
     @abstractmethod

@@ -44,6 +44,14 @@ def load_model(name_or_path: str | Path) -> Model:
     ------
     NanosegError
         When there is no model, it is damaged, or of a kind that is not known.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> ns.load_model("starter")
+    StarDistModel(StarDist 2-D, 32 rays, 3 levels, 24 filters, 1 channel; particles of any size)
+    >>> ns.load_model("watershed")
+    BaselineModel(Otsu's threshold and watershed, no training; particles of any size)
     """
     path = find_model(as_path(name_or_path, "load_model: 'name_or_path'"))
     if (path / CARD).is_file():

@@ -39,6 +39,14 @@ def agreement_figure(agreements: Agreements) -> Figure:
     matplotlib.figure.Figure
         One column of a journal wide (89 mm). Every area under a curve is 1; values that are all equal are a line. Over
         each pair stand the Kolmogorov-Smirnov (of directions: Kuiper) statistic and the Wasserstein distance.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> truth = ns.read_labels(ns.sample_data() / "particles_truth.tif")
+    >>> figure = ns.agreement_figure(ns.agreement(truth, truth[:60], pixel_size_nm=2.5))
+    >>> [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()]
+    ['Area (nm²)', 'Aspect ratio', 'Orientation (°)', 'Equivalent diameter (nm)', 'Feret max (nm)']
     """
     need(agreements, Mapping, "agreement_figure: 'agreements'", "what agreement() gives")
     from matplotlib import rc_context

@@ -40,6 +40,16 @@ class PixelEvaluation(Shown):
         Predicted pixels with a true one within the tolerance.
     both_pixels : int
         Pixels of the class in both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> truth = np.zeros((32, 32), bool)
+    >>> truth[10:12] = True
+    >>> found = ns.evaluate_pixels(truth, np.roll(truth, 1, axis=0), tolerance=0)
+    >>> found.precision, found.recall, round(found.iou, 3)
+    (0.5, 0.5, 0.333)
     """
 
     tolerance: float
@@ -79,7 +89,16 @@ class PixelEvaluation(Shown):
         return self.figures()
 
     def figures(self) -> dict[str, float]:
-        """All counts and figures by name."""
+        """All counts and figures by name.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> cracks = np.eye(32)
+        >>> ns.evaluate_pixels(cracks, cracks).figures()["iou"]
+        1.0
+        """
         names = ("precision", "recall", "f1", "iou")
         return {**asdict(self), **{name: getattr(self, name) for name in names}}
 
@@ -109,6 +128,17 @@ def evaluate_pixels(
     ------
     NanosegError
         When the shapes differ or the tolerance is negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> truth = np.zeros((32, 32), bool)
+    >>> truth[10] = True
+    >>> ns.evaluate_pixels(truth, np.roll(truth, 2, axis=0), tolerance=2)
+    PixelEvaluation(F1 1.00: precision 1.00, recall 1.00 within 2 px; IoU 0.00)
+    >>> ns.evaluate_pixels(truth, np.roll(truth, 2, axis=0), tolerance=0).f1
+    0.0
     """
     truth, prediction = (
         as_labels(given, f"evaluate_pixels: '{name}'") for given, name in ((truth, "truth"), (prediction, "prediction"))
@@ -142,6 +172,15 @@ def pool_pixels(evaluations: Iterable[PixelEvaluation]) -> PixelEvaluation:
     ------
     NanosegError
         When there is none, or they were made with different tolerances.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> cracks = np.eye(32)
+    >>> right, wrong = ns.evaluate_pixels(cracks, cracks), ns.evaluate_pixels(cracks, 0 * cracks)
+    >>> ns.pool_pixels([right, wrong]).recall
+    0.5
     """
     found = as_list(
         evaluations, PixelEvaluation, "pool_pixels: 'evaluations'", "a list of what evaluate_pixels() gives"

@@ -50,6 +50,14 @@ def generate(
         annotated image (see :class:`napari_nanoseg.generators.cutpaste.CutPaste`), objects that cannot be drawn (see
         :class:`napari_nanoseg.generators.nanowires.generator.Nanowires`), phantoms that cannot be made (see
         :class:`napari_nanoseg.generators.cathode.generator.Cathode`).
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> source = ns.sample_data() / "annotated"
+    >>> samples = ns.generate(ns.CutPasteConfig(height=256, width=256), source, seed=1)
+    >>> next(samples).image
+    Image(256 x 256 px, uint8, YX, 2.5 nm/px, 'cutpaste_000000')
     """
     if not isinstance(config, CutPasteConfig | NanowireConfig | CathodeConfig):
         raise unsuitable("generate: 'config'", config, "a CutPasteConfig, NanowireConfig or CathodeConfig")

@@ -78,6 +78,12 @@ def read_labels(path: str | Path, shape: tuple[int, int] | None = None) -> Insta
     ------
     NanosegError
         When the file cannot be read, was made for another shape, or does not tell the objects apart.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> ns.read_labels(ns.sample_data() / "particles_truth.tif")
+    Instances(80 particles, 768 x 1024 px)
     """
     path = as_path(path, "read_labels: 'path'")
     suffix = path.suffix.lower()

@@ -34,6 +34,16 @@ class ClassMaps(Shown):
         The files.
     network : UNetConfig
         Its `classes` and `labels` tell what the values in masks mean, its `dimensions` which images it takes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> ns.write_image("cracks/images/a.tif", np.random.default_rng(0).random((32, 32)))
+    >>> ns.write_labels("cracks/masks/a.tif", np.eye(32, dtype=int))
+    >>> maps = ns.open_class_maps("cracks", ns.UNetConfig(classes=("crack",)))
+    >>> [int(sample.classes.sum()) for sample in maps]
+    [32]
     """
 
     dataset: Dataset
@@ -125,6 +135,15 @@ def open_class_maps(folder: str | Path, network: UNetConfig) -> ClassMaps:
     ------
     NanosegError
         When files are missing, or no mask has a pixel of a class, or of sparse masks of the background.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> ns.write_image("cracks/images/a.tif", np.random.default_rng(0).random((32, 32)))
+    >>> ns.write_labels("cracks/masks/a.tif", np.eye(32, dtype=int))
+    >>> ns.open_class_maps("cracks", ns.UNetConfig())
+    ClassMaps(dense, classes crack; 1 image, 'cracks')
     """
     if not isinstance(network, UNetConfig):
         raise unsuitable("open_class_maps: 'network'", network, "a UNetConfig")

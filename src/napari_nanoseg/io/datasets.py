@@ -39,6 +39,15 @@ class Dataset(Shown):
         The file in `masks/` per name.
     coco : mapping of str to CocoImage
         COCO annotations per name; they win over the files in `masks/`.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> dataset = ns.open_dataset(ns.sample_data() / "annotated")
+    >>> len(dataset), dataset.names
+    (1, ('particles',))
+    >>> [sample.instances for sample in dataset]
+    [Instances(8 particles, 768 x 1024 px)]
     """
 
     folder: Path
@@ -95,6 +104,13 @@ def open_dataset(folder: str | Path) -> Dataset:
     ------
     NanosegError
         When there is no image, an image has no annotation, a name occurs twice, or no image has a particle.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> dataset = ns.open_dataset(ns.sample_data() / "network")
+    >>> dataset[0]
+    Sample('network', 43 particles, 512 x 512 px)
     """
     dataset = find_dataset(as_path(folder, "open_dataset: 'folder'"))
     if not any(len(sample.instances) for sample in dataset):
@@ -206,6 +222,15 @@ def write_sample(folder: str | Path, sample: Sample) -> None:
     ------
     NanosegError
         When the folder or the disk does not take it.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> image = ns.read_image(ns.sample_data() / "particles.tif")
+    >>> truth = ns.read_labels(ns.sample_data() / "particles_truth.tif")
+    >>> ns.write_sample("annotated", ns.Sample(image, truth, name="particles"))
+    >>> ns.open_dataset("annotated")
+    Dataset(1 image, 'annotated')
     """
     if not isinstance(sample, Sample):
         raise unsuitable("write_sample: 'sample'", sample, "a Sample; Sample(image, instances) makes one")

@@ -27,6 +27,15 @@ def write_figure(figure: Figure, path: str | Path) -> None:
     ------
     NanosegError
         When the file cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import napari_nanoseg as ns
+    >>> truth = ns.read_labels(ns.sample_data() / "particles_truth.tif")
+    >>> ns.write_figure(ns.distribution_figure(ns.measure(truth)), "sizes.png")
+    >>> Path("sizes.png").is_file()
+    True
     """
     from matplotlib import rc_context
 

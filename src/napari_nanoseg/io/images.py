@@ -50,6 +50,15 @@ def read_image(path: str | Path, *, flat: bool = False) -> Image:
     ------
     NanosegError
         When the file is missing, empty, damaged, of another kind, or its pixels are not finite or all the same.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> image = ns.read_image(ns.sample_data() / "particles.tif")
+    >>> image
+    Image(768 x 1024 px, uint8, YX, 2.5 nm/px, 'particles.tif')
+    >>> image.calibration.nm_per_pixel
+    2.5
     """
     path = as_path(path, "read_image: 'path'")
     image = _read(path, labels=False)
@@ -124,6 +133,15 @@ def write_image(path: str | Path, image: Image | NDArray[Any]) -> None:
     ------
     NanosegError
         When the file cannot be written or the format cannot hold the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> image = ns.Image(np.zeros((48, 64), np.uint8), calibration=ns.Calibration.of(2.5))
+    >>> ns.write_image("blank.tif", image)
+    >>> ns.read_image("blank.tif", flat=True)
+    Image(48 x 64 px, uint8, YX, 2.5 nm/px, 'blank.tif')
     """
     path, image = as_path(path, "write_image: 'path'"), as_image(image, "write_image: 'image'", str(path))
     data = image.data
@@ -153,6 +171,17 @@ def write_labels(path: str | Path, labels: Instances | NDArray[Any], calibration
     ------
     NanosegError
         When the file cannot be written or a label does not fit into the format.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> labels = np.zeros((6, 8), int)
+    >>> labels[1:4, 1:4] = 1
+    >>> labels[3:5, 5:7] = 2
+    >>> ns.write_labels("labels.tif", labels, ns.Calibration.of(2.5))
+    >>> ns.read_labels("labels.tif")
+    Instances(2 particles, 6 x 8 px)
     """
     path = as_path(path, "write_labels: 'path'")
     calibration = as_calibration(calibration, "write_labels: 'calibration'")

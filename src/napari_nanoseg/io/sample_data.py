@@ -13,5 +13,11 @@ def sample_data() -> Path:
     Path
         Holds ``particles.tif``, ``particles_truth.tif``, the data sets ``annotated`` (of some particles in it) and
         ``network`` (nanowires with true sizes), and in ``cathode`` a volume with its class map.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> ns.read_image(ns.sample_data() / "particles.tif")
+    Image(768 x 1024 px, uint8, YX, 2.5 nm/px, 'particles.tif')
     """
     return Path(__file__).parents[1] / "sample_data"

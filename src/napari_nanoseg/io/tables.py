@@ -35,6 +35,15 @@ def write_table(table: DataFrame, path: str | Path) -> None:
     ------
     NanosegError
         When the suffix is another one or the file cannot be written.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import napari_nanoseg as ns
+    >>> truth = ns.read_labels(ns.sample_data() / "particles_truth.tif")
+    >>> ns.write_table(ns.measure(truth, pixel_size_nm=2.5), "particles.csv")
+    >>> len(pd.read_csv("particles.csv"))
+    80
     """
     from pandas import DataFrame
 

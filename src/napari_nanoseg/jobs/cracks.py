@@ -39,6 +39,16 @@ class CracksResult(Shown):
     result : JobResult
     damage, baseline : Damage or None
         None where nothing was to be analysed.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> volume = ns.sample_data() / "cathode" / "cathode.tif"
+    >>> found = ns.cracks(None, volume, "threshold", "cracks", analyse=False)
+    >>> found.damage is None
+    True
+    >>> sorted(found.result.files)
+    ['classes', 'run']
     """
 
     result: JobResult

@@ -80,6 +80,15 @@ def fit_nanowires(
         When there is no image, one cannot be used (see
         :func:`napari_nanoseg.generators.nanowires.fit.targets.target_of`), they differ in type or pixel size, no wire
         is complete, or the wires are narrower than a pixel or longer than the config's images.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> config = ns.NanowireConfig(height=96, width=96, depth=96, wires=(4, 6), length_nm=400, width_nm=60)
+    >>> image = next(ns.generate(config)).image
+    >>> fitted = ns.fit_nanowires([image], config=config)
+    >>> fitted.pixel_size_nm, fitted.wires
+    (10.0, (5, 5))
     """
     config = NanowireConfig.combined(config, fields, "fit_nanowires")
     several = as_list(images, Image, "fit_nanowires: 'images'", "a list of images; read_image() reads one")

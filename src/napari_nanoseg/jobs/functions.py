@@ -61,6 +61,16 @@ def train(
     ------
     NanosegError
         When the dataset or the configuration cannot be used.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> quick = ns.TrainConfig(steps=1, optimize_thresholds=False, workers=0)  # in earnest: ns.TrainConfig()
+    >>> model = ns.train(quick, ns.sample_data() / "annotated", "model")
+    >>> model
+    StarDistModel(StarDist 2-D, 32 rays, 3 levels, 24 filters, 1 channel)
+    >>> len(model.history)
+    1
     """
     config = TrainConfig.combined(config, fields, "train")
     start = None if start_from is None else as_path(start_from, "train: 'start_from'")
@@ -110,6 +120,16 @@ def cracks(
     ------
     NanosegError
         As :func:`~napari_nanoseg.jobs.cracks.cracks_job`.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> volume = ns.sample_data() / "cathode" / "cathode.tif"
+    >>> found = ns.cracks(None, volume, "threshold", "cracks", damage=ns.DamageConfig(window=25))
+    >>> len(found.damage.profile)
+    32
+    >>> ns.open_volume("cracks/classes.ome.zarr")
+    Volume(32 x 144 x 144 px, uint8, ZYX, 140 nm/px, 'classes.ome.zarr')
     """
     config = CracksConfig.combined(config, fields, "cracks")
     job = CracksJob(
@@ -141,6 +161,16 @@ def run(job: AnyJob, *, progress: Show = True) -> JobResult:
     ------
     NanosegError
         For everything the user can mend.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> job = ns.SegmentJob(model="watershed", images=[ns.sample_data() / "particles.tif"], out="labels")
+    >>> result = ns.run(job)
+    >>> result.figures["particles"]
+    52
+    >>> ns.read_labels("labels/particles.tif")
+    Instances(52 particles, 768 x 1024 px)
     """
     if not hasattr(job, "job"):
         raise NanosegError(f"run: 'job' is {type(job).__name__}; give a job, such as ns.SegmentJob(...).")

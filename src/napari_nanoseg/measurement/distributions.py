@@ -42,6 +42,14 @@ def size_summary(table: DataFrame, exclude_border: bool = True) -> dict[str, int
         ``d50_volume``, ``d90_volume`` below which 10, 50 and 90 % of the volume lies when each particle is taken as
         a sphere, and the log-normal fit's ``lognormal_median`` and unitless ``lognormal_gsd`` (geometric standard
         deviation). None where too few particles are left.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> truth = ns.read_labels(ns.sample_data() / "particles_truth.tif")
+    >>> summary = ns.size_summary(ns.measure(truth, pixel_size_nm=2.5))
+    >>> summary["n"], round(summary["d50_nm"], 1)
+    (64, 136.7)
     """
     sizes, unit = _sizes(table, exclude_border)
     n = len(sizes)
@@ -91,6 +99,14 @@ def distribution_figure(table: DataFrame, exclude_border: bool = True) -> Figure
     ------
     NanosegError
         When no particle is left.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> truth = ns.read_labels(ns.sample_data() / "particles_truth.tif")
+    >>> figure = ns.distribution_figure(ns.measure(truth, pixel_size_nm=2.5))
+    >>> figure.axes[0].get_xlabel()
+    'Equivalent diameter (nm)'
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure

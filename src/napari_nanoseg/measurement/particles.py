@@ -77,6 +77,18 @@ def measure(
     NanosegError
         For labels of more than three dimensions, an image of another shape, pixels that are not square, or arguments
         of a wrong type or name.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> image = ns.read_image(ns.sample_data() / "particles.tif")
+    >>> truth = ns.read_labels(ns.sample_data() / "particles_truth.tif")
+    >>> table = ns.measure(truth, image=image)
+    >>> table[["label", "area", "equivalent_diameter_nm"]].round(1).head(3)
+       label  area  equivalent_diameter_nm
+    0      1  1579                   112.1
+    1      2  1592                   112.6
+    2      3  1807                   119.9
     """
     refuse_unknown("measure", unknown, ("instances", "calibration", "image", "pixel_size_nm", "progress"))
     if pixel_size_nm is not None:

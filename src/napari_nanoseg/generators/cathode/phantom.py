@@ -38,6 +38,15 @@ class Phantom(Shown):
         What :func:`napari_nanoseg.generators.cathode.truth.particle_truth` tells of each particle.
     name : str
         File stem.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> phantom = next(ns.generate(ns.CathodeConfig(depth=16, height=64, width=64, seed=1)))
+    >>> phantom.image.shape, phantom.classes.dtype
+    ((16, 64, 64), dtype('uint8'))
+    >>> len(phantom.profile["damage"])
+    16
     """
 
     image: Image
@@ -63,11 +72,30 @@ class Phantom(Shown):
         return np.hstack([np.repeat(grey[..., None], 3, axis=2), coloured(self.classes[middle, ::step, ::step])])
 
     def mask(self, kind: Literal["crack", "classes"]) -> NDArray[np.uint8]:
-        """What a network is to learn: 1 for crack and 0 else, or the values of all classes; shape (Z, Y, X)."""
+        """What a network is to learn: 1 for crack and 0 else, or the values of all classes; shape (Z, Y, X).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> phantom = next(ns.generate(ns.CathodeConfig(depth=16, height=64, width=64, seed=1)))
+        >>> np.unique(phantom.mask("crack"))
+        array([0, 1], dtype=uint8)
+        >>> np.unique(phantom.mask("classes"))
+        array([1, 2, 3, 4], dtype=uint8)
+        """
         return (self.classes == CRACK).astype(np.uint8) if kind == "crack" else self.classes
 
     def slice(self, z: int, kind: Literal["crack", "classes"] = "crack") -> Sample:
-        """One slice as a sample; the ids of its instances are the values of its mask."""
+        """One slice as a sample; the ids of its instances are the values of its mask.
+
+        Examples
+        --------
+        >>> import napari_nanoseg as ns
+        >>> phantom = next(ns.generate(ns.CathodeConfig(depth=16, height=64, width=64, seed=1)))
+        >>> phantom.slice(15)
+        Sample('cathode_000000_z0015', 1 particle, 64 x 64 px)
+        """
         return Sample(self.image.plane(z), Instances.from_labels(self.mask(kind)[z]), name=slice_name(self.name, z))
 
 

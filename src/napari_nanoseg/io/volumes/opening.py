@@ -43,6 +43,15 @@ def open_volume(path: str | Path, config: VolumeConfig | None = None, **fields: 
     NanosegError
         When there is no such file, it is damaged, cut off, of another kind or size, or no volume. Voxels that are NaN
         or infinite are refused when they are read.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> volume = ns.open_volume(ns.sample_data() / "cathode" / "cathode.tif")
+    >>> volume
+    Volume(32 x 144 x 144 px, uint8, ZYX, 140 nm/px, 'cathode.tif')
+    >>> ns.open_volume(ns.sample_data() / "cathode" / "cathode.tif", voxel_size_nm=(50, 20, 20)).calibration
+    Calibration(50 x 20 x 20 nm/px)
     """
     path, config = as_path(path, "open_volume: 'path'"), VolumeConfig.combined(config, fields, "open_volume")
     volume = _open(path, config)

@@ -40,6 +40,15 @@ def write_volume(
     ------
     NanosegError
         When it cannot be read or written, or there is something at a path that ends in ``.zarr``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> volume = ns.Volume(np.zeros((8, 32, 32), np.uint8), ns.Calibration.of(0.05, "um", ndim=3))
+    >>> ns.write_volume("volume.ome.zarr", volume)
+    >>> ns.open_volume("volume.ome.zarr")
+    Volume(8 x 32 x 32 px, uint8, ZYX, 50 nm/px, 'volume.ome.zarr')
     """
     if not isinstance(volume, Volume):
         raise unsuitable("write_volume: 'volume'", volume, "a Volume; Volume(array) makes one of an array")

@@ -68,6 +68,16 @@ class Damage(Shown):
         What the user should know, a sentence each.
     figures : dict
         Numbers of the whole volume, None where they are not known.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> classes = ns.open_volume(ns.sample_data() / "cathode" / "classes.tif")
+    >>> found = ns.damage(classes, names=("crack", "void", "binder", "particle"), window=25)
+    >>> round(found.figures["damage"], 3)
+    0.053
+    >>> len(found.cracks), len(found.profile)
+    (102, 32)
     """
 
     config: DamageConfig
@@ -145,6 +155,17 @@ def damage(
     -----
     ``docs/cracks.md`` defines every column. In memory are some slabs, a bit for every voxel of the last slices, about a
     kilobyte and a half for every slice, and a row for every crack and particle.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> classes = ns.open_volume(ns.sample_data() / "cathode" / "classes.tif")
+    >>> found = ns.damage(classes, names=("crack", "void", "binder", "particle"), window=25)
+    >>> found.profile[["slice", "damage", "packing"]].round(3).head(3)
+       slice  damage  packing
+    0      0   0.024    0.604
+    1      1   0.027    0.616
+    2      2   0.029    0.623
     """
     config = DamageConfig.combined(config, fields, "damage")
     calibration = as_calibration(calibration, "damage: 'calibration'")

@@ -35,6 +35,14 @@ def damage_figures(damage: Damage, beside: Damage | None = None) -> dict[str, Fi
     dict of str to matplotlib.figure.Figure
         ``profile``, ``distribution``; ``correlation`` and ``slope`` where there are particles; ``cracks`` where cracks
         were measured and there are some.
+
+    Examples
+    --------
+    >>> import napari_nanoseg as ns
+    >>> classes = ns.open_volume(ns.sample_data() / "cathode" / "classes.tif")
+    >>> found = ns.damage(classes, names=("crack", "void", "binder", "particle"), window=25)
+    >>> sorted(ns.damage_figures(found))
+    ['correlation', 'cracks', 'distribution', 'profile', 'slope']
     """
     need(damage, Damage, "damage_figures: 'damage'", "what damage() gives")
     figures = {"profile": _profile_figure(damage, beside), "distribution": distribution_figure(damage)}
