@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 _PUBLIC = {
@@ -71,6 +72,7 @@ _PUBLIC = {
     "VolumeConfig": "config.volume",
     "agreement": "evaluation.agreement",
     "agreement_figure": "evaluation.agreement_figure",
+    "calibration_of": "_gui.layers.space",
     "cathode_preset": "config.cathode",
     "cracks": "jobs.functions",
     "damage": "measurement.damage.analysis",
@@ -79,6 +81,7 @@ _PUBLIC = {
     "evaluate": "evaluation.matching",
     "evaluate_pixels": "evaluation.tolerant",
     "fit_nanowires": "jobs.fit_nanowires",
+    "from_layer": "_gui.layers.conversion",
     "generate": "generators.stream",
     "load_model": "engines.library",
     "measure": "measurement.particles",
@@ -96,6 +99,7 @@ _PUBLIC = {
     "read_labels": "io.annotations",
     "run": "jobs.functions",
     "size_summary": "measurement.distributions",
+    "to_layer": "_gui.layers.conversion",
     "train": "jobs.functions",
     "write_figure": "io.figures",
     "write_image": "io.images",
@@ -105,7 +109,9 @@ _PUBLIC = {
     "write_volume": "io.volumes",
 }
 
-__all__ = list(_PUBLIC)
+_NAPARI = [name for name, module in _PUBLIC.items() if module.startswith("_gui")]
+
+__all__ = [name for name in _PUBLIC if name not in _NAPARI or find_spec("napari") is not None]
 __version__ = version("napari-nanoseg")
 
 
@@ -113,8 +119,12 @@ def __getattr__(name: str) -> Any:
     module = _PUBLIC.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _NAPARI and find_spec("napari") is None:
+        raise AttributeError(
+            f"{name} needs napari, which is not installed; install it with: pip install 'napari-nanoseg[all]'"
+        )
     return getattr(import_module(f"{__name__}.{module}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+    return sorted([*globals(), *__all__])

@@ -8,6 +8,9 @@ from napari_nanoseg._gui.docks import GenerateDock as GenerateDock
 from napari_nanoseg._gui.docks import MeasureDock as MeasureDock
 from napari_nanoseg._gui.docks import SegmentDock as SegmentDock
 from napari_nanoseg._gui.docks import TrainDock as TrainDock
+from napari_nanoseg._gui.layers.conversion import from_layer as from_layer
+from napari_nanoseg._gui.layers.conversion import to_layer as to_layer
+from napari_nanoseg._gui.layers.space import calibration_of as calibration_of
 from napari_nanoseg.calibration import Calibration as Calibration
 from napari_nanoseg.config.cathode import CathodeConfig as CathodeConfig
 from napari_nanoseg.config.cathode import CathodeJob as CathodeJob

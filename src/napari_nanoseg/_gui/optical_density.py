@@ -28,13 +28,13 @@ from napari_nanoseg._gui.follow import Following, follow
 from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.jobs import copy_command
 from napari_nanoseg._gui.layers import density_layer, drawing_layer, file_stem, image_of, marked_region, origins_of
-from napari_nanoseg._gui.layers.space import axes_of
 from napari_nanoseg._gui.pickers import LayerPicker, narrow
 from napari_nanoseg._gui.scripting import Setting, layer_setting
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.density import DensityConfig, DensityJob
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.layer_space import axes_of
 from napari_nanoseg.measurement.density import OpticalDensity
 
 NO_IMAGE = "Open a transmission image with File > Open."
