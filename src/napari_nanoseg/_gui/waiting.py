@@ -53,6 +53,7 @@ def press_and_wait(panel: JobPanel, title: str) -> Any:
         panel.start_button.click()
         try:
             _wait(panel)
+            QApplication.processEvents()  # what was shown last takes its place in the window
         except KeyboardInterrupt:
             panel.cancel()
             _wait(panel)
