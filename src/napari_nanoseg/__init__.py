@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 _PUBLIC = {
     "Agreement": "evaluation.agreement",
+    "AnnotateDock": "_gui.docks",
     "Calibration": "calibration",
     "CathodeConfig": "config.cathode",
     "CathodeJob": "config.cathode",
     "CheckJob": "config.check",
     "ClassMaps": "io.class_maps",
     "ClassSample": "samples",
+    "CompareDock": "_gui.docks",
     "ConvertJob": "config.convert",
     "CracksConfig": "config.cracks",
+    "CracksDock": "_gui.docks",
     "CracksJob": "config.cracks",
     "CracksResult": "jobs.cracks",
     "CutPasteConfig": "config.generate",
@@ -28,18 +32,21 @@ _PUBLIC = {
     "Dataset": "io.datasets",
     "DemoJob": "config.demo",
     "DensityConfig": "config.density",
+    "DensityDock": "_gui.docks",
     "DensityJob": "config.density",
     "Epoch": "events",
     "EvaluateConfig": "config.evaluate",
     "EvaluateJob": "config.evaluate",
     "Evaluation": "evaluation.matching",
     "FitNanowiresJob": "config.nanowires",
+    "GenerateDock": "_gui.docks",
     "GenerateJob": "config.generate",
     "Image": "samples",
     "Instances": "instances",
     "JobResult": "events",
     "MaskRCNNConfig": "config.maskrcnn",
     "MeasureConfig": "config.measure",
+    "MeasureDock": "_gui.docks",
     "MeasureJob": "config.measure",
     "Model": "engines.base",
     "NanosegError": "errors",
@@ -52,17 +59,20 @@ _PUBLIC = {
     "Progress": "events",
     "Sample": "samples",
     "SegmentConfig": "config.segment",
+    "SegmentDock": "_gui.docks",
     "SegmentJob": "config.segment",
     "Stage": "events",
     "StarDistConfig": "config.stardist",
     "SweepJob": "config.sweep",
     "TrainConfig": "config.train",
+    "TrainDock": "_gui.docks",
     "TrainJob": "config.train",
     "UNetConfig": "config.unet",
     "Volume": "samples",
     "VolumeConfig": "config.volume",
     "agreement": "evaluation.agreement",
     "agreement_figure": "evaluation.agreement_figure",
+    "calibration_of": "_gui.layers.space",
     "cathode_preset": "config.cathode",
     "cracks": "jobs.functions",
     "damage": "measurement.damage.analysis",
@@ -71,6 +81,7 @@ _PUBLIC = {
     "evaluate": "evaluation.matching",
     "evaluate_pixels": "evaluation.tolerant",
     "fit_nanowires": "jobs.fit_nanowires",
+    "from_layer": "_gui.layers.conversion",
     "generate": "generators.stream",
     "load_model": "engines.library",
     "measure": "measurement.particles",
@@ -89,6 +100,7 @@ _PUBLIC = {
     "run": "jobs.functions",
     "sample_data": "io.sample_data",
     "size_summary": "measurement.distributions",
+    "to_layer": "_gui.layers.conversion",
     "train": "jobs.functions",
     "write_figure": "io.figures",
     "write_image": "io.images",
@@ -98,7 +110,9 @@ _PUBLIC = {
     "write_volume": "io.volumes",
 }
 
-__all__ = list(_PUBLIC)
+_NAPARI = [name for name, module in _PUBLIC.items() if module.startswith("_gui")]
+
+__all__ = [name for name in _PUBLIC if name not in _NAPARI or find_spec("napari") is not None]
 __version__ = version("napari-nanoseg")
 
 
@@ -106,8 +120,12 @@ def __getattr__(name: str) -> Any:
     module = _PUBLIC.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _NAPARI and find_spec("napari") is None:
+        raise AttributeError(
+            f"{name} needs napari, which is not installed; install it with: pip install 'napari-nanoseg[all]'"
+        )
     return getattr(import_module(f"{__name__}.{module}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+    return sorted([*globals(), *__all__])

@@ -1,5 +1,16 @@
 # Public names, for type checkers and editors: the same as _PUBLIC in __init__.py, which loads them on first use.
 
+from napari_nanoseg._gui.docks import AnnotateDock as AnnotateDock
+from napari_nanoseg._gui.docks import CompareDock as CompareDock
+from napari_nanoseg._gui.docks import CracksDock as CracksDock
+from napari_nanoseg._gui.docks import DensityDock as DensityDock
+from napari_nanoseg._gui.docks import GenerateDock as GenerateDock
+from napari_nanoseg._gui.docks import MeasureDock as MeasureDock
+from napari_nanoseg._gui.docks import SegmentDock as SegmentDock
+from napari_nanoseg._gui.docks import TrainDock as TrainDock
+from napari_nanoseg._gui.layers.conversion import from_layer as from_layer
+from napari_nanoseg._gui.layers.conversion import to_layer as to_layer
+from napari_nanoseg._gui.layers.space import calibration_of as calibration_of
 from napari_nanoseg.calibration import Calibration as Calibration
 from napari_nanoseg.config.cathode import CathodeConfig as CathodeConfig
 from napari_nanoseg.config.cathode import CathodeJob as CathodeJob

@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_nanoseg.display import Shown, coloured, counted, extent, step_for
 from napari_nanoseg.errors import NanosegError, unsuitable
+from napari_nanoseg.layer_data import LayerData, add_particles, particles_layer, place_for
 from napari_nanoseg.outlines import outline, rasterise, rings
 from napari_nanoseg.rle import decode_counts, encode_counts, mask_from_counts, mask_to_counts
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 LARGEST_ID = np.iinfo(np.int32).max
 
@@ -487,6 +491,50 @@ class Instances(Shown):
 
     def _picture(self) -> NDArray[np.uint8] | None:
         return coloured(self.small_labels())
+
+    def add_to(
+        self,
+        viewer: Any,
+        *,
+        name: str = "particles",
+        image: Any = None,
+        table: DataFrame | None = None,
+        **options: Any,
+    ) -> Any:
+        """Add the particles to a viewer of napari, as outlines on their image.
+
+        Those that overlap are outlined in a layer of their own, since a labels layer shows only the upper ones; the
+        layer remembers their whole masks and scores until somebody paints in it.
+
+        Parameters
+        ----------
+        viewer : napari.Viewer
+        name : str
+            Name of the layer.
+        image : Image, Volume, napari.layers.Image or Calibration, optional
+            The image of the particles, or its pixel size. None: the uppermost image layer of the viewer that has the
+            same shape; without one, the pixel size is not known.
+        table : pandas.DataFrame, optional
+            What :func:`napari_nanoseg.measure` made of the particles, for napari to show with them; by default their
+            classes, scores and areas.
+        **options
+            Of napari's labels layer, such as ``visible=False``.
+
+        Returns
+        -------
+        napari.layers.Labels
+
+        Raises
+        ------
+        NanosegError
+            When `viewer` is no viewer, the image is of another shape, or napari has no such option.
+        """
+        return add_particles(viewer, self._layer_data(name, image, table, viewer), self, options)
+
+    def _layer_data(
+        self, name: str, image: Any, table: DataFrame | None, viewer: Any = None, where: str = "add_to"
+    ) -> LayerData:
+        return particles_layer(self, place_for(image, self.shape, viewer, where), name, table)
 
     def __len__(self) -> int:
         return len(self.masks)

@@ -13,6 +13,7 @@ from napari_nanoseg.calibration import CALIBRATION, Calibration
 from napari_nanoseg.display import Shown, counted, extent, middle_of, named, outlined, small_grey, step_for
 from napari_nanoseg.errors import NanosegError, need, need_array
 from napari_nanoseg.instances import Instances
+from napari_nanoseg.layer_data import LayerData, add, image_layer, stem_of, volume_layer
 
 AXES = ("YX", "YXC", "ZYX", "ZYXC", "TYX", "TYXC")
 
@@ -84,6 +85,31 @@ class Image(Shown):
     def dtype(self) -> np.dtype[Any]:
         """Type of the pixels."""
         return self.data.dtype
+
+    def add_to(self, viewer: Any, *, name: str | None = None, **options: Any) -> Any:
+        """Add the image to a viewer of napari, with its pixel size.
+
+        Parameters
+        ----------
+        viewer : napari.Viewer
+        name : str, optional
+            Name of the layer; by default that of the file.
+        **options
+            Of napari's image layer, such as ``colormap="viridis"``.
+
+        Returns
+        -------
+        napari.layers.Image
+
+        Raises
+        ------
+        NanosegError
+            When `viewer` is no viewer, or napari has no such option.
+        """
+        return add(viewer, self._layer_data(name), options)
+
+    def _layer_data(self, name: str | None) -> LayerData:
+        return image_layer(self, stem_of(self.source) if name is None else name)
 
     def _line(self) -> str:
         parts = [extent(self.shape), str(self.dtype), self.axes, self.calibration.text, named(self.source)]
@@ -246,6 +272,31 @@ class Volume(Shown):
     def dtype(self) -> np.dtype[Any]:
         """Type of the voxels."""
         return self.data.dtype
+
+    def add_to(self, viewer: Any, *, name: str | None = None, **options: Any) -> Any:
+        """Add the volume to a viewer of napari, with its voxel size; only what is shown is read.
+
+        Parameters
+        ----------
+        viewer : napari.Viewer
+        name : str, optional
+            Name of the layer; by default that of the file.
+        **options
+            Of napari's image layer, such as ``colormap="viridis"``.
+
+        Returns
+        -------
+        napari.layers.Image
+
+        Raises
+        ------
+        NanosegError
+            When `viewer` is no viewer, or napari has no such option.
+        """
+        return add(viewer, self._layer_data(name), options)
+
+    def _layer_data(self, name: str | None) -> LayerData:
+        return volume_layer(self, stem_of(self.source) if name is None else name)
 
     def _line(self) -> str:
         parts = [extent(self.shape), str(self.dtype), "ZYX", self.calibration.text, named(self.source)]

@@ -17,10 +17,12 @@ pytest.importorskip("napari")
 
 from napari.components import ViewerModel
 from napari.layers import Layer
+from pandas.testing import assert_frame_equal
 from panels import finish, run, said
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QApplication, QFileDialog
 
+import napari_nanoseg as ns
 from napari_nanoseg import Calibration, Volume, VolumeConfig, open_volume, write_volume
 from napari_nanoseg._gui.crack_plots import SLICE
 from napari_nanoseg._gui.cracking import CORRELATION, DISTRIBUTION, PROFILE, SLOPE
@@ -367,3 +369,19 @@ def test_the_sample_cathode_in_a_real_window(qtbot: QtBot, tmp_path: Path, monke
         assert dock.results.job.out.parent == tmp_path
     finally:
         viewer.close()
+
+
+def test_a_script_gets_what_the_python_api_gives(
+    dock: Cracks, viewer: ViewerModel, volume: Path, tmp_path: Path
+) -> None:
+    put(viewer, volume)
+    painted = viewer.add_labels(cathode()[1].astype(np.uint8), name="painted")
+    fields = {"slab": 8, "damage": {"window": WINDOW}}
+    dock.set(volume="cathode", model="threshold", out=tmp_path / "by script", **fields)
+    found = dock.run()
+    expected = ns.cracks(None, volume, "threshold", tmp_path / "by function", progress=False, **fields)
+    assert_frame_equal(found.damage.profile, expected.damage.profile)
+    assert found.result.figures["damage"] == expected.result.figures["damage"]
+    assert named(viewer, "cathode: damage").data.shape[0] == SHAPE[0]
+    dock.set(classes=painted)
+    assert not dock.by_model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -43,9 +44,11 @@ from napari_nanoseg._gui.scribbling import (
     save_scribbles,
     scribbles_of,
 )
+from napari_nanoseg._gui.scripting import Setting, flag_setting, path_setting
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import checkpoint
+from napari_nanoseg.io.datasets import Dataset, open_dataset
 from napari_nanoseg.measurement.annotation import ENOUGH, Finding, check_annotation, describe
 
 
@@ -236,12 +239,22 @@ class Annotate(Step):
         else:
             self.panel.block(None)
 
+    def _own_settings(self) -> Mapping[str, Setting]:
+        return {
+            **self._picker.settings(),
+            "classes": flag_setting(self._scribble),
+            "dataset": path_setting(self._folder),
+        }
+
+    def _result_of(self, made: Saved | SavedScribbles) -> Dataset:
+        return open_dataset(made.folder)
+
     def _save(self) -> None:
         annotation, folder = self._annotation(), self._folder.path
         if annotation is None or folder is None:
             return
         try:
-            name = name_in(folder, file_stem(annotation.image.name), self)
+            name = name_in(folder, file_stem(annotation.image.name), None if self.scripted else self)
         except (NanosegError, OSError) as error:
             self.panel.refuse(str(error))
             return

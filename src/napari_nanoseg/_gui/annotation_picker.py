@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from napari.layers import Labels, Layer, Shapes
 from napari.utils.events import Event
 from qtpy.QtCore import QSignalBlocker, QTimer, Signal
@@ -10,8 +13,9 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QWidget
 from napari_nanoseg._gui.follow import Following, follow
 from napari_nanoseg._gui.layers import KNOWN_REGION, sample_of
 from napari_nanoseg._gui.pickers import LayerPicker, narrow
+from napari_nanoseg._gui.scripting import Put, Setting, find_layer, layer_setting
 from napari_nanoseg._gui.session import Session
-from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.errors import NanosegError, unsuitable
 from napari_nanoseg.samples import Sample
 
 SETTLED_MS = 300
@@ -70,6 +74,29 @@ class AnnotationPicker(QWidget):
     def ask_what_is_known(self, on: bool) -> None:
         """Ask, or do not ask, whether particles without an outline are left in the image."""
         self._form.setRowVisible(self._known, on)
+
+    def settings(self, also: Callable[[Layer | None], object] = lambda _: None) -> dict[str, Setting]:
+        """Layers of the annotation by name, for scripts; `also` is called with a layer before it is chosen."""
+        return {
+            "image": layer_setting(self._image, also),
+            "labels": layer_setting(self._particles, also),
+            "region": self._region_setting,
+            "whole": self._whole_setting,
+        }
+
+    def _region_setting(self, name: str, value: Any) -> Put:
+        region = find_layer(list(self._regions), name, value)
+
+        def put() -> None:
+            self._session.put("region", region)
+            self._session.put("whole", False)
+
+        return put
+
+    def _whole_setting(self, name: str, value: Any) -> Put:
+        if not isinstance(value, bool):
+            raise unsuitable(f"'{name}'", value, "True or False")
+        return lambda: self._session.put("whole", value)
 
     def sample(self) -> Sample:
         """The annotated micrograph as it is now.

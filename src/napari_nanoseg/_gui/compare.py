@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -37,10 +37,13 @@ from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.jobs import copy_command
 from napari_nanoseg._gui.linking import Clicks, Spotlight, place_of
 from napari_nanoseg._gui.pickers import LayerPicker
+from napari_nanoseg._gui.scripting import Setting, layer_setting
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.words import WordLabel
+from napari_nanoseg.config.base import Config
 from napari_nanoseg.config.evaluate import EvaluateConfig, EvaluateJob
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.evaluation.matching import Evaluation
 
 ON_TOP = ("false_negatives", "true_positives", "false_positives")
 """Layers in which a click looks for a particle, one after the other."""
@@ -104,6 +107,18 @@ class Compare(Step):
         steps = partial(compare_layers, truth, prediction, self._image(truth), config)
         if self.panel.start(steps, f"Comparison of {prediction.name} with {truth.name}"):
             self._refresh()
+
+    def _own_settings(self) -> Mapping[str, Setting]:
+        return {"truth": layer_setting(self.truth), "prediction": layer_setting(self.prediction)}
+
+    def _shown_config(self) -> Config:
+        return self.form.value()
+
+    def _show_config(self, config: EvaluateConfig) -> None:
+        self.form.setValue(config)
+
+    def _result_of(self, made: Compared) -> Evaluation:
+        return made.comparison.evaluation
 
     def _request(self) -> tuple[Labels, Labels, EvaluateConfig]:
         """What to compare.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
+    from napari_nanoseg.jobs.cracks import CracksResult
     from napari_nanoseg.measurement.damage.analysis import Damage
 
 FOLDER = "cracks"
@@ -128,6 +129,8 @@ class Results:
     baseline : Side or None
     pictures : dict of str to matplotlib.figure.Figure
         Those of the whole volume.
+    found : CracksResult
+        As :func:`napari_nanoseg.cracks` gives it.
     """
 
     job: CracksJob
@@ -136,6 +139,7 @@ class Results:
     main: Side
     baseline: Side | None
     pictures: Mapping[str, Figure]
+    found: CracksResult
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,7 @@ def run_cracks(request: Request) -> Results:
             pictures[name] = _prepared(picture)
             checkpoint()
     drawable()
-    return Results(job, request.volume.volume.shape, found.result.figures, main, baseline, pictures)
+    return Results(job, request.volume.volume.shape, found.result.figures, main, baseline, pictures, found)
 
 
 def find_cracks_job(request: Request) -> CracksJob:

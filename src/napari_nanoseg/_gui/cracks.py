@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -51,14 +52,19 @@ from napari_nanoseg._gui.layers import (
 from napari_nanoseg._gui.linking import current_plane, look_at
 from napari_nanoseg._gui.model_picker import ModelPicker
 from napari_nanoseg._gui.pickers import LayerPicker, PathPicker, narrow
+from napari_nanoseg._gui.scripting import Setting, flag_setting, layer_setting, model_setting, path_setting
 from napari_nanoseg._gui.settings import settings
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.words import WordLabel
+from napari_nanoseg.config.base import Config
 from napari_nanoseg.config.cracks import CracksConfig, CracksJob
 from napari_nanoseg.config.damage import CRACK
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.model_cards import ModelEntry, describe_model
 from napari_nanoseg.io.model_library import shipped_name
+
+if TYPE_CHECKING:
+    from napari_nanoseg.jobs.cracks import CracksResult
 
 NO_VOLUME = "Open a volume: a TIFF stack, HDF5, OME-Zarr or NPY file, raw voxels, or a folder of slices."
 NO_MODEL = "Train a U-Net on some labelled slices first, or choose the model 'threshold', which needs no training."
@@ -234,6 +240,32 @@ class Cracks(Step):
         chosen = QFileDialog.getExistingDirectory(self, "Open a folder of slices, or of OME-Zarr", str(Path.home()))
         if chosen:
             self.open(Path(chosen))
+
+    def _own_settings(self) -> Mapping[str, Setting]:
+        return {
+            "volume": layer_setting(self.image),
+            "model": model_setting(self.models, lambda: self._take_source(BY_MODEL)),
+            "classes": layer_setting(
+                self.classes, lambda layer: self._take_source(BY_MODEL if layer is None else BY_LAYER)
+            ),
+            "particle_mask": layer_setting(self.particle_mask),
+            "labels": layer_setting(self.particle_labels),
+            "baseline": flag_setting(self.baseline),
+            "out": path_setting(self.out),
+        }
+
+    def _take_source(self, source: str) -> None:
+        self.source.setCurrentText(source)
+        self._refresh()
+
+    def _shown_config(self) -> Config:
+        return self.form.value()
+
+    def _show_config(self, config: CracksConfig) -> None:
+        self.form.setValue(config)
+
+    def _result_of(self, made: Results) -> CracksResult:
+        return made.found
 
     def _start(self) -> None:
         try:

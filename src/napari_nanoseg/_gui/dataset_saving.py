@@ -56,8 +56,8 @@ def save(annotation: Annotation, name: str, folder: Path) -> Saved:
     return Saved(annotation.particles, sample, folder, len(list_images(folder / "images")))
 
 
-def name_in(folder: Path, name: str, parent: QWidget) -> str | None:
-    """Choose the name to save under: asks when there is an image of that name.
+def name_in(folder: Path, name: str, parent: QWidget | None) -> str | None:
+    """Choose the name to save under: asks when there is an image of that name, unless there is nobody to ask.
 
     Returns
     -------
@@ -67,12 +67,17 @@ def name_in(folder: Path, name: str, parent: QWidget) -> str | None:
     Raises
     ------
     NanosegError
-        When the image to be replaced is of another format and would stay.
+        When the image to be replaced is of another format and would stay; without a parent, when there is an image of
+        that name.
     """
     taken = {path.stem: path for path in list_images(folder / "images")} if (folder / "images").is_dir() else {}
     if name not in taken:
         return name
     other = next(f"{name} {number}" for number in range(2, len(taken) + 3) if f"{name} {number}" not in taken)
+    if parent is None:
+        raise NanosegError(
+            f"The dataset {folder} has an image '{name}' already; rename the layer, or choose another folder."
+        )
     answer = ask(parent, f"The dataset {folder} has an image '{name}' already. Replace it, or keep both?", other)
     if answer == "both":
         return other

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
@@ -24,7 +25,9 @@ from napari_nanoseg._gui.layers import phantom_layers, sample_layers
 from napari_nanoseg._gui.pickers import PathPicker
 from napari_nanoseg._gui.preview_making import Preview
 from napari_nanoseg._gui.preview_panel import PreviewPanel
+from napari_nanoseg._gui.scripting import Put, Setting, choice_setting, path_setting
 from napari_nanoseg._gui.step import MARGIN, Step
+from napari_nanoseg.config.base import Config
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import JobResult, Stage, tell
@@ -167,6 +170,67 @@ class Generate(Step):
         except NanosegError as error:
             self.panel.refuse(str(error))
             return None
+
+    def set(self, **values: Any) -> None:
+        """Change settings of the dock by name; the generator first, then its preset, then the others.
+
+        Parameters
+        ----------
+        **values
+            As in the other docks.
+
+        Raises
+        ------
+        NanosegError
+            When the dock has no setting of a name, or a value cannot be used; nothing is changed then.
+        """
+        kind = self.kind.currentText()
+        if "generator" in values:
+            super().set(generator=values.pop("generator"))
+        config = self._shown_config()
+        try:
+            if "preset" in values:
+                super().set(preset=values.pop("preset"))
+            super().set(**values)
+        except NanosegError:
+            self._show_config(config)
+            self.kind.setCurrentText(kind)
+            raise
+
+    def run(self) -> JobResult:
+        """Write the dataset, wait for its end and return its figures and files.
+
+        Raises
+        ------
+        NanosegError
+            With the sentence that the dock shows when it cannot do its work; and when it is cancelled or closed.
+        """
+        self.page.look()
+        self._check()
+        result: JobResult = super().run()
+        return result
+
+    def _own_settings(self) -> Mapping[str, Setting]:
+        return {
+            "generator": choice_setting(self.kind),
+            **self.page.own_settings(),
+            "out": path_setting(self.out),
+            "count": self._count_setting,
+        }
+
+    def _count_setting(self, name: str, value: Any) -> Put:
+        amount = self.amount
+        job = amount.value().with_fields(**{name: value})
+        return lambda: amount.setValue(job)
+
+    def _shown_config(self) -> Config:
+        return self.page.form.value()
+
+    def _show_config(self, config: Config) -> None:
+        self.page.form.setValue(config)
+
+    def _result_of(self, made: _Written) -> JobResult:
+        return made.result
 
     def _write(self) -> None:
         order = self._order()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.generate_page import GeneratorPage, Order, amount_of
 from napari_nanoseg._gui.pickers import PathPicker
 from napari_nanoseg._gui.preview_making import Question
+from napari_nanoseg._gui.scripting import Setting, path_setting
 from napari_nanoseg._gui.session import Session
 from napari_nanoseg.config.generate import CutPasteConfig, GenerateJob
 from napari_nanoseg.errors import NanosegError
@@ -112,6 +114,21 @@ class CutPastePage(GeneratorPage):
     def _on_layers(self) -> bool:
         return self.source.currentIndex() == 0
 
+    def look(self) -> None:
+        """Take the source as it is now, also while the page is hidden."""
+        try:
+            self._source, self._why = self._read_source(), None
+        except NanosegError as error:
+            self._source, self._why = None, str(error)
+        self.changed.emit()
+
+    def own_settings(self) -> Mapping[str, Setting]:
+        """The annotation in the layers, or the folder of a dataset."""
+        return {
+            **self.annotation.settings(lambda _: self.source.setCurrentIndex(0)),
+            "source": path_setting(self.folder, lambda: self.source.setCurrentIndex(1)),
+        }
+
     def _choose_source(self) -> None:
         self.annotation.setVisible(self._on_layers)
         self.folder.setVisible(not self._on_layers)
@@ -124,13 +141,8 @@ class CutPastePage(GeneratorPage):
     def _take_source(self) -> None:
         """Take the source as it is now; say what is missing."""
         self._stale = not self.isVisible()
-        if self._stale:
-            return
-        try:
-            self._source, self._why = self._read_source(), None
-        except NanosegError as error:
-            self._source, self._why = None, str(error)
-        self.changed.emit()
+        if not self._stale:
+            self.look()
 
     def _read_source(self) -> Sample | Path:
         if self._on_layers:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 from napari_nanoseg._gui.editors import Combo
 from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.preview_making import Question
+from napari_nanoseg._gui.scripting import Put, Setting, choice_setting
 from napari_nanoseg.config.base import Config
 from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.config.generate import GenerateJob
@@ -94,6 +95,13 @@ class GeneratorPage(QWidget):
             When the folder cannot be that of a new dataset.
         """
 
+    def look(self) -> None:
+        """Take the source as it is now, also while the page is hidden."""
+
+    def own_settings(self) -> Mapping[str, Setting]:
+        """Settings of this kind of generator beside its config, for scripts."""
+        return {}
+
     def ordered(self, order: Order) -> None:
         """Hear that an order is being done."""
 
@@ -130,6 +138,19 @@ class PresetPage(GeneratorPage):
         self.column.addWidget(self.form)
         self.preset.activated.connect(lambda _: self._fill())
         self.form.valueChanged.connect(self.changed)
+
+    def own_settings(self) -> Mapping[str, Setting]:
+        """The preset, which fills the form."""
+        return {"preset": self._preset_setting}
+
+    def _preset_setting(self, name: str, value: Any) -> Put:
+        choose = choice_setting(self.preset)(name, value)
+
+        def put() -> None:
+            choose()
+            self._fill()
+
+        return put
 
     def _fill(self) -> None:
         name = self.preset.currentText()

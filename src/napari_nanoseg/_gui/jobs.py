@@ -61,6 +61,8 @@ class JobPanel(QWidget):
     cancelled = Signal()
     ended = Signal()
     """Comes once after done, failed or cancelled."""
+    refused = Signal(str)
+    """The sentence that says why nothing is done, or why it went wrong."""
     start_clicked = Signal()
 
     def __init__(self, session: Session, name: str, start_text: str) -> None:
@@ -174,6 +176,13 @@ class JobPanel(QWidget):
     def refuse(self, text: str) -> None:
         """Show an error in place of the one before, such as the first problem of what was entered; empty: no error."""
         self.messages.add("error", text)
+        if text:
+            self.refused.emit(text)
+
+    @property
+    def blocked(self) -> str | None:
+        """Why the start button is disabled; None where it is not."""
+        return self._why
 
     def block(self, why: str | None) -> None:
         """Disable the start button and say why; None enables it."""

@@ -15,9 +15,10 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
 from napari_nanoseg._gui.follow import Following, at_end, follow
-from napari_nanoseg._gui.layers.space import axes_of, same_unit
+from napari_nanoseg._gui.layers.space import same_unit
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
+from napari_nanoseg.layer_space import axes_of
 
 CONTEXT = 4.0
 """A particle takes a quarter of the canvas after zooming to it."""

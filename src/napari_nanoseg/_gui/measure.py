@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
 from napari.layers import Labels
@@ -24,13 +24,18 @@ from napari_nanoseg._gui.layers.calibrating import set_pixel_size
 from napari_nanoseg._gui.linking import Clicks, Spotlight, Watch, place_of
 from napari_nanoseg._gui.measuring import Measurement, Saved, find_job, measure_layers, save_figure, save_table
 from napari_nanoseg._gui.pickers import LayerPicker
+from napari_nanoseg._gui.scripting import Put, Setting, find_layer, layer_setting
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.table import TableView
 from napari_nanoseg._gui.words import WordLabel
 from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.config.base import Config
 from napari_nanoseg.config.measure import MeasureConfig, MeasureJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.tables import TABLE_SUFFIXES
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 ROWS = 12
 TABLE_FILES = "CSV (*.csv);;Excel (*.xlsx)"
@@ -110,6 +115,29 @@ class Measure(Step):
             self._watch.watch(labels)
             self.offer()
             self._refresh()
+
+    def _own_settings(self) -> Mapping[str, Setting]:
+        return {"labels": layer_setting(self.labels), "image": self._intensities_setting}
+
+    def _intensities_setting(self, name: str, value: Any) -> Put:
+        """None: without intensities."""
+        layer = find_layer([None, *self.image.options], name, value)
+
+        def put() -> None:
+            self.intensities.setChecked(layer is not None)
+            if layer is not None:
+                self.image.choose(layer)
+
+        return put
+
+    def _shown_config(self) -> Config:
+        return self.form.value()
+
+    def _show_config(self, config: MeasureConfig) -> None:
+        self.form.setValue(config)
+
+    def _result_of(self, made: Measurement) -> DataFrame:
+        return made.table
 
     def _request(self) -> tuple[Labels, Any, MeasureConfig]:
         """What to measure.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -27,12 +28,14 @@ from napari_nanoseg._gui.follow import Following, follow
 from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.jobs import copy_command
 from napari_nanoseg._gui.layers import density_layer, drawing_layer, file_stem, image_of, marked_region, origins_of
-from napari_nanoseg._gui.layers.space import axes_of
 from napari_nanoseg._gui.pickers import LayerPicker, narrow
+from napari_nanoseg._gui.scripting import Setting, layer_setting
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.density import DensityConfig, DensityJob
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.layer_space import axes_of
+from napari_nanoseg.measurement.density import OpticalDensity
 
 NO_IMAGE = "Open a transmission image with File > Open."
 PERCENTILE, REGION, REFERENCE = "a percentile of the image", "a region without sample", "a reference image"
@@ -129,8 +132,30 @@ class Density(Step):
             if beam is None:
                 raise NanosegError("No reference is chosen; open an image without sample and choose it.")
             return Request(source, config, reference=Source(image_of(beam), origins_of(beam)))
-        percentile = self.percentile.value().model_dump(include=set(OF_PERCENTILE))
-        return Request(source, config.model_copy(update=percentile))
+        return Request(source, self._shown_config())
+
+    def _own_settings(self) -> Mapping[str, Setting]:
+        return {
+            "image": layer_setting(self.image),
+            "region": layer_setting(self.region, lambda layer: self._take_incident(REGION, layer)),
+            "reference": layer_setting(self.reference, lambda layer: self._take_incident(REFERENCE, layer)),
+        }
+
+    def _take_incident(self, chosen: str, layer: Layer | None) -> None:
+        self.incident.setCurrentText(PERCENTILE if layer is None else chosen)
+        self._refresh()
+
+    def _shown_config(self) -> DensityConfig:
+        config = self.form.value()
+        assert isinstance(config, DensityConfig)
+        return config.model_copy(update=self.percentile.value().model_dump(include=set(OF_PERCENTILE)))
+
+    def _show_config(self, config: DensityConfig) -> None:
+        self.percentile.setValue(config)
+        self.form.setValue(config)
+
+    def _result_of(self, made: Made) -> OpticalDensity:
+        return made.density
 
     def _start(self) -> None:
         try:

@@ -13,15 +13,12 @@ from napari_nanoseg._gui.follow import Following, follow
 from napari_nanoseg._gui.layers import add_table, labels_layer, unchanged, update_labels
 from napari_nanoseg._gui.overlap_layer import OverlapLayer
 from napari_nanoseg._gui.segmenting import Segmentation
-from napari_nanoseg._gui.show import OUTLINE_WIDTH
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg.calibration import Calibration
+from napari_nanoseg.layer_data import draw_outlined
 
 LARGEST_LOOK = 2**22
 """Pixels of a layer that are compared with what we put there: 15 ms."""
-
-LARGEST_OUTLINED = 2**21
-"""Pixels of a plane on which particles are drawn as outlines: napari needs 0.16 s for 2048 x 2048 at every change."""
 
 
 class ParticleLayer(QObject):
@@ -108,8 +105,7 @@ class ParticleLayer(QObject):
         self._viewer.add_layer(layer)
         self.layer, self._edited = layer, False
         yield
-        if result.labels.shape[-2] * result.labels.shape[-1] <= LARGEST_OUTLINED:
-            layer.contour, layer.opacity = OUTLINE_WIDTH, 1.0
+        draw_outlined(layer)
         self._edits.replace((layer.events.paint, self._edit), (layer.events.data, self._edit))
         yield
         self._outline(layer, result)

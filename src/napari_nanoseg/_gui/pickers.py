@@ -79,6 +79,11 @@ class LayerPicker(QComboBox):
         chosen: Layer | None = getattr(self._session, self._role)
         return chosen
 
+    @property
+    def options(self) -> list[Layer | None]:
+        """What can be chosen, the newest layer first; None stands for no layer."""
+        return list(self._layers)
+
     def choose(self, layer: Layer | None) -> None:
         """Choose a layer for all docks."""
         self._session.put(self._role, layer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from napari_nanoseg._gui.model_picker import ModelPicker
 from napari_nanoseg._gui.particle_layer import ParticleLayer
 from napari_nanoseg._gui.pickers import LayerPicker
 from napari_nanoseg._gui.rethresholding import Rethresholding
+from napari_nanoseg._gui.scripting import Setting, layer_setting, model_setting
 from napari_nanoseg._gui.segmenting import (
     FileOfImage,
     Request,
@@ -42,6 +43,7 @@ from napari_nanoseg.config.baseline import BaselineConfig, BaselineWishes
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image
 
 NO_IMAGE = "Open an image with File > Open, or take one from File > Open Sample."
@@ -134,10 +136,24 @@ class Segment(Step):
             raise NanosegError(NO_MODEL)
         if entry.problem is not None:
             raise NanosegError(entry.problem)
-        config = self.form.value()
+        return entry.path, self._shown_config()
+
+    def _own_settings(self) -> Mapping[str, Setting]:
+        return {"model": model_setting(self.models), "image": layer_setting(self.image)}
+
+    def _shown_config(self) -> SegmentConfig:
+        config, entry = self.form.value(), self.models.entry
         assert isinstance(config, SegmentConfig)
-        wishes = self.baseline.value() if _without_network(entry.card) else BaselineWishes()
-        return entry.path, config.model_copy(update={**self.thresholds.values(), "baseline": wishes})
+        wishes = self.baseline.value() if entry is not None and _without_network(entry.card) else BaselineWishes()
+        return config.model_copy(update={**self.thresholds.values(), "baseline": wishes})
+
+    def _show_config(self, config: SegmentConfig) -> None:
+        self.thresholds.put(config)
+        self.baseline.setValue(config.baseline)
+        self.form.setValue(config)
+
+    def _result_of(self, made: Segmentation) -> Instances:
+        return made.instances
 
     def _start(self) -> None:
         self.models.refresh()  # the model may be gone by now

@@ -13,10 +13,10 @@ from qtpy.QtCore import Qt
 
 from napari_nanoseg._gui.layers import LayerData
 from napari_nanoseg.io.atomic import atomic_path
+from napari_nanoseg.layer_data import OUTLINE_WIDTH
 
 WINDOW_SIZE = 1600, 1000
 TABLE_HEIGHT = 230
-OUTLINE_WIDTH = 3
 
 
 def show(

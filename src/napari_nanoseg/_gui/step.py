@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea
 from napari_nanoseg._gui.jobs import JobPanel
 from napari_nanoseg._gui.mesa import keep_programs
 from napari_nanoseg._gui.pauses import shorten_pauses
+from napari_nanoseg._gui.scripting import Scripted
 from napari_nanoseg._gui.session import session_of
 
 MARGIN = 6
@@ -18,7 +19,7 @@ NARROWEST = 290
 """Width, px, down to which no dock may be made: that of the longest label beside its editor and a scroll bar."""
 
 
-class Step(QWidget):
+class Step(Scripted, QWidget):
     """One step: what it needs above, in a scroll area; its job and what comes next below, always in sight.
 
     Parameters

@@ -68,6 +68,13 @@ class Threshold(QWidget):
         """What is chosen; None for the model's own."""
         return self._chosen
 
+    def put(self, value: float | None) -> None:
+        """Choose a number with all its digits; None for the model's own."""
+        if value != self._chosen:
+            self._chosen = value
+            self._show()
+            self.changed.emit()
+
     def set_own(self, value: float) -> None:
         """Take over the model's own threshold."""
         self._own = value
@@ -132,6 +139,13 @@ class Thresholds(QWidget):
             "overlap": self.overlap.value if self._own else None,
             "min_area": float(self.min_area.value()),
         }
+
+    def put(self, config: SegmentConfig) -> None:
+        """Show the thresholds of a config."""
+        self.probability.put(config.probability)
+        self.overlap.put(config.overlap)
+        self.min_area.setDecimals(0 if config.min_area.is_integer() else 2)
+        self.min_area.setValue(config.min_area)
 
     def set_own(self, thresholds: Mapping[str, float] | None) -> None:
         """Take over a model's own thresholds; None: it knows neither probabilities nor overlaps, so none are shown."""

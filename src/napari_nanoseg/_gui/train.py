@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
 from qtpy.QtGui import QShowEvent
@@ -17,6 +19,7 @@ from napari_nanoseg._gui.jobs import copy_command
 from napari_nanoseg._gui.layers import file_stem, instances_of
 from napari_nanoseg._gui.pickers import PathPicker, narrow
 from napari_nanoseg._gui.scribbling import Scribbles, scribbles_of
+from napari_nanoseg._gui.scripting import Put, Setting, path_setting, text_of
 from napari_nanoseg._gui.settings import settings
 from napari_nanoseg._gui.start_from import StartFrom, start_name
 from napari_nanoseg._gui.step import Step
@@ -38,6 +41,8 @@ from napari_nanoseg._gui.training import (
 )
 from napari_nanoseg._gui.training_view import TrainingView
 from napari_nanoseg._gui.trainings_table import TrainingsTable
+from napari_nanoseg.arguments import as_path
+from napari_nanoseg.config.base import Config
 from napari_nanoseg.config.paths import AUTO, COCO
 from napari_nanoseg.config.sweep import SweepJob
 from napari_nanoseg.config.train import TrainConfig, TrainJob
@@ -45,8 +50,12 @@ from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Epoch, Event, JobResult, Progress, Stage
 from napari_nanoseg.io.model_cards import ANNOTATED
+from napari_nanoseg.io.model_library import find_model
 from napari_nanoseg.jobs.start import automatic_start
 from napari_nanoseg.samples import Sample
+
+if TYPE_CHECKING:
+    from napari_nanoseg.engines.base import Model
 
 LAYERS, DATASET = "outlined particles", "dataset folder"
 LARGEST_LOOK = 2**23
@@ -168,6 +177,45 @@ class Train(Step):
         config = self.form.value()
         assert isinstance(config, TrainConfig)
         return config
+
+    def _own_settings(self) -> Mapping[str, Setting]:
+        return {
+            **self.annotation.settings(lambda _: self._take_source(LAYERS)),
+            "dataset": path_setting(self.dataset, lambda: self._take_source(DATASET)),
+            "name": self._name_setting,
+            "start_from": self._start_setting,
+        }
+
+    def _take_source(self, source: str) -> None:
+        self.source.setCurrentText(source)
+        self._refresh()
+
+    def _name_setting(self, name: str, value: Any) -> Put:
+        text = text_of(name, value)
+
+        def put() -> None:
+            self.name.setText(text)
+            self._name_edited(text)
+
+        return put
+
+    def _start_setting(self, name: str, value: Any) -> Put:
+        """`auto`, None for a new network, or a model by its name or path."""
+        path = None if value is None else as_path(value, f"'{name}'")
+        if path is not None and path not in (AUTO, COCO):
+            path = find_model(path, settings().models)
+        return lambda: self.start_from.choose(path)
+
+    def _shown_config(self) -> Config:
+        return self._config()
+
+    def _show_config(self, config: TrainConfig) -> None:
+        self.form.setValue(config)
+
+    def _result_of(self, made: JobResult) -> Model:
+        from napari_nanoseg.engines.library import load_model
+
+        return load_model(Path(made.files["model"]))
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """The font is known now."""

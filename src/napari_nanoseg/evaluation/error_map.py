@@ -11,6 +11,7 @@ from napari_nanoseg.arguments import as_instances, as_pixels
 from napari_nanoseg.errors import NanosegError, need
 from napari_nanoseg.evaluation.matching import Evaluation
 from napari_nanoseg.instances import Instances
+from napari_nanoseg.layer_data import LayerData, labels_layer
 from napari_nanoseg.samples import Image
 
 if TYPE_CHECKING:
@@ -52,6 +53,32 @@ def error_map(
     right = np.isin(prediction.ids, evaluation.prediction_ids)
     missed = ~np.isin(truth.ids, evaluation.truth_ids)
     return ErrorMap(prediction[right].to_labels(), prediction[~right].to_labels(), truth[missed].to_labels())
+
+
+def error_layers(truth: Instances, prediction: Instances, evaluation: Evaluation, place: Any) -> list[LayerData]:
+    """Three labels layers that show where a prediction is right and wrong.
+
+    Parameters
+    ----------
+    truth, prediction : Instances
+        What was compared.
+    evaluation : Evaluation
+        Result of :func:`napari_nanoseg.evaluate` for these two.
+    place : Calibration or layer
+        As in :func:`~napari_nanoseg.layer_data.labels_layer`.
+
+    Returns
+    -------
+    list of LayerData
+        True positives (predicted particles that match), false positives (predicted ones that do not) and false
+        negatives (true ones that nobody found), in :data:`COLOURS`.
+    """
+    errors = error_map(truth, prediction, evaluation)
+    figures = evaluation.figures()
+    return [
+        labels_layer(labels, place, TITLES[kind].format(figures[kind]), colour=COLOURS[kind])
+        for kind, labels in errors._asdict().items()
+    ]
 
 
 def pixel_map(truth: Instances | NDArray[Any], prediction: Instances | NDArray[Any]) -> NDArray[np.uint8]:

@@ -23,6 +23,7 @@ from napari_nanoseg.evaluation.coco import (
     average_precision,
 )
 from napari_nanoseg.instances import Instances
+from napari_nanoseg.layer_data import add, place_for
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array, csr_array
@@ -92,6 +93,40 @@ class Evaluation(Shown):
     size_limits: tuple[float, float]
     max_detections: int | None
     candidates: tuple[Candidates, ...]
+
+    def add_to(
+        self,
+        viewer: Any,
+        truth: Instances | NDArray[Any],
+        prediction: Instances | NDArray[Any],
+        *,
+        image: Any = None,
+    ) -> list[Any]:
+        """Add what was found, is not there and was missed to a viewer of napari, as three layers.
+
+        Parameters
+        ----------
+        viewer : napari.Viewer
+        truth, prediction : Instances or integer array, shape (Y, X)
+            What was compared.
+        image : Image, napari.layers.Image or Calibration, optional
+            As in :meth:`napari_nanoseg.Instances.add_to`.
+
+        Returns
+        -------
+        list of napari.layers.Labels
+            True positives, false positives and false negatives.
+
+        Raises
+        ------
+        NanosegError
+            When `viewer` is no viewer, or `image` is of another shape.
+        """
+        from napari_nanoseg.evaluation.error_map import error_layers
+
+        true, predicted = as_instances(truth, "add_to: 'truth'"), as_instances(prediction, "add_to: 'prediction'")
+        place = place_for(image, true.shape, viewer)
+        return [add(viewer, described, {}) for described in error_layers(true, predicted, self, place)]
 
     @property
     def true_positives(self) -> int:

@@ -8,19 +8,9 @@ layers, `samples` those of annotated images, `volumes` those of volumes and maps
 from napari_nanoseg._gui.layers.making import (
     ANNOTATED,
     KNOWN_REGION,
-    LayerData,
-    Outline,
     add_table,
     density_layer,
     drawing_layer,
-    error_layers,
-    image_layer,
-    in_colours,
-    labels_layer,
-    outline_colours,
-    outline_vertices,
-    outlines_layer,
-    outlines_of_overlapping,
     update_labels,
 )
 from napari_nanoseg._gui.layers.reading import (
@@ -47,6 +37,18 @@ from napari_nanoseg._gui.layers.volumes import (
     map_contrast,
     map_layer,
     volume_layer,
+)
+from napari_nanoseg.evaluation.error_map import error_layers
+from napari_nanoseg.layer_data import (
+    LayerData,
+    Outline,
+    image_layer,
+    in_colours,
+    labels_layer,
+    outline_colours,
+    outline_vertices,
+    outlines_layer,
+    outlines_of_overlapping,
 )
 
 __all__ = [

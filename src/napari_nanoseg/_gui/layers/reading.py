@@ -13,14 +13,13 @@ from napari.layers import Labels, Layer, Shapes
 from numpy.typing import NDArray
 
 from napari_nanoseg._gui.layers.regions import region_of
-from napari_nanoseg._gui.layers.space import apart, axes_of, calibration_of, level_0
+from napari_nanoseg._gui.layers.space import apart, calibration_of
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.images import one_channel, read_image
+from napari_nanoseg.layer_data import METADATA
+from napari_nanoseg.layer_space import axes_of, level_0
 from napari_nanoseg.samples import Image, Sample
-
-METADATA = "nanoseg"
-"""Key of a layer's metadata under which its instances and its run record are kept."""
 
 
 def image_of(layer: Layer) -> Image:

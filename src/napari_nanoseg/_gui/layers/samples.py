@@ -9,15 +9,8 @@ import numpy as np
 from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
-from napari_nanoseg._gui.layers.making import (
-    ANNOTATED,
-    KNOWN_REGION,
-    LayerData,
-    image_layer,
-    labels_layer,
-    outlines_layer,
-    outlines_of_overlapping,
-)
+from napari_nanoseg._gui.layers.making import ANNOTATED, KNOWN_REGION
+from napari_nanoseg.layer_data import LayerData, image_layer, labels_layer, outlines_layer, outlines_of_overlapping
 from napari_nanoseg.samples import Sample
 
 if TYPE_CHECKING:

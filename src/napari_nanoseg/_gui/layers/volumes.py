@@ -12,14 +12,15 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Labels, Layer
 from napari.utils.colormaps import CyclicLabelColormap
 
-from napari_nanoseg._gui.layers.making import LayerData
-from napari_nanoseg._gui.layers.reading import METADATA, as_array, kind_of
-from napari_nanoseg._gui.layers.space import DROPPED, axes_of, calibration_of, level_0, on, space_of
+from napari_nanoseg._gui.layers.reading import as_array, kind_of
+from napari_nanoseg._gui.layers.space import calibration_of
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.volume import VolumeConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.io.volumes import open_volume
 from napari_nanoseg.io.volumes.ome_zarr import is_zarr, open_levels
+from napari_nanoseg.layer_data import METADATA, LayerData, lazy
+from napari_nanoseg.layer_space import DROPPED, axes_of, level_0, on, space_of
 from napari_nanoseg.samples import Sliceable, Volume
 
 CLASS_COLOURS = {
@@ -205,7 +206,7 @@ def _levels(path: Path, config: VolumeConfig) -> tuple[list[Any], Calibration, d
     names = None
     if path.is_dir() and is_zarr(path):
         levels, _, names = open_levels(path, config.dataset)
-    return [_lazy(level) for level in levels], volume.calibration, names
+    return [lazy(level) for level in levels], volume.calibration, names
 
 
 def _class_options(name: str, names: Mapping[int, str], opened: Opened, levels: list[Any]) -> dict[str, Any]:
@@ -223,15 +224,6 @@ def _class_options(name: str, names: Mapping[int, str], opened: Opened, levels: 
         "opacity": 0.9,
         **_many(levels),
     }
-
-
-def _lazy(voxels: Sliceable) -> Any:
-    """As what napari slices best: without asking for more than it shows."""
-    from dask.array import from_array
-
-    chunks = getattr(voxels, "chunks", None) or (1, *voxels.shape[1:])
-    meta = np.empty((0, 0, 0), voxels.dtype)
-    return from_array(voxels, chunks, name=False, asarray=True, meta=meta)  # type: ignore[no-untyped-call]
 
 
 def _shown(levels: list[Any]) -> Any:
