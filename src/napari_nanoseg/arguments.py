@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_nanoseg.calibration import CALIBRATION, Calibration
 from napari_nanoseg.errors import NanosegError, need, need_array, similar, unsuitable
+from napari_nanoseg.greyness import refuse_grey
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.samples import Image, Sample, Volume
 
@@ -96,6 +97,7 @@ def as_instances(given: Any, name: str) -> Instances:
     labels = _array(given, name, "Instances or a label image", "read_labels")
     if labels.dtype.kind not in "iu":
         raise unsuitable(name, labels, "a label image of whole numbers")
+    refuse_grey(labels, name)
     return Instances.from_labels(labels)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_nanoseg.display import Shown, coloured, counted, extent, step_for
 from napari_nanoseg.errors import NanosegError, unsuitable
+from napari_nanoseg.greyness import refuse_grey
 from napari_nanoseg.layer_data import LayerData, add_particles, particles_layer, place_for
 from napari_nanoseg.outlines import outline, rasterise, rings
 from napari_nanoseg.rle import decode_counts, encode_counts, mask_from_counts, mask_to_counts
@@ -110,7 +111,7 @@ class Instances(Shown):
         Raises
         ------
         NanosegError
-            When the array is not of integers or a label does not fit into 32 bits.
+            When the array is not of integers, looks like a grey image, or a label does not fit into 32 bits.
 
         Examples
         --------
@@ -127,6 +128,7 @@ class Instances(Shown):
         labels = np.asarray(labels)
         if labels.dtype.kind not in "iu":
             raise NanosegError(f"Labels must be whole numbers, not {labels.dtype}; number the objects first.")
+        refuse_grey(labels, "The array")
         largest = int(labels.max(initial=0))
         if largest > LARGEST_ID:
             raise NanosegError(f"The label {largest} is too large for an object's id; renumber the labels from 1.")

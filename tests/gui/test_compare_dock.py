@@ -285,6 +285,21 @@ def test_layers_without_a_file_are_recorded_by_name(qtbot, dock, tmp_path, monke
     assert "is not in a file" in said(dock)
 
 
+@pytest.mark.parametrize("swapped", ["truth", "prediction"])
+def test_a_micrograph_as_labels_is_refused(qtbot, swapped: str) -> None:
+    viewer = ViewerModel()
+    layers = dict(zip(("truth", "prediction"), pair(), strict=True)) | {swapped: micrograph()}
+    truth, prediction = (viewer.add_labels(layers[name], name=name) for name in ("truth", "prediction"))
+    dock = Compare(viewer)
+    qtbot.addWidget(dock)
+    dock.show()
+    dock.truth.choose(truth)
+    dock.prediction.choose(prediction)
+    run(qtbot, dock)
+    assert f"'{swapped}' looks like a grey image, not like labels" in said(dock)
+    assert len(viewer.layers) == 2
+
+
 def test_bad_input_is_one_sentence(qtbot, tmp_path, monkeypatch) -> None:
     viewer = ViewerModel()
     dock = Compare(viewer)

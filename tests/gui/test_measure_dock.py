@@ -327,6 +327,17 @@ def test_bad_input_is_one_sentence(qtbot, tmp_path, monkeypatch) -> None:
     assert "Cannot write" in said(dock)
 
 
+def test_a_micrograph_as_labels_is_refused(qtbot) -> None:
+    viewer = ViewerModel()
+    viewer.add_labels(micrograph(), name="grey as labels")
+    dock = Measure(viewer)
+    qtbot.addWidget(dock)
+    dock.show()
+    run(qtbot, dock)
+    assert "'grey as labels' looks like a grey image, not like labels" in said(dock)
+    assert dock.measurement is None
+
+
 def test_a_removed_layer_leaves_its_table(qtbot, dock, viewer) -> None:
     run(qtbot, dock)
     layer = viewer.layers["found"]

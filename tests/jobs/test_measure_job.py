@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from napari_nanoseg import Calibration, Image, Instances, NanosegError, Sample, measure, write_sample
+from napari_nanoseg import run as ns_run
 from napari_nanoseg.config.measure import MeasureConfig, MeasureJob
 from napari_nanoseg.events import JobResult, Notice, Progress, Stage
 from napari_nanoseg.io.datasets import write_coco
@@ -231,3 +232,12 @@ def test_overlapping_particles_of_a_coco_file_are_measured_whole(tmp_path):
     table = read_table(tmp_path / "t.csv")
     assert table["area_nm2"].tolist() == [4 * area, 4 * area]
     assert table["mean_intensity"].tolist() == pytest.approx([20 * 70 + 20, 20 * 70 + 35])
+
+
+def test_a_micrograph_is_not_measured(tmp_path):
+    pixels = np.random.default_rng(0).normal(120, 20, (80, 80)).clip(0, 255).astype(np.uint8)
+    write_image(tmp_path / "a.tif", pixels)
+    out = tmp_path / "table.csv"
+    with pytest.raises(NanosegError, match=r"a\.tif looks like a grey image, not like labels .* swapped"):
+        ns_run(MeasureJob(labels=(tmp_path / "a.tif",), out=out))
+    assert not out.exists()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_nanoseg.arguments import as_labels, as_list, as_number
 from napari_nanoseg.display import Shown
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.greyness import refuse_grey
 from napari_nanoseg.instances import Instances
 
 TOLERANCE = 2.0
@@ -127,7 +128,7 @@ def evaluate_pixels(
     Raises
     ------
     NanosegError
-        When the shapes differ or the tolerance is negative.
+        When the shapes differ, one looks like a grey image, or the tolerance is negative.
 
     Examples
     --------
@@ -143,6 +144,8 @@ def evaluate_pixels(
     truth, prediction = (
         as_labels(given, f"evaluate_pixels: '{name}'") for given, name in ((truth, "truth"), (prediction, "prediction"))
     )
+    for given, name in ((truth, "truth"), (prediction, "prediction")):
+        refuse_grey(given, f"evaluate_pixels: '{name}'")
     known = None if known is None else as_labels(known, "evaluate_pixels: 'known'") != 0
     tolerance = as_number(tolerance, "evaluate_pixels: 'tolerance'")
     shapes = {array.shape for array in (truth, prediction, known) if array is not None}

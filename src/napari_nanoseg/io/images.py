@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_nanoseg.arguments import as_calibration, as_image, as_labels, as_path
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.greyness import refuse_grey
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import atomic_path
 from napari_nanoseg.io.pixel_size import tiff_calibration
@@ -81,7 +82,7 @@ def read_label_array(path: str | Path) -> NDArray[Any]:
     Raises
     ------
     NanosegError
-        When the file cannot be read or holds colours or fractions.
+        When the file cannot be read, holds colours or fractions, or is a grey image.
     """
     path = Path(path)
     image = _read(path, labels=True)
@@ -93,7 +94,8 @@ def read_label_array(path: str | Path) -> NDArray[Any]:
     if data.dtype.kind == "f":
         if not (np.isfinite(data).all() and (data == np.round(data)).all() and np.abs(data).max() < 2**53):
             raise NanosegError(f"{path} holds fractions, not labels; save the labels as whole numbers.")
-        return data.astype(np.int64)
+        data = data.astype(np.int64)
+    refuse_grey(data, str(path))
     return data
 
 

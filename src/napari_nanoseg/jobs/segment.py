@@ -14,6 +14,7 @@ from napari_nanoseg.config.baseline import BaselineWishes
 from napari_nanoseg.config.segment import SegmentJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import JobResult, Notice, Progress, Stage, tell
+from napari_nanoseg.greyness import looks_numbered
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.datasets import write_coco
@@ -54,6 +55,8 @@ def segment_job(job: SegmentJob) -> JobResult:
             tell(Progress(number, len(images), "images"))
             started = datetime.now(UTC)
             image = read_image(path, flat=True)
+            if looks_numbered(image.data):
+                tell(Notice(f"{path} looks like a label image, not like a micrograph; check whether they are swapped."))
             if job.coco is not None and image.axes[0] in "ZT":
                 raise NanosegError(f"{path} is a stack, which a COCO file cannot hold; leave the COCO file out.")
             found = model.detect(image, job.config)

@@ -13,6 +13,7 @@ from napari_nanoseg.config.density import DensityConfig
 from napari_nanoseg.display import Shown, brief
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Progress, tell
+from napari_nanoseg.greyness import refuse_grey
 from napari_nanoseg.progress import Show, shown
 from napari_nanoseg.samples import Image
 
@@ -208,7 +209,9 @@ def _region(image: Image, config: DensityConfig, region: NDArray[Any] | None) ->
         return marked
     if any(spans.values()):
         raise NanosegError(f"{image.source}: I0 is to come from a drawn region and from rows or columns; give one.")
-    marked = as_labels(region, "optical_density: 'region'") > 0
+    region = as_labels(region, "optical_density: 'region'")
+    refuse_grey(region, "optical_density: 'region'")
+    marked = region > 0
     if marked.shape[-2:] != shape or marked.ndim not in (2, 3):
         raise NanosegError(
             f"The region has the shape {marked.shape} but {image.source} {shape}; mark the region in this image."

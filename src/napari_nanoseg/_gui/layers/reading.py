@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_nanoseg._gui.layers.regions import region_of
 from napari_nanoseg._gui.layers.space import apart, calibration_of
 from napari_nanoseg.errors import NanosegError
+from napari_nanoseg.greyness import refuse_grey
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.images import one_channel, read_image
 from napari_nanoseg.layer_data import METADATA
@@ -65,13 +66,14 @@ def labels_of(layer: Layer) -> NDArray[Any]:
     Raises
     ------
     NanosegError
-        When it is another kind of layer or has too many dimensions.
+        When it is another kind of layer, has too many dimensions, or looks like a grey image.
     """
     if not isinstance(layer, Labels):
         raise NanosegError(f"The layer '{layer.name}' is {kind_of(layer)}, not a labels layer; choose a labels layer.")
     letters = axes_of(layer)
     data = np.asarray(level_0(layer))
     data = data.reshape([size for size, letter in zip(data.shape, letters, strict=True) if letter != "-"])
+    refuse_grey(data, f"The layer '{layer.name}'")
     return data if data.dtype.isnative else data.astype(data.dtype.newbyteorder("="))
 
 

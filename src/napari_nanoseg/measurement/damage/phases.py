@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_nanoseg.config.damage import CRACK, PARTICLE, VOID, DamageConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Progress, tell
+from napari_nanoseg.greyness import refuse_grey
 from napari_nanoseg.samples import Volume
 
 Mask = NDArray[np.bool_]
@@ -93,6 +94,7 @@ class Phases:
                     f"{volume.source}: a {name} has whole numbers, but this has {volume.data.dtype}; save classes or "
                     "labels, not probabilities or grey values."
                 )
+            refuse_grey(volume.data, f"{volume.source}: the {name}")
         if grey is not None:
             _need_shape("grey volume", grey, classes)
         self.shape = classes.shape
