@@ -180,6 +180,8 @@ class _Audience:
 
 
 _audience: ContextVar[_Audience | None] = ContextVar("_audience", default=None)
+_leaving: ContextVar[bool] = ContextVar("_leaving", default=False)
+"""Whether the work of this thread is being left."""
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -205,6 +207,8 @@ def listening(listener: Listener, leave: Callable[[], object] | None = None) -> 
         yield
     finally:
         _audience.reset(token)
+        if outer is None:
+            _leaving.set(False)
 
 
 @contextmanager
@@ -227,16 +231,26 @@ def tell(event: Event) -> None:
     try:
         with audience.lock:
             audience.listener(event)
+    except Cancelled:
+        _leaving.set(True)
+        raise
     finally:
         _audience.reset(token)
 
 
 def checkpoint() -> None:
-    """Mark a place where the work may be left; without a listener it takes 50 ns."""
+    """Mark a place where the work may be left; without a listener it takes 50 ns.
+
+    Work that is being left is not interrupted again: what it keeps and cleans up may have checkpoints, too.
+    """
     audience = _audience.get()
     while audience is not None:
-        if audience.leave is not None:
-            audience.leave()
+        if audience.leave is not None and not _leaving.get():
+            try:
+                audience.leave()
+            except Cancelled:
+                _leaving.set(True)
+                raise
         audience = audience.outer
 
 

@@ -243,6 +243,28 @@ def test_other_settings_get_their_own_folder(qtbot: QtBot, dock: Cracks, viewer:
     dock.form.setValue(config)
     run(qtbot, dock)
     assert "another threshold" in said(dock)
+    dock.overwrite.setChecked(True)
+    run(qtbot, dock)
+    assert dock.results.job.out.name == "cathode_cracks 2"
+    assert dock.results.job.config.threshold == config.threshold
+
+
+def test_another_analysis_replaces_the_first_only_when_told(
+    qtbot: QtBot, dock: Cracks, viewer: ViewerModel, volume: Path
+) -> None:
+    put(viewer, volume)
+    run(qtbot, dock)
+    config, out = dock.form.value(), volume.parent / "cathode_cracks"
+    before = (out / "profile.csv").read_bytes()
+    other = {"window": "particle", "particle": "window"}[config.damage.normalise]
+    dock.form.setValue(config.with_fields(damage=config.damage.with_fields(normalise=other)))
+    run(qtbot, dock)
+    assert "is of an analysis with other settings" in said(dock)
+    assert (out / "profile.csv").read_bytes() == before
+    dock.overwrite.setChecked(True)
+    run(qtbot, dock)
+    assert dock.results.job.out == out
+    assert (out / "profile.csv").read_bytes() != before
 
 
 def test_classes_that_are_there_are_analysed(qtbot: QtBot, dock: Cracks, viewer: ViewerModel, volume: Path) -> None:

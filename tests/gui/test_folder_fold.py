@@ -19,7 +19,7 @@ from napari_nanoseg import read_labels
 from napari_nanoseg._gui.segment import Segment
 from napari_nanoseg._gui.session import session_of
 from napari_nanoseg.engines.library import load_model
-from napari_nanoseg.io.images import read_image, write_image
+from napari_nanoseg.io.images import read_image, write_image, write_labels
 from napari_nanoseg.io.tables import read_table
 from napari_nanoseg.samples import Sample
 
@@ -78,3 +78,43 @@ def test_what_is_missing_is_said(dock: Segment, tmp_path: Path, qtbot: QtBot) ->
     with qtbot.waitSignal(dock.panel.failed, timeout=30_000):
         dock.folder.start_button.click()
     assert "There is no image" in dock.panel.messages.texts("error")[0]
+
+
+def test_a_second_time_corrections_stay_and_all_is_checked_before_the_work(
+    dock: Segment, images: Path, qtbot: QtBot
+) -> None:
+    def started(*, ends: str) -> None:
+        with qtbot.waitSignal(getattr(dock.panel, ends), timeout=60_000):
+            dock.folder.start_button.click()
+
+    dock.folder.images.choose(images)
+    started(ends="done")
+    out = images.with_name("grid 3-labels")
+    (out / "b.tif").unlink()
+    (out / "a.tif").unlink()
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    started(ends="failed")
+    assert "particles.csv is there already" in dock.panel.messages.texts("error")[0]
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before, "segmented, and then refused"
+    dock.folder.overwrite.setChecked(True)
+    started(ends="done")
+    labels = np.asarray(read_labels(out / "a.tif"))
+    labels[:5, :5] = labels.max() + 1
+    write_labels(out / "a.tif", labels)
+    mine = (out / "a.tif").read_bytes()
+    started(ends="failed")
+    assert "a.tif was corrected" in dock.panel.messages.texts("error")[0]
+    dock.folder.resume.setChecked(True)
+    started(ends="done")
+    assert (out / "a.tif").read_bytes() == mine
+    assert len(read_table(out / "particles.csv").query("image == 'a'")) == len(np.unique(labels)) - 1
+
+
+def test_its_command_says_what_the_boxes_say(dock: Segment, images: Path) -> None:
+    dock.folder.images.choose(images)
+    assert not any(job.overwrite for job in dock.folder.jobs() if job is not None)
+    dock.folder.overwrite.setChecked(True)
+    dock.folder.copy_button.click()
+    clipboard = QGuiApplication.clipboard()
+    assert clipboard is not None
+    assert shlex.split(clipboard.text()).count("--overwrite") == 2

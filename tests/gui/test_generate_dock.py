@@ -282,6 +282,28 @@ def test_that_a_folder_with_something_else_stays_as_it_was(
     assert dock.session.dataset is None
 
 
+def test_that_a_dataset_is_replaced_only_when_told(
+    qtbot: QtBot, make_dock: Dock, viewer: ViewerModel, discs: Sample, tmp_path: Path
+) -> None:
+    _open(viewer, discs)
+    dock = make_dock(count=1)
+    _seen(qtbot, dock)
+    dock.out.choose(tmp_path / "made")
+    _write(qtbot, dock)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "made").rglob("*.tif")}
+    dock.cutpaste.form.setValue(dock.cutpaste.form.value().with_fields(seed=5))
+    _seen(qtbot, dock)
+    dock.out.choose(tmp_path / "made")
+    assert "--overwrite" in _failure(qtbot, dock)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "made").rglob("*.tif")} == before
+    dock.overwrite.setChecked(True)
+    _write(qtbot, dock)
+    after = {path.name: path.read_bytes() for path in (tmp_path / "made").rglob("*.tif")}
+    assert after.keys() == before.keys()
+    assert after != before
+    assert not (tmp_path / "made.part").exists()
+
+
 def test_that_a_place_that_cannot_be_written_is_one_sentence(
     qtbot: QtBot, make_dock: Dock, viewer: ViewerModel, discs: Sample, tmp_path: Path
 ) -> None:

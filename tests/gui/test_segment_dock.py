@@ -509,6 +509,7 @@ def test_labels_are_saved_as_the_job_does_and_painted_ones_are_recorded_so(
     np.testing.assert_array_equal(read_label_array(target), particles.data)
     assert read_image(target).calibration == image.calibration
     record = yaml.safe_load(target.with_suffix(".run.yaml").read_text(encoding="utf-8"))
+    assert record.pop("outputs") == {"labels.tif": sha256(target)}
     assert record == record_of(particles)
     particles.paint((3, 3), 500)
     run(dock, qtbot, dock.save_button)

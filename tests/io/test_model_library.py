@@ -226,7 +226,7 @@ def test_an_export_that_fails_leaves_the_zip_before_it(
 
     monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
     with pytest.raises(NanosegError, match="disk is full"):
-        export_model(gold, target)
+        export_model(gold, target, overwrite=True)
     assert target.read_bytes() == before
     assert names(tmp_path) == ["Modelle", "gold.zip"]
 

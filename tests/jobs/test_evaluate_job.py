@@ -173,7 +173,7 @@ def test_stacks_are_compared_slice_by_slice(tmp_path, pairs):
     assert figures == pool([evaluate(*pair) for pair in pairs.values()]).figures()
     assert sorted(path.name for path in (tmp_path / "out" / "overlays").iterdir()) == ["a_0.png", "a_1.png"]
     assert read_image(tmp_path / "out" / "pixels" / "a.tif").data.shape == (2, 40, 50)
-    flat = job.model_copy(update={"images": (tmp_path / "truth" / "images" / "one.tif",)})
+    flat = job.model_copy(update={"images": (tmp_path / "truth" / "images" / "one.tif",), "overwrite": True})
     with pytest.raises(NanosegError, match="shape"):
         evaluate_job(flat)
 

@@ -110,10 +110,12 @@ def killed_everywhere(
     *,
     thorough: bool = False,
     again: bool = False,
+    **change: bool,
 ) -> int:
     """Kill the job before every step, and do it again; how many steps it has.
 
-    With `again`, a job is killed that was done before in the same folder.
+    With `again`, a job is killed that was done before in the same folder. `change` are fields of the job that is done
+    after that.
     """
     run_job(job_in(tmp_path / "whole"))
     whole = content(tmp_path / "whole")
@@ -126,7 +128,7 @@ def killed_everywhere(
                 run_job(job_in(out))
         except Killed:
             ended()
-            run_job(job_in(out))
+            run_job(job_in(out).model_copy(update=change))
             assert content(out) == whole, number
         else:
             return number
@@ -252,7 +254,7 @@ def test_the_maps(
     def job(out: Path) -> CracksJob:
         return CracksJob(config=config, volume=scan, classes=classes, out=out)
 
-    assert killed_everywhere(job, tmp_path, afterwards, again=again) > 9
+    assert killed_everywhere(job, tmp_path, afterwards, again=again, overwrite=not again) > 9
 
 
 @pytest.mark.parametrize("kind", ["cutpaste", "nanowires", "cathode"])
@@ -271,11 +273,43 @@ def test_generated_images(annotated: Path, tmp_path: Path, afterwards: Callable[
     assert killed_everywhere(job, tmp_path, afterwards) > 3
 
 
-def test_segmented_images(discs: list[Path], tmp_path: Path, afterwards: Callable[[], None]) -> None:
+def test_images_that_replace_others(tmp_path: Path, afterwards: Callable[[], None]) -> None:
+    def job(out: Path, seed: int) -> NanowiresJob:
+        wires = {"height": 48, "width": 48, "length_nm": 300, "width_nm": 50, "wires": (2, 3), "seed": seed}
+        return NanowiresJob.parse({"out": out, "count": 1, "workers": 1, "overwrite": seed == 2, "config": wires})
+
+    for seed in (1, 2):
+        run_job(job(tmp_path / str(seed), seed))
+    before, whole = content(tmp_path / "1"), content(tmp_path / "2")
+    for number in count():
+        folder = tmp_path / f"killed {number}"
+        out = Path(shutil.copytree(tmp_path / "1", folder / "out"))
+        try:
+            with killed_at(number, thorough=False):
+                run_job(job(out, 2))
+        except Killed:
+            afterwards()
+            assert not out.exists() or content(out) == before
+            run_job(job(out, 2))
+            assert content(folder) == {f"out/{name}": what for name, what in whole.items()}, number
+        else:
+            break
+    assert number > 5
+
+
+@pytest.mark.parametrize("change", ["overwrite", "resume"])
+def test_segmented_images(discs: list[Path], tmp_path: Path, afterwards: Callable[[], None], change: str) -> None:
     def job(out: Path) -> SegmentJob:
         return SegmentJob(model=Path("watershed"), images=tuple(discs), out=out, coco=out / "all.json")
 
-    assert killed_everywhere(job, tmp_path, afterwards) == 5
+    assert killed_everywhere(job, tmp_path, afterwards, **{change: True}) > 5
+
+
+def test_images_that_are_segmented_anew(discs: list[Path], tmp_path: Path, afterwards: Callable[[], None]) -> None:
+    def job(out: Path) -> SegmentJob:
+        return SegmentJob(model=Path("watershed"), images=tuple(discs), out=out, coco=out / "all.json", overwrite=True)
+
+    assert killed_everywhere(job, tmp_path, afterwards, again=True) > 5
 
 
 def test_a_table(discs: list[Path], tmp_path: Path, afterwards: Callable[[], None]) -> None:
@@ -285,7 +319,7 @@ def test_a_table(discs: list[Path], tmp_path: Path, afterwards: Callable[[], Non
     def job(out: Path) -> MeasureJob:
         return MeasureJob(labels=(labels / "0.tif",), images=(discs[0],), out=out / "table.csv")
 
-    assert killed_everywhere(job, tmp_path, afterwards) > 1
+    assert killed_everywhere(job, tmp_path, afterwards, overwrite=True) > 1
 
 
 def test_a_converted_model(tmp_path: Path, afterwards: Callable[[], None]) -> None:

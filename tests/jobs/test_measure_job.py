@@ -112,12 +112,12 @@ def test_stacks_are_measured_slice_by_slice_also_beside_images(tmp_path, labels)
     other = np.where(labels == 3, 3, 0)
     write_labels(tmp_path / "in" / "stack.tif", np.stack([labels, other]), Calibration.of(2.0))
     out = tmp_path / "t.csv"
-    measure_job(MeasureJob(labels=(tmp_path / "in",), out=out))
+    measure_job(MeasureJob(labels=(tmp_path / "in",), out=out, overwrite=True))
     table = read_table(out)
     assert table.columns[:2].tolist() == ["slice", "label"]
     assert table.equals(measure(np.stack([labels, other]), Calibration.of(2.0)).astype(table.dtypes))
     write_labels(tmp_path / "in" / "plane.tif", labels, Calibration.of(2.0))
-    measure_job(MeasureJob(labels=(tmp_path / "in",), out=out))
+    measure_job(MeasureJob(labels=(tmp_path / "in",), out=out, overwrite=True))
     table = read_table(out)
     assert table.columns[:3].tolist() == ["image", "slice", "label"]
     assert table.groupby("image")["slice"].max().to_dict() == {"plane": 0, "stack": 1}
@@ -130,7 +130,8 @@ def test_config_beats_label_tags_beat_the_micrograph(tmp_path, labels):
     images = (tmp_path / "image" / "a.tif",)
 
     def size(folder, **config):
-        job = MeasureJob(labels=(tmp_path / folder,), images=images, out=tmp_path / "t.csv", config=config)
+        out = tmp_path / "t.csv"
+        job = MeasureJob(labels=(tmp_path / folder,), images=images, out=out, config=config, overwrite=True)
         measure_job(job)
         table = read_table(tmp_path / "t.csv")
         return (table["perimeter_nm"] / table["perimeter"])[0]
@@ -227,9 +228,9 @@ def test_overlapping_particles_of_a_coco_file_are_measured_whole(tmp_path):
     write_image(
         tmp_path / "grains.tif", Image(np.arange(50 * 70, dtype=float).reshape(50, 70), "YX", Calibration.of(2))
     )
-    job = MeasureJob(labels=(tmp_path / "all.json",), images=(tmp_path / "grains.tif",), out=tmp_path / "t.csv")
+    job = MeasureJob(labels=(tmp_path / "all.json",), images=(tmp_path / "grains.tif",), out=tmp_path / "sized.csv")
     measure_job(job)
-    table = read_table(tmp_path / "t.csv")
+    table = read_table(tmp_path / "sized.csv")
     assert table["area_nm2"].tolist() == [4 * area, 4 * area]
     assert table["mean_intensity"].tolist() == pytest.approx([20 * 70 + 20, 20 * 70 + 35])
 

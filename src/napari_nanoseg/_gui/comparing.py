@@ -27,8 +27,9 @@ from napari_nanoseg.evaluation.error_map import ErrorMap, pixel_map
 from napari_nanoseg.events import Notice, Stage, tell
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.images import read_calibration
+from napari_nanoseg.io.model_cards import RUN
 from napari_nanoseg.io.run_record import run_record, write_run_record
-from napari_nanoseg.jobs.evaluate import all_figures, write_figures, write_pictures
+from napari_nanoseg.jobs.evaluate import PICTURES, RESULTS, all_figures, write_figures, write_pictures
 from napari_nanoseg.samples import Image
 
 if TYPE_CHECKING:
@@ -137,13 +138,16 @@ def save_comparison(compared: Compared, image: Layer | None, folder: Path) -> Sa
         When a file cannot be written.
     """
     tell(Stage("save", f"Writing to {folder}"))
+    there = next((folder / name for name in (*RESULTS, *PICTURES, RUN) if (folder / name).exists()), None)
+    if there is not None:
+        raise NanosegError(f"{there} is there already; choose another folder.")
     job = _job(compared.truth, compared.prediction, image, compared.config, folder)
     name = job.truth.stem if isinstance(job, EvaluateJob) else file_stem(compared.truth.name)
     micrograph = _image_for(image, compared.comparison.shape)
     figures = all_figures(compared.comparison.evaluation, 1, compared.agreement)
     write_pictures(folder, name, compared.comparison, micrograph, calibration_of(compared.truth))
     write_figures(folder, {name: compared.comparison.evaluation}, compared.agreement, figures)
-    _write_record(compared, image, job, figures, folder / "run.yaml")
+    _write_record(compared, image, job, figures, folder / RUN)
     return SavedComparison(folder)
 
 

@@ -62,10 +62,12 @@ class Request:
     baseline : bool
     out : Path
         Folder of the results.
-    numbered : bool
-        Whether a number may be added to it, where it holds the results of another job.
+    overwrite : bool
+        Whether results of another analysis there are replaced.
     threads : int
         Cores that a network may use; 0: all.
+    numbered : bool
+        Whether a number may be added to the folder, where it holds the results of another job.
     """
 
     config: CracksConfig
@@ -76,8 +78,9 @@ class Request:
     labels: Given | None
     baseline: bool
     out: Path
-    numbered: bool
+    overwrite: bool = False
     threads: int = 0
+    numbered: bool = False
 
     def __post_init__(self) -> None:
         for name in ("classes", "particle_mask", "labels"):
@@ -212,9 +215,10 @@ def find_cracks_job(request: Request) -> CracksJob:
         paths[name] = None if given is None else _to_file(given, name, request)
     config = request.config.model_copy(update={"input": _input(request)})
     job = CracksJob(
-        config=config, volume=volume, model=request.model, baseline=request.baseline, out=request.out, **paths
-    )
-    return _placed(job) if request.numbered else job
+        config=config, volume=volume, model=request.model, baseline=request.baseline, out=request.out,
+        overwrite=request.overwrite, **paths
+    )  # fmt: skip
+    return _placed(job) if request.numbered and not request.overwrite else job
 
 
 def copy_results(folder: Path, target: Path) -> Copied:
@@ -230,6 +234,9 @@ def copy_results(folder: Path, target: Path) -> Copied:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and _is_told(path.relative_to(folder)))
     if not files:
         raise NanosegError(f"There are no tables or figures in {folder} any more; find the cracks anew.")
+    there = next((path for path in files if (target / path.relative_to(folder)).exists()), None)
+    if there is not None:
+        raise NanosegError(f"There is a {there.relative_to(folder)} in {target} already; choose another folder.")
     tell(Stage("copy", f"Copying tables and figures to {target}."))
     for done, path in enumerate(files, 1):
         copy = target / path.relative_to(folder)

@@ -51,6 +51,7 @@ from napari_nanoseg._gui.layers import (
 )
 from napari_nanoseg._gui.linking import current_plane, look_at
 from napari_nanoseg._gui.model_picker import ModelPicker
+from napari_nanoseg._gui.overwriting import job_box
 from napari_nanoseg._gui.pickers import LayerPicker, PathPicker, narrow
 from napari_nanoseg._gui.scripting import Setting, flag_setting, layer_setting, model_setting, path_setting
 from napari_nanoseg._gui.settings import settings
@@ -142,6 +143,7 @@ class Cracks(Step):
         self.baseline = QCheckBox("Threshold beside it")
         self.baseline.setToolTip("Do the same with conventional thresholding, to see what the network adds")
         self.out = PathPicker("folder", hint="folder for the results")
+        self.overwrite = job_box("overwrite")
         self.form = ConfigForm(CracksConfig(device=settings().device))
         self.summary, self.plots, self.tables = WordLabel(), CrackPlots(), CrackTables()
         self.summary.hide()
@@ -159,6 +161,7 @@ class Cracks(Step):
         self._rows.addRow("Labels", self.particle_labels)
         self._rows.addRow("", self.baseline)
         self._rows.addRow("Results", self.out)
+        self._rows.addRow("", self.overwrite)
         self.body.addLayout(self._rows)
         self.settings = Fold("Settings", self._fill_settings)
         for widget in (self.settings, self.summary, self.plots, self.tables):
@@ -200,7 +203,7 @@ class Cracks(Step):
             raise NanosegError("No folder for the results is chosen; choose one.")
         return Request(
             config, volume, model, classes, mask, labels, self.baseline.isChecked() and not self._is_baseline(model),
-            out, out == self._suggested, settings().threads,
+            out, self.overwrite.isChecked(), settings().threads, numbered=out == self._suggested,
         )  # fmt: skip
 
     def _model(self) -> Path:

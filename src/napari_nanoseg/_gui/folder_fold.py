@@ -1,4 +1,4 @@
-"""Many images at once: segmenting, and measuring, all images of a folder from the Segment dock."""
+"""Many images at once: segmenting, and measure, all images of a folder from the Segment dock."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QPushButton, QVB
 
 from napari_nanoseg._gui.fold import Fold
 from napari_nanoseg._gui.jobs import JobPanel, copy_command
+from napari_nanoseg._gui.overwriting import job_box
 from napari_nanoseg._gui.pickers import PathPicker
 from napari_nanoseg._gui.settings import settings
 from napari_nanoseg.config.measure import MeasureJob
 from napari_nanoseg.config.segment import SegmentConfig, SegmentJob
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import JobResult, checkpoint
+from napari_nanoseg.jobs.measure import need_table
 from napari_nanoseg.jobs.run import run_job
+from napari_nanoseg.jobs.segment import prepared
 
 TABLE = "particles.csv"
 Chosen = Callable[[], tuple[Path, SegmentConfig]]
@@ -54,6 +57,7 @@ class FolderFold(Fold):
         self.out = PathPicker("save", hint="folder for the labels")
         self.measure = QCheckBox(f"Measure them into {TABLE}")
         self.measure.setChecked(True)
+        self.resume, self.overwrite = job_box("resume"), job_box("overwrite")
         self.start_button, self.copy_button = QPushButton("Segment folder"), QPushButton("Copy as command")
         super().__init__("Many images", self._fill_in)
         self.images.changed.connect(self._suggest)
@@ -68,7 +72,8 @@ class FolderFold(Fold):
         row.addWidget(self.start_button)
         row.addWidget(self.copy_button)
         column.addLayout(form)
-        column.addWidget(self.measure)
+        for box in (self.measure, self.resume, self.overwrite):
+            column.addWidget(box)
         column.addLayout(row)
 
     def jobs(self) -> tuple[SegmentJob, MeasureJob | None]:
@@ -85,10 +90,13 @@ class FolderFold(Fold):
         if self.out.path is None:
             raise NanosegError("No folder for the labels is chosen; choose one under 'Many images'.")
         images, out = self.images.path.absolute(), self.out.path.absolute()
-        segmenting = SegmentJob(config=config, model=model, images=(images,), out=out)
+        resume, overwrite = self.resume.isChecked(), self.overwrite.isChecked()
+        segmenting = SegmentJob(
+            config=config, model=model, images=(images,), out=out, resume=resume, overwrite=overwrite
+        )
         if not self.measure.isChecked():
             return segmenting, None
-        return segmenting, MeasureJob(labels=(out,), images=(images,), out=out / TABLE)
+        return segmenting, MeasureJob(labels=(out,), images=(images,), out=out / TABLE, overwrite=overwrite)
 
     def _suggest(self, folder: Path | None) -> None:
         if folder is not None:
@@ -122,6 +130,9 @@ def segment_folder(segmenting: SegmentJob, measuring: MeasureJob | None, threads
     from napari_nanoseg.engines.device import use_threads
 
     use_threads(threads)
+    if measure is not None:
+        prepared(segmenting)
+        need_table(measure)
     segmented = run_job(segmenting)
     if measuring is None:
         return FolderResult(segmented, None)

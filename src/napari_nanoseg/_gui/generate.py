@@ -22,6 +22,7 @@ from napari_nanoseg._gui.generate_nanowires import NanowiresPage
 from napari_nanoseg._gui.generate_page import AnyGenerateJob, GeneratorPage, Order
 from napari_nanoseg._gui.jobs import copy_command
 from napari_nanoseg._gui.layers import phantom_layers, sample_layers
+from napari_nanoseg._gui.overwriting import job_box
 from napari_nanoseg._gui.pickers import PathPicker
 from napari_nanoseg._gui.preview_making import Preview
 from napari_nanoseg._gui.preview_panel import PreviewPanel
@@ -33,6 +34,7 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import JobResult, Stage, tell
 from napari_nanoseg.io.datasets import write_sample
 from napari_nanoseg.io.places import free_path
+from napari_nanoseg.io.run_record import read_run_record
 from napari_nanoseg.jobs.run import run_job
 
 EMPTY = "The preview appears here."
@@ -98,7 +100,9 @@ class Generate(Step):
         outer.insertWidget(1, self.preview)
         self.out = PathPicker("save", hint="folder of the new dataset")
         where = QFormLayout()
+        self.overwrite = job_box("overwrite")
         where.addRow("Dataset", self.out)
+        where.addRow("", self.overwrite)
         for widget in (*self._pages, *(page.amount for page in self._pages)):
             self.body.addWidget(widget)
         self.body.addLayout(where)
@@ -166,7 +170,9 @@ class Generate(Step):
         assert isinstance(amount, AnyGenerateJob)
         assert self.out.path is not None, "the buttons are disabled without a folder"
         try:
-            return self.page.order(self.out.path, amount.count)
+            order = self.page.order(self.out.path, amount.count)
+            overwrite = self.overwrite.isChecked()
+            return replace(order, job=order.job.model_copy(update={"overwrite": overwrite}))
         except NanosegError as error:
             self.panel.refuse(str(error))
             return None
@@ -296,11 +302,13 @@ def _write_source(order: Order) -> None:
 @contextmanager
 def _removed_if_unused(order: Order) -> Iterator[None]:
     """Remove the written annotation again when the job fails or is cancelled before it has begun to write."""
+    from napari_nanoseg.jobs.synthesis import RECORD  # here, in the thread: with the kernels it takes half a second
+
+    before = read_run_record(order.job.out / RECORD)
     try:
         yield
     except BaseException:
-        from napari_nanoseg.jobs.synthesis import RECORD  # here, in the thread: with the kernels it takes half a second
-
-        if order.sample is not None and isinstance(order.job, GenerateJob) and not (order.job.out / RECORD).exists():
+        unused = read_run_record(order.job.out / RECORD) == before
+        if order.sample is not None and isinstance(order.job, GenerateJob) and unused:
             shutil.rmtree(order.job.source, ignore_errors=True)
         raise

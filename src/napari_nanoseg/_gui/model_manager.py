@@ -172,7 +172,7 @@ def import_into(source: Path, models: Path, name: str) -> Imported:
 def export_as_zip(path: Path, target: Path) -> Exported:
     """Write a model into a zip."""
     tell(Stage("export", f"Writing {target}."))
-    return Exported(export_model(path, target))
+    return Exported(export_model(path, target, overwrite=True))  # the dialog has asked
 
 
 def _add(menu: QMenu, text: str, slot: Callable[[], None]) -> QAction:

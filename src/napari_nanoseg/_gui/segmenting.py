@@ -20,12 +20,11 @@ from napari_nanoseg.config.segment import LEAST_PROBABILITY, SegmentConfig, Segm
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Notice, Stage, checkpoint, tell
 from napari_nanoseg.instances import Instances
-from napari_nanoseg.io.datasets import write_coco
 from napari_nanoseg.io.images import write_image
 from napari_nanoseg.io.recent_models import remember_model
-from napari_nanoseg.io.run_record import run_record, write_run_record
+from napari_nanoseg.io.run_record import run_record
 from napari_nanoseg.io.sample_data import sample_data
-from napari_nanoseg.jobs.segment import figures_of, write_result
+from napari_nanoseg.jobs.segment import figures_of, write_instances, write_result
 from napari_nanoseg.measurement.particles import measure
 from napari_nanoseg.samples import Image
 
@@ -195,8 +194,7 @@ def save_coco(path: Path, name: str, layer: Labels, result: Segmentation, edited
     """
     tell(Stage("write", f"Writing {path}."))
     instances = instances_of(layer)
-    write_coco(path, {name: instances})
-    write_run_record(path.with_name(f"{path.name}.run.yaml"), _record_of(result, edited, len(instances)))
+    write_instances(path, {name: instances}, _record_of(result, edited, len(instances)))
     return SavedLabels(path)
 
 

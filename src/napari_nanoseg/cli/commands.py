@@ -83,7 +83,9 @@ def _function(command: Command) -> Callable[..., None]:
             job = command.parse(given, common["config_file"])
             if common["save_job"] is not None:
                 from napari_nanoseg.io.atomic import write_text
+                from napari_nanoseg.io.outputs import need_new
 
+                need_new(common["save_job"], overwrite=getattr(job, "overwrite", False))
                 write_text(common["save_job"], job.to_yaml())
             if common["dry_run"]:
                 typer.echo(job.to_yaml(), nl=False)

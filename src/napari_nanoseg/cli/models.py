@@ -79,12 +79,13 @@ def import_one(
 def export_one(
     name: Name,
     target: Annotated[Path, typer.Argument(metavar="FILE.zip", help="Zip to write.", show_default=False)],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of that name.")] = False,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
     """Write a model into one zip, for another computer."""
     with ending():
-        _tell(export_model(find_model(name, folder), target), as_json)
+        _tell(export_model(find_model(name, folder), target, overwrite=overwrite), as_json)
 
 
 @models.command("rename")

@@ -79,6 +79,16 @@ ExcludeBorder = Annotated[
 """Whether particles that may be cut off count where all are described together."""
 
 
+Overwrite = Annotated[
+    bool,
+    Field(
+        title="Overwrite existing results",
+        description="Replace existing results, but never inputs and label files that were corrected by hand",
+    ),
+]
+"""Whether a job may replace what lies where it writes; each job that writes has this field, called ``overwrite``."""
+
+
 class ConfigError(NanosegError, ValueError):
     """A config that cannot be made; a validator that makes one refuses its own field with it, as pydantic wants."""
 

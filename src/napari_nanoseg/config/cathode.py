@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.base import Config, Overwrite
 from napari_nanoseg.config.cathode_presets import CATHODE_PRESETS, CathodePreset
 from napari_nanoseg.config.generate import Fraction, Positive, extra
 from napari_nanoseg.config.looks import Amount, Ranges, ranged
@@ -273,6 +273,7 @@ class CathodeJob(Config):
     out: Path = Field(description="Folder of the new data set")
     count: int = Field(10, ge=1, title="Phantoms", description="Number of phantoms")
     workers: int = Field(0, ge=0, le=1024, description="Number of parallel workers; 0 takes all cores")
+    overwrite: Overwrite = False
 
     @model_validator(mode="before")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.base import Config, Overwrite
 
 
 class ConvertJob(Config):
@@ -31,3 +31,4 @@ class ConvertJob(Config):
         description="nanoseg: model.yaml and weights.safetensors; stardist: the Keras folder of the "
         "original; detectron2: model_final.pth and config.yaml",
     )
+    overwrite: Overwrite = False

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from napari_nanoseg.config.base import ADVANCED, Config, Device
+from napari_nanoseg.config.base import ADVANCED, Config, Device, Overwrite
 from napari_nanoseg.config.damage import DamageConfig
 from napari_nanoseg.config.segment import Border, Invert, SegmentConfig, Tile
 from napari_nanoseg.config.volume import VolumeConfig
@@ -151,3 +151,4 @@ class CracksJob(Config):
         False, description="Do the same with the model 'threshold' too, into the folder 'baseline', to compare"
     )
     out: Path = Field(description="Folder for class map, maps and tables; of a job that was cancelled: it goes on")
+    overwrite: Overwrite = False

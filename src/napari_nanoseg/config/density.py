@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.base import Config, Overwrite
 
 Span = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
 """First row or column of a region, and the one after its last."""
@@ -91,3 +91,4 @@ class DensityJob(Config):
         description="Image without the sample, for I0 pixel by pixel; a stack has one slice for each of the images'",
     )
     region: Path | None = Field(None, description="Label image: I0 is the mean of the image inside its labels")
+    overwrite: Overwrite = False

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from napari_nanoseg.config.base import Config, ExcludeBorder, PixelSize
+from napari_nanoseg.config.base import Config, ExcludeBorder, Overwrite, PixelSize
 
 Length = Annotated[float, Field(gt=0)]
 PRECISION: dict[str, Any] = {"group": "Average precision"}
@@ -107,3 +107,4 @@ class EvaluateJob(Config):
         "and still be right; none: particles are compared",
         json_schema_extra={"unit": "px", "start": 2.0},
     )
+    overwrite: Overwrite = False

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.base import Config, Overwrite
 
 Background = Literal["inpainted", "flat", "quilted"]
 Blend = Literal["hard", "feathered", "poisson"]
@@ -275,3 +275,4 @@ class GenerateJob(Config):
     out: Path = Field(description="Folder of the new data set")
     count: int = Field(100, ge=1, title="Images", description="Number of images")
     workers: int = Field(0, ge=0, le=1024, description="Number of parallel workers; 0 takes all cores")
+    overwrite: Overwrite = False

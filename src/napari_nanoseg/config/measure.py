@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from napari_nanoseg.config.base import Config, ExcludeBorder, PixelSize
+from napari_nanoseg.config.base import Config, ExcludeBorder, Overwrite, PixelSize
 
 
 class MeasureConfig(Config):
@@ -49,3 +49,4 @@ class MeasureJob(Config):
         default=(), description="Micrographs (files or folders, found by stem), for intensities and pixel sizes"
     )
     out: Path = Field(description="Table to write: .csv or .xlsx")
+    overwrite: Overwrite = False

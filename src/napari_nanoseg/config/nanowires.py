@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from napari_nanoseg.config.base import Config
+from napari_nanoseg.config.base import Config, Overwrite
 from napari_nanoseg.config.generate import Fraction, Positive, extra
 from napari_nanoseg.config.looks import (
     DetectorConfig,
@@ -319,6 +319,7 @@ class NanowiresJob(StartsFromPreset):
     out: Path = Field(description="Folder of the new data set")
     count: int = Field(100, ge=1, title="Images", description="Number of images")
     workers: int = Field(0, ge=0, le=1024, description="Number of parallel workers; 0 takes all cores")
+    overwrite: Overwrite = False
 
 
 class FitNanowiresJob(StartsFromPreset):
@@ -341,3 +342,4 @@ class FitNanowiresJob(StartsFromPreset):
         "sizes stay those of the config",
     )  # fmt: skip
     out: Path = Field(description="Config to write (.yaml), for 'nanoseg generate nanowires --config'")
+    overwrite: Overwrite = False

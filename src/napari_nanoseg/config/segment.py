@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from napari_nanoseg.config.base import Config, Device
+from napari_nanoseg.config.base import Config, Device, Overwrite
 from napari_nanoseg.config.baseline import BaselineWishes
 
 LEAST_PROBABILITY = 0.1
@@ -94,3 +94,9 @@ class SegmentJob(Config):
     images: tuple[Path, ...] = Field(min_length=1, description="Images or folders of images")
     out: Path = Field(description="Folder for one label image per image")
     coco: Path | None = Field(None, description="COCO file for all instances")
+    resume: bool = Field(
+        False,
+        title="Keep finished images",
+        description="Keep labels, also corrected ones, that were made with the same model and settings",
+    )
+    overwrite: Overwrite = False

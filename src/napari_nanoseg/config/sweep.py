@@ -126,7 +126,8 @@ class SweepJob(Training):
             values = dict(zip(self.vary, combination, strict=True))
             name = trial_name(values)
             shared = {field: getattr(self, field) for field in Training.model_fields if field != "job"}
-            job = TrainJob(**shared | {"config": _with_values(base, values), "out": self.out / name, "resume": False})
+            own = {"config": _with_values(base, values), "out": self.out / name, "resume": False, "overwrite": False}
+            job = TrainJob(**shared | own)
             found.append(Trial(name, values, job))
         return tuple(found)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from napari_nanoseg.config.base import ADVANCED, Config, Device
+from napari_nanoseg.config.base import ADVANCED, Config, Device, Overwrite
 from napari_nanoseg.config.generate import APPEARANCE, SIZE, CutPasteConfig, Fraction, extra
 from napari_nanoseg.config.maskrcnn import MaskRCNNConfig
 from napari_nanoseg.config.paths import AUTO
@@ -355,6 +355,7 @@ class Training(Config):
         "resnet50, unless another network or scale is asked for; none: from scratch",
     )  # fmt: skip
     resume: bool = Field(False, description="Go on with the interrupted training in the model folder")
+    overwrite: Overwrite = False
 
 
 class TrainJob(Training):

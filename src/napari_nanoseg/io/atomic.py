@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -115,6 +115,46 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
             del being_made[temporary]
 
 
+@contextmanager
+def filled_folder(path: Path, names: Iterable[str]) -> Iterator[Path]:
+    """Give a temporary folder to fill; when the block succeeds, move what it holds into `path`, which may hold more.
+
+    What has the same name there is replaced, folders as a whole. When the block fails, `path` stays as it was.
+
+    Parameters
+    ----------
+    path : Path
+    names : iterable of str
+        All that results may be called: earlier ones that are not made anew are removed.
+
+    Raises
+    ------
+    NanosegError
+        When the disk does not take it.
+    """
+    if not path.is_dir():
+        with atomic_folder(path) as folder:
+            yield folder
+        return
+    temporary = hidden_beside(path / "results")
+    being_made[temporary] = path
+    with writing(path):
+        try:
+            temporary.mkdir()
+            yield temporary
+            new = sorted(temporary.iterdir())
+            for made in new:
+                if made.is_dir():
+                    replace_folder(made, path / made.name)
+                else:
+                    made.replace(path / made.name)
+            for name in set(names) - {made.name for made in new}:
+                remove(path / name)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            del being_made[temporary]
+
+
 def replace_folder(temporary: Path, path: Path) -> None:
     """Give a folder that is whole its name; what was there is removed once the name is given.
 
@@ -137,7 +177,9 @@ def replace_folder(temporary: Path, path: Path) -> None:
 
 
 def need_writable(folder: Path) -> None:
-    """Make a folder and see that it takes a file: before long work, not after it.
+    """See that a folder takes a file, or can be made where there is none: before long work, not after it.
+
+    Nothing is made.
 
     Raises
     ------
@@ -145,8 +187,23 @@ def need_writable(folder: Path) -> None:
         When it does not.
     """
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=folder).close()
+        place = folder.absolute()
+        while not _is_there(place):
+            place = place.parent
+        if not place.is_dir():
+            raise NanosegError(f"Cannot write {folder}: {place} is not a folder; choose another folder.")
+        TemporaryFile(dir=place).close()
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something has this name, also a link to nothing; a name that cannot be one is an error."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except ValueError as error:
+        raise NanosegError(f"{str(path)!r} cannot be the name of a file; choose another name.") from error
+    return True
 
 
 def write_text(path: str | Path, text: str) -> None:

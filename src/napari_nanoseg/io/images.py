@@ -17,6 +17,7 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.greyness import refuse_grey
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import atomic_path
+from napari_nanoseg.io.outputs import labels_in, pictures_in
 from napari_nanoseg.io.pixel_size import tiff_calibration
 from napari_nanoseg.io.vendor import VENDOR_SUFFIXES, read_vendor
 from napari_nanoseg.reading import need_file
@@ -216,8 +217,23 @@ def list_images(folder: str | Path) -> list[Path]:
     )
 
 
+def micrographs_in(folder: Path) -> list[Path]:
+    """Image files of a folder by name, without labels and figures that NanoSeg wrote there.
+
+    Raises
+    ------
+    NanosegError
+        When there is no such folder.
+    """
+    files = list_images(folder)
+    ours = labels_in(folder) | pictures_in(folder)
+    return [path for path in files if path.name not in ours]
+
+
 def expand(paths: Iterable[Path]) -> list[Path]:
     """Images named directly or lying in named folders, for a job that writes one file for each.
+
+    Labels and figures that NanoSeg wrote into such a folder are no images.
 
     Raises
     ------
@@ -228,7 +244,7 @@ def expand(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise NanosegError(f"There is no image {path}; check the path.")
-        found = list_images(path) if path.is_dir() else [path]
+        found = micrographs_in(path) if path.is_dir() else [path]
         if not found:
             raise NanosegError(f"There is no image in {path}; choose another folder.")
         images.extend(found)
@@ -236,7 +252,9 @@ def expand(paths: Iterable[Path]) -> list[Path]:
     for path in images:
         other = stems.setdefault(path.stem, path)
         if other != path:
-            raise NanosegError(f"{other} and {path} would write the same file; take them one after the other.")
+            raise NanosegError(
+                f"{other} and {path} would write the same file; rename one, or give them different folders."
+            )
     return list(stems.values())
 
 

@@ -15,7 +15,15 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import CocoImage, read_coco, read_labels
 from napari_nanoseg.io.datasets import COCO_NAME
-from napari_nanoseg.io.images import by_stem, check_file, list_images, read_calibration, read_label_array
+from napari_nanoseg.io.images import (
+    by_stem,
+    check_file,
+    list_images,
+    micrographs_in,
+    read_calibration,
+    read_label_array,
+)
+from napari_nanoseg.io.outputs import labels_in, pictures_in
 
 Found = TypeVar("Found")
 
@@ -83,7 +91,7 @@ def find_labels(path: Path) -> dict[str, LabelFile]:
         check_file(path)
         return _with_known({path.stem: LabelFile(path.stem, path)}, path.parent)
     folder = path / "masks" if (path / "masks").is_dir() else path
-    found = {name: LabelFile(name, file) for name, file in by_stem(list_images(folder)).items()}
+    found = {name: LabelFile(name, file) for name, file in by_stem(_label_images(folder)).items()}
     if (path / COCO_NAME).is_file():
         found |= _from_coco(path / COCO_NAME)
     if not found:
@@ -102,11 +110,19 @@ def find_images(paths: Iterable[Path]) -> dict[str, Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += list_images(path / "images" if (path / "images").is_dir() else path)
+            files += micrographs_in(path / "images" if (path / "images").is_dir() else path)
         else:
             check_file(path)
             files.append(path)
     return by_stem(files)
+
+
+def _label_images(folder: Path) -> list[Path]:
+    """Image files of a folder, without figures that NanoSeg wrote there and the micrographs of labels that it wrote."""
+    pictures, written = pictures_in(folder), labels_in(folder)
+    files = [path for path in list_images(folder) if path.name not in pictures]
+    labels = {path.stem: path for path in files if path.name in written}
+    return [path for path in files if labels.get(path.stem, path) == path]
 
 
 def partners(names: Collection[str], found: Mapping[str, Found]) -> dict[str, Found]:

@@ -15,10 +15,11 @@ from uuid import uuid4
 PREFIX = ".nanoseg-"
 """Of the names of all hidden files and folders that NanoSeg makes."""
 _NAME = re.compile(re.escape(PREFIX) + r"(?P<where>[0-9a-f]{8})-(?P<pid>[0-9]{1,9})-[0-9a-f]{32}(\..*)?")
-
+LEFT_BY_SYSTEMS = ("thumbs.db", "desktop.ini", ".ds_store")
+"""Files that nobody misses, in lower case."""
 
 being_made: dict[Path, Path] = {}
-"""Hidden folders that are being filled, and the names that they will have."""
+"""Folders that are being filled, and the names that they will have."""
 
 
 def hidden_beside(path: Path) -> Path:
@@ -33,7 +34,7 @@ def hidden_beside(path: Path) -> Path:
 
 def visible(path: Path) -> Path:
     """Give a path as people know it: what a hidden folder of ours will be called, else the folder that it lies in."""
-    hidden = [one for one in (path, *path.parents) if one.name.startswith(PREFIX)]
+    hidden = [one for one in (path, *path.parents) if one in being_made or one.name.startswith(PREFIX)]
     if not hidden:
         return path
     target = being_made.get(hidden[-1])

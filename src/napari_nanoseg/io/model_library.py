@@ -20,6 +20,7 @@ from napari_nanoseg.io.model_cards import (
     model_name,
 )
 from napari_nanoseg.io.model_files import read_model_files
+from napari_nanoseg.io.outputs import need_new
 from napari_nanoseg.io.places import models_folder
 from napari_nanoseg.io.processes import need_no_training
 from napari_nanoseg.io.recent_models import follow_renamed
@@ -104,7 +105,7 @@ def check_model(path: Path) -> None:
     read_model_files(path)
 
 
-def export_model(path: Path, zip_path: Path) -> Path:
+def export_model(path: Path, zip_path: Path, *, overwrite: bool = False) -> Path:
     """Write a model into one zip: its card, its weights and what says how it was trained.
 
     Parameters
@@ -112,7 +113,8 @@ def export_model(path: Path, zip_path: Path) -> Path:
     path : Path
         A model of any kind.
     zip_path : Path
-        A file there is replaced.
+    overwrite : bool
+        Replace a file that is there.
 
     Returns
     -------
@@ -122,10 +124,13 @@ def export_model(path: Path, zip_path: Path) -> Path:
     Raises
     ------
     NanosegError
-        When the model is damaged, or the zip cannot be written.
+        When the model is damaged, or the zip cannot be written or is there already.
     """
     if zip_path.suffix.lower() != ".zip":
         raise NanosegError(f"{zip_path} does not end in .zip; choose a name that does.")
+    need_new(zip_path, overwrite=overwrite)
+    if path.exists() and zip_path.exists() and path.samefile(zip_path):
+        raise NanosegError(f"{path} is the model itself; choose another name for the zip.")
     files = read_model_files(path)
     with atomic_path(zip_path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, content in files.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -45,6 +45,18 @@ def need_no_training(folder: Path) -> None:
         When one does.
     """
     _need_no_owner(folder / TRAINING, "A training")
+
+
+def need_nobody(folder: Path) -> None:
+    """Refuse to replace a folder while a training or another job writes into it.
+
+    Raises
+    ------
+    NanosegError
+        When one does.
+    """
+    _need_no_owner(folder / TRAINING, "A training")
+    _need_no_owner(folder / WORKING, "Another job")
 
 
 @contextmanager
@@ -95,6 +107,7 @@ def _owning(path: Path, what: str) -> Iterator[None]:
     _need_no_owner(path, what)
     me = psutil.Process()
     draft = hidden_beside(path)
+    made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -106,6 +119,9 @@ def _owning(path: Path, what: str) -> Iterator[None]:
         yield
     finally:
         remove(path)
+        with suppress(OSError):  # of a job that was refused, nothing stays
+            for folder in made:
+                folder.rmdir()
 
 
 def _claim(draft: Path, path: Path, what: str) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import checkpoint
 from napari_nanoseg.io.atomic import write_text
+from napari_nanoseg.io.leftovers import visible
 
 PACKAGES = ("napari-nanoseg", "numpy", "scipy", "scikit-image", "stardist", "torch")
 """Their versions go into every record; read from the installed metadata, so that nothing is imported."""
@@ -31,6 +33,8 @@ def run_record(
     device: str | None = None,
     figures: Mapping[str, Any] | None = None,
     started: datetime | None = None,
+    outputs: Mapping[str, str] | None = None,
+    pictures: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Describe a finished run.
 
@@ -48,12 +52,17 @@ def run_record(
         Its results, by name.
     started : datetime, optional
         When it began, with a time zone; now when not given.
+    outputs : mapping of str to str, optional
+        Label files that it wrote, relative to the folder of the record, with their hashes: one that has another hash
+        was corrected since.
+    pictures : iterable of str
+        Figures that it wrote there: they are neither images nor labels.
 
     Returns
     -------
     dict
         Plain values: config, versions, platform, seed, device, inputs (path to SHA-256), started and finished
-        (ISO 8601, UTC), figures.
+        (ISO 8601, UTC), figures, and outputs and pictures where there are any.
 
     Raises
     ------
@@ -61,8 +70,12 @@ def run_record(
         When an input is not there any more.
     """
     finished = datetime.now(UTC)
+    out = getattr(config, "out", None)
+    if isinstance(out, Path):  # of a job; one that is done again from its record must not overwrite
+        changes = {"out": visible(out), "overwrite": False}
+        config = config.model_copy(update={name: changes[name] for name in changes.keys() & dict(config).keys()})
     hashes: Mapping[Any, str] = inputs if isinstance(inputs, Mapping) else {}
-    return {
+    record = {
         "config": config.model_dump(mode="json"),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "platform": platform.platform(),
@@ -72,7 +85,24 @@ def run_record(
         "started": (started or finished).astimezone(UTC).isoformat(timespec="seconds"),
         "finished": finished.isoformat(timespec="seconds"),
         "figures": _plain(figures or {}),
+        "outputs": dict(outputs or {}),
+        "pictures": list(pictures),
     }
+    return {name: value for name, value in record.items() if value or name not in ("outputs", "pictures")}
+
+
+def record_beside(path: Path) -> Path:
+    """Where the record of an image or of its labels lies: beside it."""
+    return path.with_suffix(".run.yaml")
+
+
+def read_run_record(path: str | Path) -> dict[str, Any]:
+    """Read a record; empty where there is none, or none that can be read."""
+    try:
+        record = read_yaml(path) if Path(path).is_file() else None
+    except NanosegError:
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def write_run_record(path: str | Path, record: Mapping[str, Any]) -> None:

@@ -30,7 +30,7 @@ def cathode_job(job: CathodeJob) -> JobResult:
         When the phantoms cannot be made (see :class:`Cathode`), and as in :func:`write_dataset`.
     """
     tell(Stage("prepare", "Trying whether the particles fit into the volume."))
-    return write_dataset(job, [], lambda: PhantomWriter(Cathode(job.config), job.out), datetime.now(UTC))
+    return write_dataset(job, [], lambda out: PhantomWriter(Cathode(job.config), out), datetime.now(UTC))
 
 
 class PhantomWriter(AbstractContextManager["PhantomWriter"]):

@@ -16,10 +16,9 @@ from napari_nanoseg.io.annotations import CocoImage, read_coco
 from napari_nanoseg.io.class_maps import ClassMaps
 from napari_nanoseg.io.datasets import COCO_NAME, Dataset, annotation_files, need_images
 from napari_nanoseg.io.images import list_images
+from napari_nanoseg.io.leftovers import LEFT_BY_SYSTEMS
 from napari_nanoseg.measurement.annotation import ENOUGH, Finding, Severity, check_annotation
 from napari_nanoseg.measurement.class_annotation import check_all_classes, check_classes, pixels_of
-
-LEFT_BY_SYSTEMS = ("thumbs.db", "desktop.ini")
 
 Found = tuple[str | None, Finding]
 """A finding and the name of the image it is about."""

@@ -19,7 +19,7 @@ from napari_nanoseg.engines.predictor import Predictor
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import Notice, Stage, tell
 from napari_nanoseg.io.atomic import need_writable, replace_folder, writing
-from napari_nanoseg.io.leftovers import remove
+from napari_nanoseg.io.leftovers import hidden_beside, remove
 from napari_nanoseg.io.model_cards import CARD, read_card
 from napari_nanoseg.io.run_record import sha256
 from napari_nanoseg.io.volumes.ome_zarr import open_levels
@@ -80,12 +80,11 @@ def make_class_map(job: CracksJob, model: Path, volume: Volume) -> ClassMap:
     target = job.out / NAMES[job.config.output]
     need_writable(job.out)
     if target.exists() and not (job.out / JOURNAL).is_file():
-        raise NanosegError(f"There is something at {target} already; choose another folder.")
-    journal = Journal.open(job.out / JOURNAL, _identity(job, model, volume))
+        raise NanosegError(f"There is something at {target} already, of which no journal tells; choose another folder.")
+    journal = Journal.open(job.out / JOURNAL, _identity(job, model, volume), overwrite=job.overwrite)
     predictor = _make_predictor(job, model, volume)
     figures: dict[str, Any] = {"threshold": predictor.level} if isinstance(predictor, ThresholdPredictor) else {}
-    if target.exists() and journal.voxels == math.prod(volume.shape):
-        remove(job.out / PART)  # of a job that was killed before it could
+    if target.exists() and journal.voxels == math.prod(volume.shape) and not (job.out / PART).exists():
         tell(Notice(f"{target} is there already, made by the same job."))
     else:
         figures |= _compute(job, volume, predictor, journal)
@@ -96,12 +95,23 @@ def make_class_map(job: CracksJob, model: Path, volume: Volume) -> ClassMap:
     return ClassMap(target, predictor.classes, predictor.device, {"voxels": voxels, "fraction": fraction, **figures})
 
 
+def need_same(job: CracksJob, model: Path, volume: Volume) -> None:
+    """Refuse a folder with the class map of another job, unless that is to be overwritten.
+
+    Raises
+    ------
+    NanosegError
+        When it has one.
+    """
+    Journal.open(job.out / JOURNAL, _identity(job, model, volume), overwrite=job.overwrite)
+
+
 def goes_on(job: CracksJob, model: Path, volume: Volume) -> bool:
     """Whether the folder of a job is free, or has what an earlier run of the same job left."""
     if not (job.out / JOURNAL).is_file():
         return not (job.out / NAMES[job.config.output]).exists()
     try:
-        Journal.open(job.out / JOURNAL, _identity(absolute(job), model, volume))
+        need_same(absolute(job).model_copy(update={"overwrite": False}), model, volume)
     except NanosegError:
         return False
     return True
@@ -146,10 +156,10 @@ def _compute(job: CracksJob, volume: Volume, predictor: Predictor, journal: Jour
     if not part.is_dir():
         journal.slabs.clear()
     if not journal.slabs:
+        journal.save()  # first: what is there of another job is not of this one
         remove(part)
         names = dict(enumerate(predictor.classes, 1))
         create_zarr(part, volume.shape, np.dtype(np.uint8), volume.calibration, names)
-        journal.save()
     else:
         for half in part.rglob("*.partial"):  # Zarr's, of a job that was killed
             half.unlink()
@@ -192,4 +202,6 @@ def _finish(job: CracksJob, volume: Volume, target: Path) -> None:
         return
     levels, _, _ = open_levels(part)
     write_tiff(target, Volume(levels[0], volume.calibration, str(part)))
-    remove(part)
+    leaving = hidden_beside(part)
+    part.rename(leaving)  # where it has its name it is whole
+    remove(leaving)

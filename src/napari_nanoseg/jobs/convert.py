@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.model_card import ModelCard
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import JobResult, Notice, Stage, tell
-from napari_nanoseg.io.atomic import atomic_folder
+from napari_nanoseg.io.atomic import atomic_folder, filled_folder, need_writable
+from napari_nanoseg.io.detectron2_files import D2_CONFIG, D2_WEIGHTS
+from napari_nanoseg.io.keras_files import KERAS_CONFIG
 from napari_nanoseg.io.leftovers import is_empty
+from napari_nanoseg.io.model_cards import CARD, KERAS_THRESHOLDS_FILE, RUN, WEIGHTS
 from napari_nanoseg.io.model_library import find_model
+from napari_nanoseg.io.outputs import is_inside, need_kind
 from napari_nanoseg.io.run_record import run_record, write_run_record
+from napari_nanoseg.jobs.replacing import need_no_strangers
+
+FILES = {
+    *(CARD, WEIGHTS, RUN),
+    *(KERAS_CONFIG, KERAS_THRESHOLDS_FILE, "weights_best.h5"),
+    *(D2_CONFIG, D2_WEIGHTS),
+}
+"""All that converted models have."""
 
 
 def convert_job(job: ConvertJob) -> JobResult:
@@ -21,12 +31,14 @@ def convert_job(job: ConvertJob) -> JobResult:
     from napari_nanoseg.engines.stardist.model import StarDistModel
 
     job = job.model_copy(update={"model": find_model(job.model)})
-    if job.out.exists() and not (job.out.is_dir() and is_empty(job.out)):
-        raise NanosegError(f"{job.out} is not an empty folder; choose another.")
+    need_writable(job.out)
+    replaces = job.out.exists() and not is_empty(job.out)
+    if replaces:
+        _need_replaceable(job)
     tell(Stage("convert", f"Converting {job.model}."))
     model = load_model(job.model)
-    # a folder that is there may be the root of a disk, which cannot be renamed
-    with nullcontext(job.out) if job.out.is_dir() else atomic_folder(job.out) as folder:
+    # an empty folder that is there may be the root of a disk, which cannot be renamed
+    with atomic_folder(job.out, replace=True) if replaces else filled_folder(job.out, ()) as folder:
         if job.to == "nanoseg":
             model.save(folder)
         elif job.to == "stardist" and isinstance(model, StarDistModel):
@@ -46,8 +58,18 @@ def convert_job(job: ConvertJob) -> JobResult:
         else:
             kind = "StarDist" if job.to == "stardist" else "Mask R-CNN"
             raise NanosegError(f"{job.model} is not a {kind} model; it cannot be converted to that format.")
-        write_run_record(folder / "run.yaml", run_record(job, [job.model]))
+        write_run_record(folder / RUN, run_record(job, [job.model]))
     return JobResult({"format": job.to}, {"model": str(job.out)})
+
+
+def _need_replaceable(job: ConvertJob) -> None:
+    """Refuse to replace anything but a model that was converted before, and where that is not asked for."""
+    if not job.overwrite:
+        raise NanosegError(f"{job.out} is not an empty folder; choose another, or replace what it holds (--overwrite).")
+    need_kind(job.out / RUN, job.job)
+    if is_inside(job.model, job.out):
+        raise NanosegError(f"{job.model} is read by this job, which would replace {job.out}; choose another folder.")
+    need_no_strangers(job.out, lambda folder: (path for path in sorted(folder.iterdir()) if path.name not in FILES))
 
 
 def _advise(card: ModelCard, original: str) -> None:

@@ -14,18 +14,22 @@ from napari_nanoseg.config.paths import absolute
 from napari_nanoseg.display import Shown
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import JobResult, Notice, Stage, tell
+from napari_nanoseg.io.atomic import need_writable
 from napari_nanoseg.io.model_cards import RUN
 from napari_nanoseg.io.model_library import find_model
+from napari_nanoseg.io.outputs import is_inside, need_kind
 from napari_nanoseg.io.processes import working_in
-from napari_nanoseg.io.run_record import run_record, sha256, write_run_record
+from napari_nanoseg.io.run_record import read_run_record, run_record, sha256, write_run_record
 from napari_nanoseg.io.volumes import open_volume
 from napari_nanoseg.io.volumes.ome_zarr import is_zarr, open_levels
-from napari_nanoseg.jobs.class_map import JOURNAL, goes_on, make_class_map
-from napari_nanoseg.jobs.damage_files import write_damage
-from napari_nanoseg.jobs.damage_maps import MapFiles
+from napari_nanoseg.jobs.class_map import JOURNAL, NAMES, PART, goes_on, make_class_map, need_same
+from napari_nanoseg.jobs.damage_files import FIGURES, PROFILE, write_damage
+from napari_nanoseg.jobs.damage_maps import SUFFIXES, MapFiles
 from napari_nanoseg.measurement.damage.analysis import Damage, damage
 from napari_nanoseg.samples import Volume
 
+ALIKE = {"config", "out", "overwrite", "baseline", "device", "workers", "cluster", "output"}
+"""Fields of the job and of its config that do not change what is found."""
 BASELINE = "threshold"
 """Model of the library that needs no network."""
 
@@ -91,8 +95,10 @@ def find_cracks(job: CracksJob) -> CracksResult:
         both = "both a model and a class map" if job.model else "neither a model nor a class map"
         raise NanosegError(f"{job.volume}: {both} are given; give one of them ('threshold' needs no network).")
     job = absolute(job if job.model is None else job.model_copy(update={"model": find_model(job.model)}))
+    need_writable(job.out)
     tell(Stage("open", f"Opening {job.volume}."))
     volume = open_volume(job.volume, job.config.input)
+    _need_room(job, volume)
     if not volume.calibration.known:
         tell(Notice(f"{volume.source} does not tell the size of its voxels in Z, Y and X; give it for results in nm."))
     with working_in(job.out):
@@ -118,8 +124,56 @@ def _written(job: CracksJob, volume: Volume, started: datetime) -> CracksResult:
     return CracksResult(JobResult(figures, {name: str(path) for name, path in files.items()}), damage, baseline)
 
 
+def _need_room(job: CracksJob, volume: Volume) -> None:
+    """Refuse to replace the results of another analysis, unless that is asked for; the same one may be done again.
+
+    Raises
+    ------
+    NanosegError
+        When it would.
+    """
+    record = job.out / RUN
+    need_kind(record, job.job)
+    for path in (job.volume, job.classes, job.particle_mask, job.labels):
+        for result in _results(job):
+            if path is not None and is_inside(path, result):
+                raise NanosegError(
+                    f"The result {result} would replace {path}, which this job reads; choose another folder."
+                )
+    if job.model is not None:
+        need_same(job, job.model, volume)
+    if job.overwrite or _is_done(job):
+        return
+    there = next((path for path in (record, job.out / PROFILE, job.out / FIGURES) if path.exists()), None)
+    going_on = not record.exists() and job.model is not None and (job.out / JOURNAL).is_file()
+    if there is not None and not going_on:
+        raise NanosegError(
+            f"{there} is of an analysis with other settings; choose another folder, or replace existing results "
+            "(--overwrite)."
+        )
+
+
+def _results(job: CracksJob) -> list[Path]:
+    """Volumes that the job writes."""
+    maps = [f"{name}{SUFFIXES[job.config.output]}" for name in ("damage", "packing") if job.config.analyse]
+    classes = [] if job.model is None else [NAMES[job.config.output], PART]
+    return [job.out / name for name in (*maps, *classes)]
+
+
+def _is_done(job: CracksJob) -> bool:
+    """Whether the folder has the results of this job."""
+    return _telling(read_run_record(job.out / RUN).get("config")) == _telling(job.model_dump(mode="json"))
+
+
+def _telling(values: Any) -> list[dict[str, Any]]:
+    """Of the values of a job, what its results depend on."""
+    config = values.get("config") if isinstance(values, dict) else None
+    several = (values, config) if isinstance(config, dict) else ()
+    return [{name: value for name, value in each.items() if name not in ALIKE} for each in several]
+
+
 def may_write(job: CracksJob) -> bool:
-    """Whether the folder of a job has no class map of another job.
+    """Whether the folder of a job has no class map of another job, nor, for a class map that is given, its analysis.
 
     Raises
     ------
@@ -127,7 +181,7 @@ def may_write(job: CracksJob) -> bool:
         When the volume or the model cannot be used.
     """
     if job.model is None:
-        return not (job.out / JOURNAL).is_file()
+        return not any((job.out / name).is_file() for name in (JOURNAL, RUN)) or _is_done(absolute(job))
     volume = open_volume(job.volume, job.config.input)
     jobs = [job, _beside(job)] if job.baseline else [job]
     return all(goes_on(one, find_model(one.model), volume) for one in jobs if one.model is not None)

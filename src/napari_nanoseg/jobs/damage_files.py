@@ -12,6 +12,9 @@ from napari_nanoseg.io.tables import write_table
 from napari_nanoseg.measurement.damage.analysis import Damage
 from napari_nanoseg.measurement.damage.figures import damage_figures
 
+PROFILE, FIGURES = "profile.csv", "figures.json"
+"""What every analysis leaves."""
+
 
 def write_damage(damage: Damage, out: Path) -> dict[str, Path]:
     """Write all tables and pictures of an analysis, one after the other.
@@ -53,6 +56,6 @@ def write_damage(damage: Damage, out: Path) -> dict[str, Path]:
             checkpoint()
             files[f"{name}_{suffix}"] = out / f"{name}.{suffix}"
             write_figure(figure, files[f"{name}_{suffix}"])
-    files["figures"] = out / "figures.json"
+    files["figures"] = out / FIGURES
     write_text(files["figures"], json.dumps(damage.figures, indent=2) + "\n")
     return files

@@ -21,7 +21,8 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import JobResult, Notice, Progress, Stage, tell
 from napari_nanoseg.io.atomic import write_text
 from napari_nanoseg.io.leftovers import is_empty, remove
-from napari_nanoseg.io.run_record import run_record, write_run_record
+from napari_nanoseg.io.outputs import unchanged
+from napari_nanoseg.io.run_record import record_beside, run_record, write_run_record
 from napari_nanoseg.io.sample_data import sample_data
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.jobs.run import run_job
@@ -88,6 +89,12 @@ def _make_room(job: DemoJob) -> None:
     if job.out.is_dir() and not is_empty(job.out):
         if not _is_demo(job.out / MARK):
             raise NanosegError(f"{job.out} holds something else than an earlier demo; choose another folder.")
+        for path in (job.out / "labels").glob("*.tif"):
+            if not unchanged(path, record_beside(path)):
+                raise NanosegError(
+                    f"{path} was corrected since the demo made it and is never replaced; move it, or choose another "
+                    "folder for the demo."
+                )
         for path in job.out.iterdir():
             if path.name != MARK:  # stays, so that a demo that is removed by half is still known as one
                 remove(path)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_nanoseg.config.density import DensityJob
-from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import JobResult, Notice, Progress, tell
 from napari_nanoseg.io.images import expand, read_image, read_label_array, write_image
-from napari_nanoseg.io.run_record import run_record, write_run_record
+from napari_nanoseg.io.outputs import need_free
+from napari_nanoseg.io.run_record import record_beside, run_record, write_run_record
 from napari_nanoseg.measurement.density import OpticalDensity, optical_density
 
 
@@ -29,10 +29,7 @@ def density_job(job: DensityJob) -> JobResult:
     images = expand(job.images)
     targets = [job.out / f"{path.stem}.tif" for path in images]
     others = [path for path in (job.reference, job.region) if path is not None]
-    for target in targets:
-        for path in (*images, *others):
-            if target.exists() and path.exists() and target.samefile(path):
-                raise NanosegError(f"The optical density would replace {path}; choose another folder for it.")
+    need_free(job, targets, records=map(record_beside, targets), inputs=[*images, *others])
     reference = None if job.reference is None else read_image(job.reference)
     region = None if job.region is None else read_label_array(job.region)
     total = {"raised": 0, "not_positive": 0}
@@ -71,4 +68,4 @@ def write_density(target: Path, density: OpticalDensity, record: Mapping[str, An
         When a file cannot be written.
     """
     write_image(target, density.image)
-    write_run_record(target.with_suffix(".run.yaml"), record)
+    write_run_record(record_beside(target), record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,14 +20,20 @@ from napari_nanoseg.evaluation.comparison import Comparison, compare
 from napari_nanoseg.evaluation.error_map import overlay_figure, pixel_map
 from napari_nanoseg.evaluation.matching import Evaluation, pool
 from napari_nanoseg.events import JobResult, Notice, Progress, Stage, tell
-from napari_nanoseg.io.atomic import write_text
+from napari_nanoseg.io.atomic import filled_folder, write_text
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.images import read_calibration, read_image, write_image
 from napari_nanoseg.io.label_files import LabelFile, find_images, find_labels, partners
+from napari_nanoseg.io.model_cards import RUN
+from napari_nanoseg.io.outputs import Writing, need_free
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.tables import write_table
 from napari_nanoseg.jobs.evaluate_pixels import pixels_job
 from napari_nanoseg.samples import Image
+
+RESULTS = ("evaluation.csv", "metrics.json", "agreement.csv", "agreement.png", "agreement.svg")
+PICTURES = ("overlays", "pixels")
+"""Files and folders of a comparison, beside its run record."""
 
 
 def evaluate_job(job: EvaluateJob) -> JobResult:
@@ -58,11 +64,42 @@ def evaluate_job(job: EvaluateJob) -> JobResult:
     truths = find_labels(job.truth)
     predictions = partners(truths, find_labels(job.prediction))
     _need_partners(truths, predictions, job.prediction)
+    images = partners(truths, _images(job)) if job.tolerance is None else {}
+    if job.out is None:
+        return _compared(job, None, truths, predictions, images, started)
+    read = [file.path for file in (*truths.values(), *predictions.values())]
+    need_comparison(job, job.out, [*read, *images.values()])
+    with filled_folder(job.out, (*RESULTS, *PICTURES)) as folder:
+        result = _compared(job, folder, truths, predictions, images, started)
+    files = {name: str(job.out / Path(path).relative_to(folder)) for name, path in result.files.items()}
+    return replace(result, files=files)
+
+
+def need_comparison(job: Writing, out: Path, inputs: Iterable[Path] = ()) -> None:
+    """See that a folder takes the files of a comparison, and that they replace nothing that they must not.
+
+    Raises
+    ------
+    NanosegError
+        When it does not, or they would.
+    """
+    files, folders = ([out / name for name in names] for names in (RESULTS, PICTURES))
+    need_free(job, files, folders=folders, records=[out / RUN], inputs=inputs)
+
+
+def _compared(
+    job: EvaluateJob,
+    folder: Path | None,
+    truths: dict[str, LabelFile],
+    predictions: dict[str, LabelFile],
+    images: dict[str, Path],
+    started: datetime,
+) -> JobResult:
+    """Compare all images and write what is told about them into a folder, if there is one."""
     if job.tolerance is not None:
-        return pixels_job(job, job.tolerance, truths, predictions, started)
+        return pixels_job(job, folder, job.tolerance, truths, predictions, started)
     for name in predictions.keys() - truths.keys():
         tell(Notice(f"{predictions[name].path} is not compared: there is no truth called {name}."))
-    images = partners(truths, _images(job))
     own = {name: _calibration(file, predictions[name], images.get(name)) for name, file in truths.items()}
     sizes, unused = common_unit(own) if job.config.pixel_size_nm is None else (own, None)
     if unused is not None and job.config.compare_sizes:
@@ -80,9 +117,9 @@ def evaluate_job(job: EvaluateJob) -> JobResult:
             evaluations[name] = comparison.evaluation
             if job.config.compare_sizes:
                 agreements.append(agreement_of(comparison, job.config, sizes[name]))
-            if job.out is not None:
+            if folder is not None:
                 image = read_image(images[name]) if name in images else None
-                write_pictures(job.out, name, comparison, image, true_file.calibration)
+                write_pictures(folder, name, comparison, image, true_file.calibration)
         except NanosegError as error:
             raise NanosegError(str(error) if name in str(error) else f"{name}: {error}") from error
         tell(Progress(done, len(truths), "images"))
@@ -107,14 +144,14 @@ def evaluate_job(job: EvaluateJob) -> JobResult:
     figures = all_figures(pooled, len(evaluations), agreement)
     if not_judged:
         figures["not_judged"] = unjudged
-    if job.out is None:
+    if folder is None:
         return JobResult(figures)
 
     scored = {name: replace(one, scored=pooled.scored) for name, one in evaluations.items()}
-    files = write_figures(job.out, scored, agreement, figures)
+    files = write_figures(folder, scored, agreement, figures)
     inputs = {file.path for name in truths for file in (truths[name], predictions[name])}
     inputs |= {images[name] for name in images.keys() & truths.keys()}
-    files["run_record"] = job.out / "run.yaml"
+    files["run_record"] = folder / RUN
     write_run_record(files["run_record"], run_record(job, sorted(inputs), figures=figures, started=started))
     return JobResult(figures, {name: str(path) for name, path in files.items()})
 

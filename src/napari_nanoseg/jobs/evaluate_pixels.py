@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ MEANS = ("f1", "precision", "recall", "iou")
 
 def pixels_job(
     job: EvaluateJob,
+    folder: Path | None,
     tolerance: float,
     truths: Mapping[str, LabelFile],
     predictions: Mapping[str, LabelFile],
@@ -32,12 +34,14 @@ def pixels_job(
     """Compare masks of classes, image by image, and pool their pixels.
 
     Where truth and prediction have one value besides 0 each, that is the class, whatever the values are (255 and 1);
-    else each value is a class. With `out`, writes ``evaluation.csv`` (a row per image and class), ``metrics.json`` and
-    ``run.yaml``.
+    else each value is a class. With `folder`, writes ``evaluation.csv`` (a row per image and class), ``metrics.json``
+    and ``run.yaml``.
 
     Parameters
     ----------
     job : EvaluateJob
+    folder : Path, optional
+        Where the results are written, if anywhere.
     tolerance : float
         Of the job.
     truths, predictions : mapping of str to LabelFile
@@ -85,14 +89,14 @@ def pixels_job(
     classes = {kind: pool_pixels(evaluations) for kind, evaluations in found.items()}
     figures = _figures(tuple(classes.values())) | {"tolerance": tolerance, "images": len(truths)}
     figures["classes"] = {str(kind): one.figures() for kind, one in classes.items()}
-    if job.out is None:
+    if folder is None:
         return JobResult(figures)
     from pandas import DataFrame
 
     files = {
-        "table": job.out / "evaluation.csv",
-        "metrics": job.out / "metrics.json",
-        "run_record": job.out / "run.yaml",
+        "table": folder / "evaluation.csv",
+        "metrics": folder / "metrics.json",
+        "run_record": folder / "run.yaml",
     }
     write_table(DataFrame(rows), files["table"])
     write_text(files["metrics"], json.dumps(figures, indent=2) + "\n")

@@ -25,6 +25,7 @@ from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.images import read_image
 from napari_nanoseg.io.label_files import find_images
+from napari_nanoseg.io.outputs import need_free
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.measurement.wires import Wires, measure_wires
 from napari_nanoseg.progress import Show, shown
@@ -119,6 +120,8 @@ def fit_nanowires_job(job: FitNanowiresJob) -> JobResult:
     started, clock = datetime.now(UTC), time.perf_counter()
     if job.out.suffix.lower() not in SUFFIXES:
         raise NanosegError(f"The config {job.out} must end in {' or '.join(SUFFIXES)}; rename it.")
+    picture, record = job.out.with_suffix(".png"), job.out.with_name(f"{job.out.name}.run.yaml")
+    need_free(job, [job.out, picture], records=[record], inputs=find_images(job.images).values())
     tell(Stage("read", "Reading images."))
     files = list(find_images(job.images).values())
     if not files:
@@ -134,14 +137,12 @@ def fit_nanowires_job(job: FitNanowiresJob) -> JobResult:
         **result.agreement,
         "seconds": round(time.perf_counter() - clock, 1),
     }
-    picture, record = job.out.with_suffix(".png"), job.out.with_name(f"{job.out.name}.run.yaml")
     tell(Stage("write", f"Writing {job.out}"))
+    inputs = [*_some(files), *([] if job.annotated is None else [job.annotated])]
+    about: dict[str, Any] = {"seed": job.config.seed, "device": "cpu", "figures": figures, "started": started}
+    write_run_record(record, run_record(job, inputs, **about, pictures=[picture.name]))
     write_text(job.out, result.config.to_yaml())
     write_figure(fit_figure(result.fitted, result.white), picture)
-    inputs = [*_some(files), *([] if job.annotated is None else [job.annotated])]
-    write_run_record(
-        record, run_record(job, inputs, seed=job.config.seed, device="cpu", figures=figures, started=started)
-    )
     return JobResult(figures, {"config": str(job.out), "figure": str(picture), "run_record": str(record)})
 
 

@@ -27,6 +27,7 @@ def train(
     out: str | Path,
     start_from: str | Path | None = AUTO,
     *,
+    overwrite: bool = False,
     progress: Show = True,
     **fields: Any,
 ) -> Model:
@@ -47,6 +48,8 @@ def train(
         A model's path or its name in the library; ``coco`` or torchvision's file: weights of a ``resnet50`` trained on
         COCO; ``auto``: the starter, or ``coco`` for a ``resnet50``, unless `config` asks for another network or scale;
         None: from scratch.
+    overwrite : bool
+        Replace a model that is in `out`; it stays until the new one is finished.
     progress : bool or callable
         True shows a bar in terminals and notebooks, False nothing; a callable is given every event.
     **fields
@@ -74,8 +77,8 @@ def train(
     """
     config = TrainConfig.combined(config, fields, "train")
     start = None if start_from is None else as_path(start_from, "train: 'start_from'")
-    target = as_path(out, "train: 'out'")
-    job = TrainJob(config=config, dataset=as_path(dataset, "train: 'dataset'"), out=target, start_from=start)
+    data, target = as_path(dataset, "train: 'dataset'"), as_path(out, "train: 'out'")
+    job = TrainJob(config=config, dataset=data, out=target, start_from=start, overwrite=overwrite)
     with shown(progress):
         train_job(job)
     from napari_nanoseg.engines.library import load_model
@@ -89,6 +92,7 @@ def cracks(
     model: str | Path,
     out: str | Path,
     *,
+    overwrite: bool = False,
     progress: Show = True,
     **fields: Any,
 ) -> CracksResult:
@@ -106,6 +110,8 @@ def cracks(
         A U-Net, or ``threshold``, which needs no network.
     out : path
         Folder of the results.
+    overwrite : bool
+        Replace the results of another analysis in `out`.
     progress : bool or callable
         True shows a bar in terminals and notebooks, False nothing; a callable is given every event.
     **fields
@@ -137,6 +143,7 @@ def cracks(
         volume=as_path(volume, "cracks: 'volume'"),
         model=as_path(model, "cracks: 'model'"),
         out=as_path(out, "cracks: 'out'"),
+        overwrite=overwrite,
     )
     with shown(progress):
         return find_cracks(job)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.events import JobResult, Stage, tell
 from napari_nanoseg.generators.cutpaste import CutPaste
-from napari_nanoseg.io.datasets import open_dataset
+from napari_nanoseg.io.datasets import find_dataset, open_dataset
 from napari_nanoseg.jobs.synthesis import SampleWriter, write_dataset
 
 
@@ -21,5 +22,9 @@ def generate_job(job: GenerateJob) -> JobResult:
     """
     started = datetime.now(UTC)
     tell(Stage("prepare", f"Cutting particles from {job.source}."))
-    sources = list(open_dataset(job.source))
-    return write_dataset(job, [job.source], lambda: SampleWriter(CutPaste(job.config, sources), job.out), started)
+    find_dataset(job.source)
+
+    def prepare(out: Path) -> SampleWriter:
+        return SampleWriter(CutPaste(job.config, list(open_dataset(job.source))), out)
+
+    return write_dataset(job, [job.source], prepare, started)

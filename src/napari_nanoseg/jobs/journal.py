@@ -36,17 +36,26 @@ class Journal:
         return sum(map(sum, self.slabs.values()))
 
     @classmethod
-    def open(cls, path: Path, job: Mapping[str, Any]) -> Self:
-        """Go on with the journal at a path, or begin one.
+    def open(cls, path: Path, job: Mapping[str, Any], *, overwrite: bool = False) -> Self:
+        """Go on with the journal at a path, or begin one; to overwrite, also in place of one of another job.
 
         Raises
         ------
         NanosegError
-            When it is damaged or of another job.
+            When it is damaged or of another job, and not to be overwritten.
         """
         plain: dict[str, Any] = json.loads(json.dumps(job))
         if not path.is_file():
             return cls(path, plain)
+        try:
+            return cls._continued(path, plain)
+        except NanosegError:
+            if not overwrite:
+                raise
+            return cls(path, plain)
+
+    @classmethod
+    def _continued(cls, path: Path, plain: dict[str, Any]) -> Self:
         advice = "delete it and begin anew, or choose another folder"
         try:
             values = read_json(path, dict, advice=advice)
@@ -58,7 +67,7 @@ class Journal:
         if changed:
             raise NanosegError(
                 f"{path.parent} holds the result of a job with another {', '.join(changed)}; choose another folder, or "
-                "empty this one."
+                "replace existing results (--overwrite)."
             )
         return cls(path, plain, slabs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from napari_nanoseg.events import JobResult, Notice, Progress, Stage, tell
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.images import read_image
 from napari_nanoseg.io.label_files import LabelFile, find_images, find_labels, partners
+from napari_nanoseg.io.leftovers import remove
+from napari_nanoseg.io.outputs import need_free
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.tables import TABLE_SUFFIXES, write_table
 from napari_nanoseg.measurement.distributions import distribution_figure, size_summary
@@ -37,10 +40,9 @@ def measure_job(job: MeasureJob) -> JobResult:
         images is known.
     """
     started = datetime.now(UTC)
-    if job.out.suffix.lower() not in TABLE_SUFFIXES:
-        raise NanosegError(f"The table {job.out} must end in {' or '.join(TABLE_SUFFIXES)}; rename it.")
     files = _label_files(job.labels)
     images = partners(files, find_images(job.images))
+    need_table(job, [*(file.path for file in files.values()), *images.values()])
     for name in images.keys() - files.keys():
         tell(Notice(f"{images[name]} is not measured: there are no labels called {name}."))
 
@@ -66,20 +68,44 @@ def measure_job(job: MeasureJob) -> JobResult:
     table = _joined(tables)
     figures = size_summary(table, job.config.exclude_border)
     tell(Stage("write", f"Writing {len(table)} particles to {job.out}"))
-    write_table(table, job.out)
     written = {"table": job.out}
+    pictures, record = _pictures(job.out), _record(job.out)
+    inputs = {file.path for file in files.values()} | {images[name] for name in images.keys() & files.keys()}
+    names = [path.name for path in pictures.values()]
+    # first: a process that is killed leaves no picture that would be taken for an image
+    write_run_record(record, run_record(job, sorted(inputs), figures=figures, started=started, pictures=names))
+    write_table(table, job.out)
     if figures["n"]:
         drawn = distribution_figure(table, job.config.exclude_border)
-        for suffix in ("png", "svg"):
-            path = job.out.with_name(f"{job.out.stem}_distribution.{suffix}")
+        for path in pictures.values():
             write_figure(drawn, path)
-            written[f"distribution_{suffix}"] = path
+        written |= pictures
     else:
+        for path in pictures.values():  # of the table that was replaced
+            remove(path)
         tell(Notice("No particle counts for a size distribution: there is none, or all touch the image border."))
-    record = job.out.with_name(f"{job.out.name}.run.yaml")
-    inputs = {file.path for file in files.values()} | {images[name] for name in images.keys() & files.keys()}
-    write_run_record(record, run_record(job, sorted(inputs), figures=figures, started=started))
     return JobResult(figures, {name: str(path) for name, path in (written | {"run_record": record}).items()})
+
+
+def need_table(job: MeasureJob, inputs: Iterable[Path] = ()) -> None:
+    """See that the table and the figures beside it can be written and replace nothing that they must not.
+
+    Raises
+    ------
+    NanosegError
+        When they cannot or would, or the table is of another kind.
+    """
+    if job.out.suffix.lower() not in TABLE_SUFFIXES:
+        raise NanosegError(f"The table {job.out} must end in {' or '.join(TABLE_SUFFIXES)}; rename it.")
+    need_free(job, [job.out, *_pictures(job.out).values()], records=[_record(job.out)], inputs=inputs)
+
+
+def _pictures(table: Path) -> dict[str, Path]:
+    return {f"distribution_{kind}": table.with_name(f"{table.stem}_distribution.{kind}") for kind in ("png", "svg")}
+
+
+def _record(table: Path) -> Path:
+    return table.with_name(f"{table.name}.run.yaml")
 
 
 def _joined(tables: dict[str, DataFrame]) -> DataFrame:

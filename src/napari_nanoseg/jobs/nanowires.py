@@ -19,4 +19,4 @@ def nanowires_job(job: NanowiresJob) -> JobResult:
         When the objects cannot be drawn (see :class:`Nanowires`), and as in :func:`write_dataset`.
     """
     tell(Stage("prepare", "Trying whether the objects fit into the space."))
-    return write_dataset(job, [], lambda: SampleWriter(Nanowires(job.config), job.out), datetime.now(UTC))
+    return write_dataset(job, [], lambda out: SampleWriter(Nanowires(job.config), out), datetime.now(UTC))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -28,12 +28,13 @@ from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.atomic import atomic_folder, need_writable, write_text
 from napari_nanoseg.io.class_maps import ClassMaps, open_class_maps
 from napari_nanoseg.io.datasets import Dataset, open_dataset
-from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, JOB, RUN
+from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, JOB, JUDGED, RUN
 from napari_nanoseg.io.processes import working_in
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.tables import write_table
 from napari_nanoseg.jobs.child_process import run_in_child
 from napari_nanoseg.jobs.failures import explain
+from napari_nanoseg.jobs.replacing import in_place, moved, not_of_a_model
 from napari_nanoseg.jobs.start import automatic_start, reachable, settled
 from napari_nanoseg.jobs.train import held_out, need_images
 from napari_nanoseg.samples import ClassSample, Sample
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from napari_nanoseg.engines.base import Model
 
 TABLE, BEST = "sweep.csv", "best"
-JUDGED = "judged.yaml"
-"""In the folder of a training: its figures on the validation images."""
 FIGURES = ("f1", "precision", "recall", "panoptic_quality", "mean_matched_iou")
 PIXEL_FIGURES = ("f1", "precision", "recall", "iou")
 """Of every model on the validation images: the first decides, the fourth where that is equal. Those of particles, and
@@ -69,6 +68,17 @@ def sweep_job(job: SweepJob) -> JobResult:
     NanosegError
         When there is nothing to validate on, the folder holds another sweep, or every training failed.
     """
+    need_writable(job.out)
+    begun = (job.out / JOB).exists() or any(trial.job.out.exists() for trial in job.trials())
+    occupied = "already holds a sweep or a model" if begun else None
+    read = [job.dataset, job.validation, job.start_from]
+    with in_place(job, occupied=occupied, strangers=_strangers, inputs=read) as placed:
+        result = _swept(placed)
+    return moved(result, placed.out, job.out)
+
+
+def _swept(job: SweepJob) -> JobResult:
+    """Do the sweep in the folder of the job."""
     started = datetime.now(UTC)
     tell(Stage("read", f"Reading {job.dataset}."))
     data, numbers = _validation(job)
@@ -153,9 +163,7 @@ def _settled(job: SweepJob) -> list[Trial]:
 
 
 def _need_same(job: SweepJob, trials: Sequence[Trial]) -> None:
-    """Refuse a folder with another sweep, or with one that is not to go on."""
-    if not job.resume and ((job.out / JOB).exists() or any(trial.job.out.exists() for trial in trials)):
-        raise NanosegError(f"{job.out} already holds a sweep or a model; resume it or choose another folder.")
+    """Refuse to go on with another sweep."""
     if (job.out / JOB).is_file() and not isinstance(read_job(job.out / JOB), SweepJob):
         raise NanosegError(f"{job.out} does not hold a sweep; choose the folder of one to resume.")
     for trial in trials:
@@ -169,6 +177,15 @@ def _need_same(job: SweepJob, trials: Sequence[Trial]) -> None:
                 f"The training in {trial.job.out} was done with another value of {', '.join(changed)}; resume the "
                 "sweep with the same settings, or start one in another folder."
             )
+
+
+def _strangers(folder: Path) -> Iterator[Path]:
+    """Find what in a folder is no part of a sweep."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and (path.name == BEST or (path / JOB).is_file()):
+            yield from not_of_a_model(path)
+        elif path.is_dir() or path.name not in (TABLE, JOB, RUN):
+            yield path
 
 
 def _compared(job: Any) -> dict[str, Any]:

@@ -16,17 +16,20 @@ from typing import Any, Protocol, Self
 from napari_nanoseg.config.cathode import CathodeJob
 from napari_nanoseg.config.generate import GenerateJob
 from napari_nanoseg.config.nanowires import NanowiresJob
-from napari_nanoseg.documents import read_yaml
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.events import JobResult, Notice, Progress, Stage, in_context, tell
 from napari_nanoseg.io.annotations import read_coco
-from napari_nanoseg.io.atomic import writing
+from napari_nanoseg.io.atomic import need_writable, writing
 from napari_nanoseg.io.datasets import COCO_NAME, DatasetWriter, write_sample
 from napari_nanoseg.io.leftovers import is_empty
-from napari_nanoseg.io.run_record import run_record, write_run_record
+from napari_nanoseg.io.outputs import corrected
+from napari_nanoseg.io.run_record import read_run_record, run_record, sha256, write_run_record
+from napari_nanoseg.jobs.replacing import PART, in_place, moved
 from napari_nanoseg.samples import Sample
 
 RECORD = "run.yaml"
+PARTS = {"images": (".tif",), "masks": (".tif",), "particles": (".tif",), "known": (".png",), "truth": (".csv",)}
+"""Folders of a generated data set, and what they hold."""
 AnyGenerateJob = GenerateJob | NanowiresJob | CathodeJob
 
 
@@ -119,7 +122,7 @@ def written(out: Path, stem: str) -> bool:
 
 
 def write_dataset(
-    job: AnyGenerateJob, inputs: Sequence[Path], prepare: Callable[[], Writer], started: datetime
+    job: AnyGenerateJob, inputs: Sequence[Path], prepare: Callable[[Path], Writer], started: datetime
 ) -> JobResult:
     """Make images 0 to count - 1 of the config's seed and write them to ``images/`` and ``masks/``.
 
@@ -134,7 +137,7 @@ def write_dataset(
     inputs : sequence of Path
         What the generator's sources were read from.
     prepare : callable
-        Makes the generator and what writes its images; called when the folder is known to be usable.
+        Makes the generator and what writes its images into a folder; called when that is known to be usable.
     started : datetime
         For the run record.
 
@@ -149,9 +152,24 @@ def write_dataset(
     NanosegError
         When the generator cannot be made, when the folder holds something else, or when it cannot be written.
     """
+    need_writable(job.out)
     record = run_record(job, inputs, seed=job.config.seed, device="cpu", started=started)
-    recorded = _check_folder(job, record)
-    writer = prepare()
+    occupied = None if _goes_on(job, record) else "holds images made with another config or another source"
+    with in_place(job, occupied=occupied, strangers=_strangers, inputs=inputs) as placed:
+        result = _written(placed, inputs, record, prepare, started)
+    return moved(result, placed.out, job.out)
+
+
+def _written(
+    job: AnyGenerateJob,
+    inputs: Sequence[Path],
+    record: dict[str, Any],
+    prepare: Callable[[Path], Writer],
+    started: datetime,
+) -> JobResult:
+    """Write the images that are missing in the folder of the job."""
+    earlier = read_run_record(job.out / RECORD)
+    writer = prepare(job.out)
     done = writer.finished(job.count)
     for notice in writer.notices:
         tell(Notice(notice))
@@ -177,9 +195,11 @@ def write_dataset(
         "seconds": round(seconds, 3),
         "images_per_second": round(each * len(missing) / seconds, 2) if missing else 0.0,
     }
-    if missing or not recorded:
-        record = run_record(job, inputs, seed=job.config.seed, device="cpu", figures=figures, started=started)
-        write_run_record(job.out / RECORD, record)
+    if missing or not earlier.get("figures"):
+        # an image that was there before may have been corrected since
+        outputs = {name: sha256(job.out / name) for name in _labels(job.out)} | (earlier.get("outputs") or {})
+        about: dict[str, Any] = {"seed": job.config.seed, "device": "cpu", "figures": figures, "started": started}
+        write_run_record(job.out / RECORD, run_record(job, inputs, **about, outputs=outputs))
     return JobResult(figures, {"dataset": str(job.out), "run_record": str(job.out / RECORD)})
 
 
@@ -206,28 +226,41 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _check_folder(job: AnyGenerateJob, record: Mapping[str, Any]) -> bool:
-    """Refuse a folder that holds anything but the results of an earlier run of the same kind; tell if that finished.
+def _goes_on(job: AnyGenerateJob, record: Mapping[str, Any]) -> bool:
+    """Whether the folder is free, or has what an earlier run with the same config and source left.
 
     Raises
     ------
     NanosegError
-        When it does.
+        When it holds something else than the results of a job of this kind.
     """
-    if not job.out.exists() or (job.out.is_dir() and is_empty(job.out)):
-        return False
+    if not job.out.exists() or is_empty(job.out):
+        return True
     if not (job.out / RECORD).is_file():
         raise NanosegError(f"{job.out} is not empty and was not made by this job; choose an empty folder.")
-    earlier = read_yaml(job.out / RECORD)
-    same = (
-        isinstance(earlier, dict)
-        and isinstance(earlier.get("config"), dict)
-        and earlier["config"].get("config") == record["config"]["config"]
-        and isinstance(earlier.get("inputs") or {}, dict)
-        and list((earlier.get("inputs") or {}).values()) == list(record["inputs"].values())
-    )
-    if not same:
-        raise NanosegError(
-            f"{job.out} holds images made with another config or another source; choose an empty folder."
-        )
-    return bool(earlier.get("figures"))
+    earlier = read_run_record(job.out / RECORD)
+    made_by, read = earlier.get("config"), earlier.get("inputs") or {}
+    if not isinstance(made_by, dict) or made_by.get("job") != job.job:
+        raise NanosegError(f"{job.out} is not empty and was not made by this job; choose an empty folder.")
+    same = made_by.get("config") == record["config"]["config"]
+    return same and isinstance(read, dict) and list(read.values()) == list(record["inputs"].values())
+
+
+def _strangers(folder: Path) -> Iterator[Path]:
+    """Find what in a folder is no part of a generated data set; labels that were corrected are none."""
+    unfinished = folder.suffix == PART and not read_run_record(folder / RECORD).get("figures")
+    labels = [] if unfinished else [folder / name for name in _labels(folder)]
+    changed = set(corrected(folder / RECORD, labels))
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name in PARTS:
+            for file in sorted(path.iterdir()):
+                if file.is_dir() or file in changed or file.suffix not in PARTS[path.name]:
+                    yield file
+        elif path.is_dir() or path.name not in (RECORD, COCO_NAME) or path in changed:
+            yield path
+
+
+def _labels(folder: Path) -> Iterator[str]:
+    """Names of the label files of a generated data set, relative to its folder."""
+    for pattern in ("masks/*.tif", "particles/*.tif", COCO_NAME):
+        yield from (path.relative_to(folder).as_posix() for path in sorted(folder.glob(pattern)))

@@ -23,6 +23,7 @@ from napari_nanoseg.io.datasets import find_dataset, open_dataset
 from napari_nanoseg.io.model_cards import CARD, CHECKPOINT, HISTORY, JOB, PREVIEW
 from napari_nanoseg.io.processes import training_in
 from napari_nanoseg.io.run_record import run_record, write_run_record
+from napari_nanoseg.jobs.replacing import in_place, moved, not_of_a_model
 from napari_nanoseg.jobs.start import load_start, reachable, settled, starting_model
 
 if TYPE_CHECKING:
@@ -38,6 +39,17 @@ def train_job(job: TrainJob) -> JobResult:
 
     The job is written into the model folder at the start: with ``resume: true``, it goes on.
     """
+    need_writable(job.out)
+    begun = (job.out / CARD).exists() or (job.out / CHECKPOINT).exists()
+    occupied = "already holds a model" if begun else None
+    read = [job.dataset, job.validation, starting_model(job)]
+    with in_place(job, occupied=occupied, strangers=not_of_a_model, inputs=read) as placed:
+        result = _trained(placed)
+    return moved(result, placed.out, job.out)
+
+
+def _trained(job: TrainJob) -> JobResult:
+    """Train in the folder of the job."""
     from napari_nanoseg.engines.device import choose_device
 
     started = datetime.now(UTC)
@@ -50,8 +62,6 @@ def train_job(job: TrainJob) -> JobResult:
     resume = job.resume and (job.out / CHECKPOINT).is_file()
     if job.resume and not resume:
         tell(Notice(f"There is no checkpoint in {job.out} yet; the training begins at the first step."))
-    if not job.resume and ((job.out / CARD).exists() or (job.out / CHECKPOINT).exists()):
-        raise NanosegError(f"{job.out} already holds a model; resume its training or choose another folder.")
     prepare = _classes if isinstance(config.engine, UNetConfig) else _particles
     fit = prepare(job, start, device, resume=resume)
     with ExitStack() as announced:  # until all is written
