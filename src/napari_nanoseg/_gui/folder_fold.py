@@ -130,9 +130,9 @@ def segment_folder(segmenting: SegmentJob, measuring: MeasureJob | None, threads
     from napari_nanoseg.engines.device import use_threads
 
     use_threads(threads)
-    if measure is not None:
+    if measuring is not None:
         prepared(segmenting)
-        need_table(measure)
+        need_table(measuring)
     segmented = run_job(segmenting)
     if measuring is None:
         return FolderResult(segmented, None)
