@@ -315,6 +315,86 @@ def test_bad_input_is_one_sentence(qtbot, tmp_path, monkeypatch) -> None:
     assert "Cannot write" in said(dock)
 
 
+@pytest.mark.parametrize("how", ["prediction", "truth", "removed"])
+def test_a_comparison_leaves_with_the_layers_that_were_compared(qtbot, dock, viewer, how) -> None:
+    run(qtbot, dock)
+    assert dock.heading.text() == "'found by the model' compared with 'ground truth':"
+    compared = [viewer.layers["found by the model"], viewer.layers["ground truth"]]
+    other = viewer.add_layer(Layer.create(*labels_layer(pair()[1], SIZE, "another")))
+    if how == "removed":
+        viewer.layers.remove("found by the model")
+        assert dock.prediction.layer is other
+    else:
+        getattr(dock, how).choose(other)
+    assert dock.compared is None
+    assert not dock.save_button.isEnabled()
+    assert dock.agreement.table.table is None
+    assert dock.agreement.figure.figure is None
+    for widget in (dock.heading, dock.legend, dock.figures, dock.precisions, dock.agreement, dock.outdated):
+        assert not widget.isVisible()
+    qtbot.waitUntil(lambda: comparison_layers(viewer) == {})
+    assert all(layer.visible for layer in compared if layer in viewer.layers)
+    run(qtbot, dock)
+    assert len(comparison_layers(viewer)) == 4
+
+
+def test_layers_chosen_while_others_are_compared_get_no_results_of_them(qtbot, dock, viewer) -> None:
+    other = viewer.add_layer(Layer.create(*labels_layer(pair()[1], SIZE, "another")))
+    dock.compare()
+    dock.prediction.choose(other)
+    finish(qtbot, dock)
+    assert dock.compared is None
+    assert "Another layer than 'found by the model' is chosen" in said(dock)
+    assert comparison_layers(viewer) == {}
+
+
+@pytest.mark.parametrize("what", ["truth painted", "prediction scaled", "settings"])
+def test_an_outdated_comparison_is_marked_and_not_saved(qtbot, dock, viewer, what) -> None:
+    run(qtbot, dock)
+    assert dock.save_button.isEnabled()
+    if what == "truth painted":
+        viewer.layers["ground truth"].data_setitem((np.array([0]), np.array([0])), 5)
+    elif what == "prediction scaled":
+        viewer.layers["found by the model"].scale = (3, 3)
+    else:
+        dock.form.setValue(EvaluateConfig(iou_threshold=0.95))
+    assert dock.outdated.isVisible()
+    assert not dock.save_button.isEnabled()
+    assert len(comparison_layers(viewer)) == 4
+    dock.outdated.again.emit()
+    finish(qtbot, dock)
+    assert not dock.outdated.isVisible()
+    assert dock.save_button.isEnabled()
+
+
+def test_the_size_of_the_image_counts_where_the_labels_have_none(qtbot, dock, viewer) -> None:
+    run(qtbot, dock)
+    viewer.layers["grey"].scale = (5, 5)
+    assert dock.freshness.current
+    for name in ("ground truth", "found by the model"):
+        viewer.layers[name].units = ("pixel", "pixel")
+    run(qtbot, dock)
+    viewer.layers["grey"].scale = (6, 6)
+    assert "pixel size or the axes of 'grey'" in dock.outdated.text
+
+
+def test_pictures_are_saved_on_the_image_of_the_comparison(qtbot, dock, viewer, tmp_path, monkeypatch) -> None:
+    run(qtbot, dock)
+    offered: list[str] = []
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", lambda _, __, name, *___: offered.append(name) or (str(tmp_path / "before"), "")
+    )
+    dock.save_button.click()
+    finish(qtbot, dock)
+    assert offered == ["found by the model_comparison"]
+    dock.session.put("image", viewer.add_image(np.zeros((40, 60), np.uint8), scale=(2, 2), units=("nm", "nm")))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "after"), ""))
+    dock.save_button.click()
+    finish(qtbot, dock)
+    name = "overlays/ground truth.png"
+    assert (tmp_path / "after" / name).read_bytes() == (tmp_path / "before" / name).read_bytes()
+
+
 def test_a_layer_removed_meanwhile_is_named(qtbot, dock, viewer) -> None:
     dock.panel.start_button.click()
     viewer.layers.remove("ground truth")

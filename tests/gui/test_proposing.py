@@ -152,6 +152,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> Generator[threading.Event, None, 
     [
         ("drawn", "is not empty"),
         ("removed", "was removed meanwhile"),
+        ("image removed", "was removed meanwhile; choose an image"),
         ("cancelled", "Cancelled."),
         ("small", "cannot hold"),
         ("shape", "has 9 x 9 pixels"),
@@ -173,6 +174,8 @@ def test_what_happens_meanwhile_is_said_and_nothing_is_overwritten(
         layer.data[5:9, 5:9] = 1
     elif change == "removed":
         dock.viewer.layers.remove(layer)
+    elif change == "image removed":
+        dock.viewer.layers.remove(dock.session.image)
     elif change == "cancelled":
         dock.panel.cancel_button.click()
     before = layer.data.copy()

@@ -126,7 +126,12 @@ class AnnotationPicker(QWidget):
     def _watch(self) -> None:
         """Follow what is drawn in the chosen layers."""
         layers: list[Layer | None] = [self._session.image, self._session.particles, self._session.region]
-        emitters = [layer.events.data for layer in layers if layer is not None]
+        emitters = [
+            emitter
+            for layer in layers
+            if layer is not None
+            for emitter in (layer.events.data, layer.events.scale, layer.events.units)
+        ]
         emitters += [layer.events.paint for layer in layers if isinstance(layer, Labels)]
         self._edits.replace(*((emitter, self._edited) for emitter in emitters))
 

@@ -13,8 +13,8 @@ from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
 from napari_nanoseg._gui.figure_view import prepare
-from napari_nanoseg._gui.layers import calibration_of, image_of, instances_of, record_of, source_of
-from napari_nanoseg._gui.layers.files import labels_file_of
+from napari_nanoseg._gui.layers import calibration_of, file_stem, image_of, instances_of, record_of, source_of
+from napari_nanoseg._gui.layers.files import labels_file_of, same_particles
 from napari_nanoseg._gui.layers.space import apart
 from napari_nanoseg._gui.pauses import drawable
 from napari_nanoseg.calibration import Calibration
@@ -55,6 +55,8 @@ class Compared:
         Of sizes, shapes and directions, where they are compared.
     figure : matplotlib.figure.Figure, optional
         Their distributions, drawn once.
+    image : layer, optional
+        The micrograph behind the truth.
     started : datetime
     """
 
@@ -67,6 +69,7 @@ class Compared:
     particles: DataFrame
     agreement: Agreements | None
     figure: Figure | None
+    image: Layer | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -105,7 +108,7 @@ def compare_layers(truth: Labels, prediction: Labels, image: Layer | None, confi
     if not len(true):
         raise NanosegError(f"The truth '{truth.name}' has no particles; choose the layer with the true ones.")
     config = _sized(config, (truth, prediction, image))
-    sizes, unused = common_unit({truth.name: _known_size((truth, prediction, image))})
+    sizes, unused = common_unit({truth.name: known_size((truth, prediction, image))})
     if unused is not None and config.pixel_size_nm is None and config.compare_sizes:
         tell(Notice(unused))
     comparison = compare(true, predicted, config)
@@ -124,42 +127,46 @@ def compare_layers(truth: Labels, prediction: Labels, image: Layer | None, confi
         comparison.particles(),
         agreement,
         figure,
+        image,
         started,
     )
 
 
-def save_comparison(compared: Compared, image: Layer | None, folder: Path) -> SavedComparison:
+def save_comparison(compared: Compared, folder: Path) -> SavedComparison:
     """Write what :func:`~napari_nanoseg.jobs.evaluate.evaluate_job` writes: table, figures, pictures, run record.
 
     Raises
     ------
     NanosegError
-        When a file cannot be written.
+        When a layer has other particles now, or a file cannot be written.
     """
     tell(Stage("save", f"Writing to {folder}"))
+    _need_unchanged(compared)
+    image = compared.image
     job = _job(compared.truth, compared.prediction, image, compared.config, folder)
     name = job.truth.stem if isinstance(job, EvaluateJob) else file_stem(compared.truth.name)
     micrograph = _image_for(image, compared.comparison.shape)
     figures = all_figures(compared.comparison.evaluation, 1, compared.agreement)
     write_pictures(folder, name, compared.comparison, micrograph, calibration_of(compared.truth))
     write_figures(folder, {name: compared.comparison.evaluation}, compared.agreement, figures)
-    _write_record(compared, image, job, figures, folder / "run.yaml")
+    _write_record(compared, job, figures, folder / "run.yaml")
     return SavedComparison(folder)
 
 
-def save_agreement(compared: Compared, agreement: Agreements, image: Layer | None, path: Path) -> SavedFigure:
+def save_agreement(compared: Compared, agreement: Agreements, path: Path) -> SavedFigure:
     """Write the distributions, as PNG, SVG or PDF, and their run record beside them.
 
     Raises
     ------
     NanosegError
-        When a file cannot be written.
+        When a layer has other particles now, or a file cannot be written.
     """
     tell(Stage("save", f"Writing {path.name}"))
-    job = _job(compared.truth, compared.prediction, image, compared.config, path.parent)
+    _need_unchanged(compared)
+    job = _job(compared.truth, compared.prediction, compared.image, compared.config, path.parent)
     figures = all_figures(compared.comparison.evaluation, 1, agreement)
     write_figure(agreement_figure(agreement), path)
-    _write_record(compared, image, job, figures, path.with_name(f"{path.name}.run.yaml"))
+    _write_record(compared, job, figures, path.with_name(f"{path.name}.run.yaml"))
     return SavedFigure(path)
 
 
@@ -181,10 +188,13 @@ def find_comparison_job(truth: Labels, prediction: Labels, image: Layer | None, 
     return job
 
 
-def file_stem(name: str) -> str:
-    """A layer's name as the name of a file."""
-    plain = "".join("_" if sign in '/\\:*?"<>|' or sign < " " else sign for sign in name).strip(" .")
-    return plain or "image"
+def _need_unchanged(compared: Compared) -> None:
+    """See that the labels are those that were compared: a script may have written into them without a word."""
+    sides = ((compared.truth, compared.comparison.truth), (compared.prediction, compared.comparison.prediction))
+    for layer, planes in sides:
+        now = tuple(instances_of(layer).planes())
+        if len(now) != len(planes) or not all(map(same_particles, now, planes)):
+            raise NanosegError(f"The labels of '{layer.name}' are not those that were compared; compare them again.")
 
 
 def image_fits(image: Layer | None, truth: Layer) -> bool:
@@ -217,16 +227,14 @@ def _job(
     micrograph = source_of(image) if image is not None and image_fits(image, truth) else None
     images = () if micrograph is None else (micrograph,)
     in_files = next((size for size in map(read_calibration, (*paths, *images)) if size.known), Calibration())
-    shown = _known_size((truth, prediction, image))
+    shown = known_size((truth, prediction, image))
     if config.pixel_size_nm is None and _size(shown) not in (None, _size(in_files)):
         config = config.model_copy(update={"pixel_size_nm": _size(shown)})
     out = paths[1].with_name(f"{paths[1].stem}_comparison") if out is None else out
     return EvaluateJob(config=config, truth=paths[0], prediction=paths[1], images=images, out=out)
 
 
-def _write_record(
-    compared: Compared, image: Layer | None, job: EvaluateJob | Layer, figures: dict[str, Any], path: Path
-) -> None:
+def _write_record(compared: Compared, job: EvaluateJob | Layer, figures: dict[str, Any], path: Path) -> None:
     """Write the run record: the job where all comes from files, else the settings and the layers."""
     if isinstance(job, EvaluateJob):
         inputs = [job.truth, job.prediction, *job.images]
@@ -237,7 +245,7 @@ def _write_record(
             "truth": compared.truth.name,
             "prediction": compared.prediction.name,
             "prediction_made_by": record_of(compared.prediction),
-            "pixel_size_nm": _known_size((compared.truth, compared.prediction, image)).pixel_size_nm,
+            "pixel_size_nm": known_size((compared.truth, compared.prediction, compared.image)).pixel_size_nm,
         }
     write_run_record(path, record)
 
@@ -246,11 +254,11 @@ def _sized(config: EvaluateConfig, layers: Iterable[Layer | None]) -> EvaluateCo
     """The config with the pixel size of the layers, where it needs one and does not give it."""
     if config.size_unit == "px" or config.pixel_size_nm is not None:
         return config
-    known = _known_size(layers)
+    known = known_size(layers)
     return config.model_copy(update={"pixel_size_nm": known.nm_per_pixel}) if known.known else config
 
 
-def _known_size(layers: Iterable[Layer | None]) -> Calibration:
+def known_size(layers: Iterable[Layer | None]) -> Calibration:
     """The first pixel size that a layer has; a sheared layer has none."""
     for layer in layers:
         try:

@@ -91,7 +91,7 @@ def _layers(compared: Compared) -> dict[str, LayerData]:
         name = TITLES[kind].format(figures[kind])
         found[kind] = labels_layer(labels, compared.truth, name, table=table, colour=COLOURS[kind])
     for kind, (_, options, _) in found.items():
-        options["metadata"][KEY] = kind
+        options["metadata"] |= {KEY: kind, "nanoseg_roles": ("comparison",)}
     return found
 
 

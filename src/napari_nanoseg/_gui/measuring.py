@@ -11,7 +11,7 @@ from napari.layers import Labels, Layer
 
 from napari_nanoseg._gui.figure_view import prepare
 from napari_nanoseg._gui.layers import calibration_of, image_of, instances_of, record_of, source_of
-from napari_nanoseg._gui.layers.files import labels_file_of
+from napari_nanoseg._gui.layers.files import labels_file_of, same_particles
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.measure import MeasureConfig, MeasureJob
 from napari_nanoseg.errors import NanosegError
@@ -110,16 +110,30 @@ def measure_layers(labels: Labels, image: Layer | None, config: MeasureConfig) -
 
 
 def save_table(measurement: Measurement, path: Path) -> Saved:
-    """Write the table, as CSV or Excel, and its run record beside it."""
+    """Write the table, as CSV or Excel, and its run record beside it.
+
+    Raises
+    ------
+    NanosegError
+        When the layer has other particles now, or a file cannot be written.
+    """
     tell(Stage("save", f"Writing {path.name}"))
+    _need_unchanged(measurement)
     write_table(measurement.table, path)
     _write_record(measurement, path)
     return Saved(path)
 
 
 def save_figure(measurement: Measurement, path: Path) -> Saved:
-    """Write the size distribution, as PNG, SVG or PDF, and its run record beside it."""
+    """Write the size distribution, as PNG, SVG or PDF, and its run record beside it.
+
+    Raises
+    ------
+    NanosegError
+        When the layer has other particles now, or a file cannot be written.
+    """
     tell(Stage("save", f"Writing {path.name}"))
+    _need_unchanged(measurement)
     write_figure(distribution_figure(measurement.table, measurement.config.exclude_border), path)
     _write_record(measurement, path)
     return Saved(path)
@@ -141,6 +155,14 @@ def find_job(labels: Labels, image: Layer | None, config: MeasureConfig) -> Meas
             "(File > Save Selected Layers), open that file and choose it here."
         )
     return job
+
+
+def _need_unchanged(measurement: Measurement) -> None:
+    """See that the labels are those that were measured: a script may have written into them without a word."""
+    if not same_particles(instances_of(measurement.labels), measurement.instances):
+        raise NanosegError(
+            f"The labels of '{measurement.labels.name}' are not those that were measured; measure them again."
+        )
 
 
 def _job(labels: Labels, image: Layer | None, config: MeasureConfig, instances: Instances) -> MeasureJob | Layer:
