@@ -285,6 +285,20 @@ def test_layers_without_a_file_are_recorded_by_name(qtbot, dock, tmp_path, monke
     assert "is not in a file" in said(dock)
 
 
+def test_the_record_names_the_file_of_the_image_where_labels_have_none(qtbot, tmp_path, monkeypatch) -> None:
+    viewer = from_files(tmp_path)
+    viewer.layers["truth"].metadata = {}
+    dock = Compare(viewer)
+    qtbot.addWidget(dock)
+    run(qtbot, dock)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "out"), ""))
+    dock.save_button.click()
+    finish(qtbot, dock)
+    record = yaml.safe_load((tmp_path / "out" / "run.yaml").read_text("utf-8"))
+    assert list(record["inputs"]) == [str(tmp_path / "grey.tif")]
+    assert record["layers"]["truth"] == "truth"
+
+
 def test_bad_input_is_one_sentence(qtbot, tmp_path, monkeypatch) -> None:
     viewer = ViewerModel()
     dock = Compare(viewer)

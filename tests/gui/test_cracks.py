@@ -268,7 +268,7 @@ def test_another_class_map_takes_the_place_of_the_first(
     painted = viewer.add_labels(cathode()[1].astype(np.uint8), name="painted")
     dock.session.put("classes", painted)
     by(dock, BY_LAYER)
-    assert "The settings were changed" in dock.outdated.text
+    assert "the settings were changed" in dock.outdated.text
     assert not dock.save_button.isEnabled()
     run(qtbot, dock)
     assert not dock.outdated.isVisible()

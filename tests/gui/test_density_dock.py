@@ -342,7 +342,7 @@ def test_only_the_density_of_what_is_chosen_is_saved(qtbot: QtBot, dock: Density
     dock.image.choose(layer)
     assert dock.save_button.isEnabled()
     dock.percentile.setValue(DensityConfig(percentile=60))
-    assert "The settings were changed" in dock.outdated.text
+    assert "the settings were changed" in dock.outdated.text
     assert not dock.save_button.isEnabled()
     run(qtbot, dock)
     dock.go_to.emit("Segment")

@@ -138,12 +138,12 @@ def unsaved(dock: Measure) -> bool:
     [
         (lambda viewer, dock: viewer.layers["found"].paint((100, 20), 8), "'found' was edited"),
         (lambda viewer, dock: setattr(viewer.layers["found"], "data", particles()), "'found' was edited"),
-        (lambda viewer, dock: setattr(viewer.layers["found"], "scale", (3, 3)), "The pixel size or the axes of 'found'"),
+        (lambda viewer, dock: setattr(viewer.layers["found"], "scale", (3, 3)), "the axes of 'found' were changed"),
         (lambda viewer, dock: setattr(viewer.layers["grey"], "data", micrograph()), "'grey' was edited"),
         (lambda viewer, dock: viewer.layers.remove("grey"), "'grey' was removed"),
-        (lambda viewer, dock: dock.image.choose(viewer.add_image(micrograph())), "Another layer than 'grey' was chosen"),
-        (lambda viewer, dock: dock.intensities.setChecked(False), "The settings were changed"),
-        (lambda viewer, dock: dock.form.setValue(MeasureConfig(exclude_border=False)), "The settings were changed"),
+        (lambda viewer, dock: dock.image.choose(viewer.add_image(micrograph())), "another layer than 'grey'"),
+        (lambda viewer, dock: dock.intensities.setChecked(False), "the settings were changed"),
+        (lambda viewer, dock: dock.form.setValue(MeasureConfig(exclude_border=False)), "the settings were changed"),
     ],
 )  # fmt: skip
 def test_whatever_changes_a_result_marks_it_until_it_is_measured_again(qtbot, dock, viewer, change, words) -> None:
@@ -388,6 +388,22 @@ def test_layers_without_a_file_are_recorded_by_name(qtbot, dock, tmp_path, monke
     dock.copy_button.click()
     finish(qtbot, dock)
     assert "'found' is not in a file" in said(dock)
+
+
+def test_the_record_names_the_file_of_the_image_where_labels_have_none(qtbot, tmp_path, monkeypatch) -> None:
+    write_image(tmp_path / "grey.tif", Image(micrograph(), "YX", SIZE))
+    viewer = ViewerModel()
+    viewer.add_layer(Layer.create(*image_layer(read_image(tmp_path / "grey.tif"), "grey")))
+    viewer.add_layer(Layer.create(*labels_layer(particles(), SIZE, "found")))
+    dock = Measure(viewer)
+    qtbot.addWidget(dock)
+    run(qtbot, dock)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "t.csv"), ""))
+    dock.save_table_button.click()
+    finish(qtbot, dock)
+    record = yaml.safe_load((tmp_path / "t.csv.run.yaml").read_text("utf-8"))
+    assert list(record["inputs"]) == [str(tmp_path / "grey.tif")]
+    assert (record["layers"]["labels"], record["layers"]["image"]) == ("found", "grey")
 
 
 def test_bad_input_is_one_sentence(qtbot, tmp_path, monkeypatch) -> None:

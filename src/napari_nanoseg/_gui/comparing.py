@@ -240,7 +240,9 @@ def _write_record(compared: Compared, job: EvaluateJob | Layer, figures: dict[st
         inputs = [job.truth, job.prediction, *job.images]
         record = run_record(job, inputs, figures=figures, started=compared.started)
     else:
-        record = run_record(compared.config, (), figures=figures, started=compared.started)
+        source = None if compared.image is None else source_of(compared.image)
+        inputs = [] if source is None else [source]
+        record = run_record(compared.config, inputs, figures=figures, started=compared.started)
         record["layers"] = {
             "truth": compared.truth.name,
             "prediction": compared.prediction.name,

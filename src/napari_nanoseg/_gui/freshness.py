@@ -106,7 +106,7 @@ class Freshness(QObject):
         Returns
         -------
         str or None
-            Why it cannot be shown as that of what is chosen: its layer was removed, or another one was chosen meanwhile.
+            Why it cannot be shown as that of what is chosen: its layer was removed, or another one chosen meanwhile.
         """
         basis, self._running = self._running, None
         assert basis is not None, "a job that ends has begun"
@@ -141,10 +141,10 @@ class Freshness(QObject):
         reasons = [self._why_outdated(self._shown, index) for index in range(len(self._shown.inputs))]
         try:
             if self._settings() != self._shown.settings:
-                reasons.append("The settings were changed")
+                reasons.append("the settings were changed")
         except NanosegError:
             pass  # the form says so
-        return next((f"{reason} after this was made." for reason in reasons if reason is not None), None)
+        return next((f"The result is outdated: {reason}." for reason in reasons if reason is not None), None)
 
     def _why_away(self, basis: _Basis) -> str | None:
         for one in basis.inputs:
@@ -159,11 +159,11 @@ class Freshness(QObject):
         if one.pixels and not self._open(one.layer):
             return f"'{name}' was removed"
         if one.role is not None and getattr(self._session, one.role) is not one.layer:
-            return f"Another layer than '{name}' was chosen"
+            return f"another layer than '{name}' was chosen"
         if one.pixels and one.layer in basis.edited:
             return f"'{name}' was edited"
         if _space(one.layer) != basis.spaces[index]:
-            return f"The pixel size or the axes of '{name}' were changed"
+            return f"the pixel size or the axes of '{name}' were changed"
         return None
 
     def _open(self, layer: Layer) -> bool:
@@ -254,4 +254,4 @@ def _content(layer: Layer) -> int | None:
     data = layer.data
     if not isinstance(layer, Labels) or not isinstance(data, np.ndarray) or data.size > LARGEST_LOOK:
         return None
-    return crc32(np.ascontiguousarray(data))
+    return crc32(np.ascontiguousarray(data).data)
