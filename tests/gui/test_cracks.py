@@ -279,7 +279,7 @@ def test_another_class_map_takes_the_place_of_the_first(
     assert "'painted' was edited" in dock.outdated.text
 
 
-@pytest.mark.parametrize("when", ["after", "during"])
+@pytest.mark.parametrize("when", ["after", "during", "removed"])
 def test_results_leave_with_their_volume(
     qtbot: QtBot, dock: Cracks, viewer: ViewerModel, volume: Path, when: str
 ) -> None:
@@ -291,7 +291,10 @@ def test_results_leave_with_their_volume(
     else:
         run(qtbot, dock)
         assert dock.summary.text().startswith("'cathode': Damage")
-    dock.image.choose(other)
+    if when == "removed":
+        viewer.layers.remove(layer)
+    else:
+        dock.image.choose(other)
     finish(qtbot, dock)
     assert dock.results is None
     assert dock.tables.table.table is None

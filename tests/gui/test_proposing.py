@@ -147,6 +147,19 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> Generator[threading.Event, None, 
     go_on.set()
 
 
+def test_a_proposal_for_an_image_that_is_not_chosen_any_more_names_it(
+    dock: Annotate, disc_model: Path, sample: Sample, qtbot: QtBot, slowly: threading.Event
+) -> None:
+    dock.session.put("model", disc_model)
+    image = dock.session.image
+    button(dock).click()
+    other = dock.viewer.add_image(sample.image.data, name="other")
+    dock.session.put("image", other)
+    slowly.set()
+    finish(qtbot, dock)
+    assert f"In '{image.name}': 30 particles proposed" in said(dock, "info")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

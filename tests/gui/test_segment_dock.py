@@ -392,7 +392,7 @@ def test_thresholds_and_messages_leave_with_the_image_and_come_back_with_it(
     assert not np.array_equal(viewer.layers["a: particles"].data, before)
 
 
-@pytest.mark.parametrize("change", ["edited", "removed", "scaled", "another model"])
+@pytest.mark.parametrize("change", ["edited", "removed", "scaled", "another model", "settings"])
 def test_thresholds_do_not_act_on_what_is_outdated(
     change: str, model: Path, viewer: ViewerModel, image: Image, dock: Segment, qtbot: QtBot
 ) -> None:
@@ -407,6 +407,8 @@ def test_thresholds_do_not_act_on_what_is_outdated(
         viewer.layers.remove(layer)
     elif change == "scaled":
         layer.scale = (4, 4)
+    elif change == "settings":
+        dock.form.setValue(dock.form.value().model_copy(update={"diameter": 50.0}))
     else:
         dock.models.choose(baseline_folders()["watershed"])
     assert dock.outdated.isVisible()

@@ -190,7 +190,7 @@ class Compare(Step):
         self._refresh()
 
     def _forget(self) -> None:
-        """Take away the comparison of layers that are not chosen any more."""
+        """Take away the comparison of layers that were removed or are not chosen any more."""
         self.compared = None
         self.freshness.forget()
         self.spotlight.clear()
@@ -278,15 +278,15 @@ class Compare(Step):
             missing = f"'{truth.name}' is chosen twice. Choose the layer with the true particles and the prediction."
         self.hint(missing)
         self.panel.block("Choose two different labels layers." if missing else self.form.problem())
-        found, outdated = self.compared, self.freshness.outdated
+        found = self.compared
         for widget in (self.heading, self.legend, self.particle, self.figures, self.precisions):
             widget.setVisible(found is not None)
         if found is not None:
             self.heading.setText(f"'{found.prediction.name}' compared with '{found.truth.name}':")
             self.agreement.figure.file_stem = f"{file_stem(found.prediction.name)}_agreement"
         self.agreement.setVisible(found is not None and found.agreement is not None)
-        self.outdated.say(None if busy else outdated, possible=missing is None)
-        savable = found is not None and outdated is None and not busy
+        self.outdated.say(None if busy else self.freshness.outdated)
+        savable = self.freshness.current and not busy
         self.agreement.figure.allow_saving(savable)
         self.save_button.setEnabled(savable)
         self.copy_button.setEnabled(missing is None and not busy)

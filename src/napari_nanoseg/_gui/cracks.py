@@ -309,6 +309,7 @@ class Cracks(Step):
 
     def _show(self, results: Results) -> None:
         layer, self._pending = self._pending, None
+        assert layer is not None, "a job that ends has begun"
         why = self.freshness.finish()
         if why is not None:
             self._forget()
@@ -321,7 +322,7 @@ class Cracks(Step):
         self.panel.show_in_turns(self._fill(results, layer))
 
     def _forget(self) -> None:
-        """Take away the results of a volume that is not chosen any more."""
+        """Take away the results of a volume that was removed or is not chosen any more."""
         self.results = self.layer = None
         self.freshness.forget()
         self.summary.hide()
@@ -343,7 +344,7 @@ class Cracks(Step):
             self._forget()
         self._refresh()
 
-    def _fill(self, results: Results, place: ImageLayer | None) -> Iterator[None]:
+    def _fill(self, results: Results, place: ImageLayer) -> Iterator[None]:
         """Add layers, tables and pictures one after the other, until another volume is chosen."""
         for _ in self._filling(results, place):
             yield
@@ -351,18 +352,15 @@ class Cracks(Step):
                 self._hide_layers()
                 return
 
-    def _filling(self, results: Results, place: ImageLayer | None) -> Iterator[None]:
+    def _filling(self, results: Results, place: ImageLayer) -> Iterator[None]:
         self.plots.show_results(results)
         yield
         self.tables.show_damage(results.main.damage)
         yield
-        if place is None or place not in self.viewer.layers:
-            self.panel.warn("The volume was removed meanwhile; open the class map and the maps from the folder.")
-        else:
-            sides = {"": results.main} | ({} if results.baseline is None else {f"{BASELINE} ": results.baseline})
-            for lead, side in sides.items():
-                yield from self._add_layers(side, place, lead)
-            self.viewer.layers.selection.active = place
+        sides = {"": results.main} | ({} if results.baseline is None else {f"{BASELINE} ": results.baseline})
+        for lead, side in sides.items():
+            yield from self._add_layers(side, place, lead)
+        self.viewer.layers.selection.active = place
         self._follow_slider()
         area = self.findChild(QScrollArea)
         if area is not None:
@@ -461,10 +459,10 @@ class Cracks(Step):
             bars = "" if damage is None else BARS.format(whole=damage.config.normalise)
             self.summary.setText(f"'{self.layer.name}': {sentence(self.results)} {bars}")
             self.plots.view.file_stem = f"{file_stem(self.layer.name)}_cracks"
-        outdated = self.freshness.outdated
-        self.outdated.say(outdated if ready else None)
-        self.save_button.setEnabled(self.results is not None and ready and outdated is None)
-        self.plots.view.allow_saving(outdated is None)
+        self.outdated.say(self.freshness.outdated if ready else None)
+        savable = self.freshness.current and ready
+        self.save_button.setEnabled(savable)
+        self.plots.view.allow_saving(savable)
 
 
 def sentence(results: Results) -> str:

@@ -106,14 +106,13 @@ class Freshness(QObject):
         Returns
         -------
         str or None
-            Why it cannot be shown as that of what is chosen: its layer was removed, or another one chosen meanwhile.
+            Why it cannot be shown, as in `away`.
         """
         basis, self._running = self._running, None
         assert basis is not None, "a job that ends has begun"
         self._shown = basis
         self._follow()
-        gone = next((one.layer for one in basis.inputs if one.main and not self._open(one.layer)), None)
-        return self.away if gone is None else f"The layer '{gone.name}' was removed meanwhile."
+        return self.away
 
     def forget(self) -> None:
         """Nothing is shown any more."""
@@ -127,10 +126,7 @@ class Freshness(QObject):
 
     @property
     def away(self) -> str | None:
-        """Why the result is that of other layers than those that are chosen; None where it is not, or nothing is shown.
-
-        While no layer is chosen, since the only one was removed, its result is outdated, but not away.
-        """
+        """Why the main layers of the result are not those that are chosen, as a sentence; None where they are."""
         return None if self._shown is None else self._why_away(self._shown)
 
     @property
@@ -147,9 +143,11 @@ class Freshness(QObject):
         return next((f"The result is outdated: {reason}." for reason in reasons if reason is not None), None)
 
     def _why_away(self, basis: _Basis) -> str | None:
-        for one in basis.inputs:
-            chosen = one.layer if one.role is None else getattr(self._session, one.role)
-            if one.main and chosen is not None and chosen is not one.layer:
+        for one in (one for one in basis.inputs if one.main):
+            if not self._open(one.layer):
+                return f"The layer '{one.layer.name}' was removed."
+            chosen = None if one.role is None else getattr(self._session, one.role)
+            if chosen is not None and chosen is not one.layer:
                 return f"Another layer than '{one.layer.name}' is chosen now."
         return None
 
@@ -225,10 +223,10 @@ class Outdated(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         self._line = WordLabel()
         layout.addWidget(self._line)
-        self._button = None if again is None else QPushButton(again)
-        if self._button is not None:
-            self._button.clicked.connect(lambda: self.again.emit())
-            layout.addWidget(self._button)
+        if again is not None:
+            button = QPushButton(again)
+            button.clicked.connect(lambda: self.again.emit())
+            layout.addWidget(button)
         self.setVisible(False)
 
     @property
@@ -236,11 +234,9 @@ class Outdated(QWidget):
         """What is said."""
         return self._line.text()
 
-    def say(self, why: str | None, *, possible: bool = True) -> None:
-        """Say why a result is old, and whether it can be made again; None hides the line."""
+    def say(self, why: str | None) -> None:
+        """Say why a result is old; None hides the line."""
         self._line.setText(why or "")
-        if self._button is not None:
-            self._button.setVisible(possible)
         self.setVisible(why is not None)
 
 

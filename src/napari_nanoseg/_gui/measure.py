@@ -100,8 +100,8 @@ class Measure(Step):
         except NanosegError as error:
             self.panel.refuse(str(error))
             return
-        steps = partial(measure_layers, labels, image, config)
-        if self.panel.start(steps, f"Measuring of {labels.name}"):
+        work = partial(measure_layers, labels, image, config)
+        if self.panel.start(work, f"Measuring of {labels.name}"):
             images = [] if image is None else [Input(image, "image", main=False)]
             self.freshness.begin([Input(labels, "prediction"), *images])
             self.offer()
@@ -137,7 +137,7 @@ class Measure(Step):
             self._show(result)
 
     def _forget(self) -> None:
-        """Take away the results of a layer that is not chosen any more."""
+        """Take away the results of a layer that was removed or is not chosen any more."""
         self.measurement = None
         self.freshness.forget()
         self.spotlight.clear()
@@ -165,7 +165,7 @@ class Measure(Step):
     def _measured_layers(self) -> list[Labels]:
         """The layer whose particles have rows."""
         found = self.measurement
-        return [found.labels] if found is not None and found.labels in self.viewer.layers else []
+        return [] if found is None else [found.labels]
 
     def _chosen(self, label: int) -> None:
         """Show the particle of the row that was chosen."""
@@ -173,9 +173,7 @@ class Measure(Step):
         if found is None or row is None:
             return
         place = place_of(found.instances, label, int(row["slice"]) if "slice" in row.index else None)
-        if found.labels not in self.viewer.layers:
-            self.panel.say(f"The layer '{found.labels.name}' is not open any more; the table is still complete.")
-        elif place is not None:
+        if place is not None:
             self.spotlight.show(found.labels, label, place)
 
     def _clicked(self, layer: Labels, label: int, plane: int | None) -> None:
@@ -194,8 +192,6 @@ class Measure(Step):
     def _layers_changed(self) -> None:
         if self.freshness.away is not None:
             self._forget()
-        elif self.measurement is not None and self.measurement.labels not in self.viewer.layers:
-            self.spotlight.clear()
         self._refresh()
 
     def _use_pixel_size(self) -> None:
@@ -235,8 +231,8 @@ class Measure(Step):
             return
         self._run(partial(find_job, *request), "Search for the files")
 
-    def _run(self, steps: Callable[[], Any], title: str) -> None:
-        if self.panel.start(steps, title):
+    def _run(self, work: Callable[[], Any], title: str) -> None:
+        if self.panel.start(work, title):
             self._refresh()
 
     def _refresh(self, _: object = None) -> None:
@@ -252,12 +248,11 @@ class Measure(Step):
         typed = self._typed_size()
         differs = not own.known or own.pixel_size_nm is None or abs(own.pixel_size_nm[-1] - (typed or 0)) > 1e-9
         self.use_button.setVisible(layer is not None and typed is not None and differs)
-        outdated = self.freshness.outdated
-        self.outdated.say(None if busy else outdated, possible=layer is not None)
+        self.outdated.say(None if busy else self.freshness.outdated)
         for widget in (self.summary, self.table):
             widget.setVisible(found is not None)
         self.figure.file_stem = "" if found is None else f"{file_stem(found.labels.name)}_sizes"
-        savable = found is not None and not busy and (outdated is None or layer is None)
+        savable = self.freshness.current and not busy
         self.save_table_button.setEnabled(savable)
         self.save_figure_button.setEnabled(savable and self.figure.figure is not None)
         self.figure.allow_saving(savable)

@@ -23,7 +23,6 @@ from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.tables import write_table
 from napari_nanoseg.measurement.distributions import distribution_figure, size_summary
 from napari_nanoseg.measurement.particles import measure
-from napari_nanoseg.samples import Image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -184,20 +183,20 @@ def _job(labels: Labels, image: Layer | None, config: MeasureConfig, instances: 
 
 
 def _write_record(measurement: Measurement, path: Path) -> None:
-    """Write the run record: the job where all comes from files, else the settings and the layers."""
+    """Write the run record: the layers, with the job where all comes from files, else with the settings."""
     labels, image = measurement.labels, measurement.image
+    done: MeasureJob | MeasureConfig
     job = _job(labels, image, measurement.config, measurement.instances)
     if isinstance(job, MeasureJob):
-        job, inputs = job.model_copy(update={"out": path}), [*job.labels, *job.images]
-        record = run_record(job, inputs, figures=measurement.figures, started=measurement.started)
+        done, inputs = job.model_copy(update={"out": path}), [*job.labels, *job.images]
     else:
         source = None if image is None else source_of(image)
-        inputs = [] if source is None else [source]
-        record = run_record(measurement.config, inputs, figures=measurement.figures, started=measurement.started)
-        shown: dict[str, Any] = {"labels": labels.name, "labels_made_by": record_of(labels)}
-        if image is not None:
-            shown["image"] = image.name
-        record["layers"] = shown | {"pixel_size_nm": measurement.calibration.pixel_size_nm}
+        done, inputs = measurement.config, [] if source is None else [source]
+    record = run_record(done, inputs, figures=measurement.figures, started=measurement.started)
+    shown: dict[str, Any] = {"labels": labels.name, "labels_made_by": record_of(labels)}
+    if image is not None:
+        shown["image"] = image.name
+    record["layers"] = shown | {"pixel_size_nm": measurement.calibration.pixel_size_nm}
     write_run_record(path.with_name(f"{path.name}.run.yaml"), record)
 
 
@@ -210,16 +209,6 @@ def _calibration(labels: Labels, image: Layer | None, config: MeasureConfig) -> 
 
 def _size(calibration: Calibration) -> float | None:
     return calibration.nm_per_pixel if calibration.known else None
-
-
-def _image_for(layer: Layer, labels: Labels, instances: Instances) -> Image:
-    image = image_of(layer)
-    if image.data.shape[: len(instances.shape)] != instances.shape:
-        raise NanosegError(
-            f"The image '{layer.name}' has {_by(image.data.shape)} pixels but '{labels.name}' {_by(instances.shape)}; "
-            "choose the image of these labels, or switch intensities off."
-        )
-    return image
 
 
 def _by(shape: tuple[int, ...]) -> str:

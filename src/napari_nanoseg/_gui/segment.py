@@ -72,7 +72,7 @@ class Segment(Step):
         """The segmentation whose particles are shown."""
         self._segmented: ImageLayer | None = None
         """The layer that it was made of."""
-        self.freshness, self.outdated = Freshness(self.session, self._model_path, self), Outdated()
+        self.freshness, self.outdated = Freshness(self.session, self._settings, self), Outdated()
         self._shown = ParticleLayer(self)
         self._offers_training = False
         self._source: tuple[ImageLayer, object, ModelCard | None] | None = None
@@ -163,8 +163,17 @@ class Segment(Step):
             self.offer()
             self._refresh()
 
-    def _model_path(self) -> object:
-        return None if self.models.entry is None else self.models.entry.path
+    def _settings(self) -> object:
+        """All but the thresholds, which act on the result at once."""
+        entry = self.models.entry
+        if entry is None:
+            return None
+        return entry.path, self.form.value(), self.baseline.value() if _without_network(entry.card) else None
+
+    @property
+    def _elsewhere(self) -> bool:
+        """Whether another image is chosen than the one that was segmented."""
+        return self.session.image not in (None, self._segmented)
 
     def _freshness_changed(self) -> None:
         if not self.freshness.current:
@@ -204,7 +213,7 @@ class Segment(Step):
         yield from adding
         self.result, self._segmented = result, layer
         self.freshness.finish()
-        if self.freshness.away is None:
+        if not self._elsewhere:
             self.session.put("prediction", self._shown.layer)
         self._tell(result)
         self.succeed("Measure", "Compare")
@@ -213,7 +222,7 @@ class Segment(Step):
 
     def _tell(self, result: Segmentation) -> None:
         count = len(result.instances)
-        where = "" if self.freshness.away is None else f" in '{result.request.image.source}'"
+        where = f" in '{result.request.image.source}'" if self._elsewhere else ""
         if count:
             overlapping = len({outline.label for outline in result.outlines})
             whole = f" {overlapping} overlap and are outlined in a layer of their own." if overlapping else ""
@@ -355,7 +364,7 @@ class Segment(Step):
         self.panel.block(problem or self.form.problem() or (self.baseline.problem() if without else None))
         ready = problem is None and not self.panel.running
         self.copy_button.setEnabled(ready)
-        shown = self._shown.layer is not None and not self.panel.running and layer in (None, self._segmented)
+        shown = self._shown.layer is not None and not self.panel.running and not self._elsewhere
         self.outdated.say(self.freshness.outdated if shown else None)
         self.save_button.setEnabled(shown)
         self.coco_button.setEnabled(shown and self.result is not None and len(self.result.instances.shape) == 2)
