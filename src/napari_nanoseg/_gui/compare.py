@@ -38,6 +38,8 @@ from napari_nanoseg._gui.follow import follow
 from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.freshness import Freshness, Input, Outdated
 from napari_nanoseg._gui.jobs import copy_command
+from napari_nanoseg._gui.known_picker import KnownPicker
+from napari_nanoseg._gui.known_regions import Known
 from napari_nanoseg._gui.layers import file_stem
 from napari_nanoseg._gui.linking import Clicks, Spotlight, place_of
 from napari_nanoseg._gui.pickers import LayerPicker
@@ -79,6 +81,7 @@ class Compare(Step):
         self.copy_button = self.panel.add_button("Copy as command", self._copy)
         for picker in (self.truth, self.prediction):
             picker.picked.connect(self._refresh)
+        self.known.changed.connect(self._refresh)
         self.form.valueChanged.connect(self._refresh)
         self.agreement.figure.save_asked.connect(self._save_figure)
         self.panel.start_clicked.connect(self.compare)
@@ -91,6 +94,7 @@ class Compare(Step):
 
     def _lay_out(self) -> None:
         self.truth = LayerPicker(self.session, "truth")
+        self.known = KnownPicker(self.session)
         self.prediction = LayerPicker(self.session, "prediction")
         self.form = ConfigForm(EvaluateConfig)
         self.form.placeholder("pixel_size_nm", "from the layers")
@@ -101,6 +105,7 @@ class Compare(Step):
         rows = QFormLayout()
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         rows.addRow("Truth", self.truth)
+        rows.addRow("Outlined", self.known)
         rows.addRow("Prediction", self.prediction)
         self.body.addLayout(rows)
         for widget in (
@@ -117,21 +122,23 @@ class Compare(Step):
         except NanosegError as error:
             self.panel.refuse(str(error))
             return
-        truth, prediction, config = request
+        truth, prediction, known, config = request
         image = self._image(truth)
-        steps = partial(compare_layers, truth, prediction, image, config)
-        if self.panel.start(steps, f"Comparison of {prediction.name} with {truth.name}"):
+        work = partial(compare_layers, truth, prediction, known, image, config)
+        if self.panel.start(work, f"Comparison of {prediction.name} with {truth.name}"):
             inputs = [Input(truth, "truth"), Input(prediction, "prediction")]
             if image is not None and not known_size((truth, prediction)).known:
                 inputs.append(Input(image, main=False, pixels=False))
+            if known is not None and isinstance(known.marked, Layer):
+                inputs.append(Input(known.marked, main=False))
             self.freshness.begin(inputs)
             self.offer()
             self._refresh()
 
     def _settings(self) -> object:
-        return self.form.value()
+        return self.form.value(), self.known.known
 
-    def _request(self) -> tuple[Labels, Labels, EvaluateConfig]:
+    def _request(self) -> tuple[Labels, Labels, Known | None, EvaluateConfig]:
         """What to compare.
 
         Raises
@@ -145,7 +152,7 @@ class Compare(Step):
             raise NanosegError("Two labels layers are needed: the truth, and a prediction to compare with it.")
         if truth is prediction:
             raise NanosegError(f"'{truth.name}' is chosen twice; choose the truth and the prediction.")
-        return truth, prediction, config
+        return truth, prediction, self.known.known, config
 
     def _done(self, result: Compared | SavedComparison | SavedFigure | EvaluateJob) -> None:
         if isinstance(result, SavedFigure):
@@ -171,7 +178,7 @@ class Compare(Step):
         self.particle.setText(CLICK)
         figures = compared.comparison.evaluation.figures()
         self.legend.show_counts(figures)
-        self.figures.show_figures(figures)
+        self.figures.show_figures(figures, compared.not_judged)
         self.precisions.show_precisions(compared)
         self.agreement.show_agreement(compared)
         self.panel.show_in_turns(self._add_layers(compared))
@@ -249,18 +256,18 @@ class Compare(Step):
     def _save_figure(self, path: Path) -> None:
         found = self.compared
         if found is not None and found.agreement is not None:
-            steps = partial(save_agreement, found, found.agreement, path)
-            if self.panel.start(steps, f"Saving of {path.name}"):
+            work = partial(save_agreement, found, found.agreement, path)
+            if self.panel.start(work, f"Saving of {path.name}"):
                 self._refresh()
 
     def _copy(self) -> None:
         try:
-            truth, prediction, config = self._request()
+            truth, prediction, known, config = self._request()
         except NanosegError as error:
             self.panel.refuse(str(error))
             return
-        steps = partial(find_comparison_job, truth, prediction, self._image(truth), config)
-        if self.panel.start(steps, "Search for the files"):
+        work = partial(find_comparison_job, truth, prediction, known, self._image(truth), config)
+        if self.panel.start(work, "Search for the files"):
             self._refresh()
 
     def _image(self, truth: Labels) -> Layer | None:

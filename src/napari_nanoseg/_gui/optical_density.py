@@ -127,7 +127,9 @@ class Density(Step):
             drawn = self.session.background
             if drawn is None:
                 raise NanosegError("No region is chosen; choose a shapes or labels layer, or draw a region.")
-            return Request(source, config, region=marked_region(drawn, layer, source.image), drawn=drawn)
+            planes, plane = source.image.planes, source.image.plane_shape
+            shape = plane if planes == 1 else (planes, *plane)
+            return Request(source, config, region=marked_region(drawn, layer, shape), drawn=drawn)
         if chosen == REFERENCE:
             beam = self.session.reference
             if beam is None:
