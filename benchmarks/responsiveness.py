@@ -308,9 +308,9 @@ class Bench:
         page = self.page("Compare")
         self.session.put("truth", self.truth)
         self.start("Compare", page)
-        truth, prediction, config = page._request()
+        truth, prediction, known, config = page._request()
         image = page._image(truth)
-        self.directly("Compare", lambda: compare_layers(truth, prediction, image, config))
+        self.directly("Compare", lambda: compare_layers(truth, prediction, known, image, config))
 
 
 def sample() -> tuple[NDArray[Any], NDArray[np.int32]]:

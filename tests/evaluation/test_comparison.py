@@ -43,6 +43,14 @@ def test_a_stack_is_compared_slice_by_slice(stack):
     ]
 
 
+def test_what_is_not_judged_is_counted_in_every_slice(stack):
+    truth, prediction = stack
+    known = np.zeros((40, 60), bool)
+    comparison = compare(truth, Instances.from_labels(np.stack([prediction.to_labels()[0]] * 2)), known=known)
+    assert comparison.not_judged == 2
+    assert comparison.evaluation.false_positives == 0
+
+
 def test_an_image_is_compared_as_before(stack):
     truth, prediction = (next(item.planes()) for item in stack)
     comparison = compare(truth, prediction, EvaluateConfig(iou_threshold=0.95))

@@ -245,6 +245,16 @@ def test_it_counts_while_one_draws_and_undoes(drawing: tuple[Annotate, Labels], 
     until(qtbot, lambda: "1 particle, diameter" in said(dock))
 
 
+def test_the_pixel_size_counts_as_soon_as_it_is_changed(
+    drawing: tuple[Annotate, Labels], viewer: ViewerModel, qtbot: Any
+) -> None:
+    dock, layer = drawing
+    square(layer, 20, 20, 40)
+    until(qtbot, lambda: "(116 nm)" in said(dock))
+    viewer.layers[0].scale = 2 * layer.scale
+    until(qtbot, lambda: "(232 nm)" in said(dock) or "(231 nm)" in said(dock))
+
+
 def test_a_sound_annotation_leads_to_the_next_steps(make: Callable[..., Annotate], qtbot: Any) -> None:
     dock = make(sample_annotated())
     until(qtbot, lambda: "8 particles, median diameter 56.1 px (140 nm), brighter than" in said(dock))
@@ -276,6 +286,20 @@ def test_findings_lead_to_their_place_and_are_mended(
     layer.undo()
     np.testing.assert_array_equal(layer.data, before)
     until(qtbot, lambda: dock._findings.rows())
+
+
+def test_findings_of_another_annotation_leave_at_once(
+    drawing: tuple[Annotate, Labels], viewer: ViewerModel, qtbot: Any
+) -> None:
+    dock, layer = drawing
+    square(layer, 10, 10)
+    until(qtbot, lambda: "1 particle, diameter" in dock._summary.text())
+    assert dock._findings.rows()
+    other = viewer.add_labels(np.zeros_like(layer.data), name="other")
+    dock.session.put("particles", other)
+    assert dock._summary.text() == ""
+    assert not dock._findings.rows()
+    until(qtbot, lambda: "No particles yet" in said(dock))
 
 
 def test_a_region_is_marked_with_rectangles(drawing: tuple[Annotate, Labels], viewer: ViewerModel, qtbot: Any) -> None:

@@ -19,15 +19,26 @@ from panels import finish, run, said  # noqa: E402
 from qtpy.QtCore import Qt  # noqa: E402
 from qtpy.QtWidgets import QApplication, QFileDialog, QLabel  # noqa: E402
 
-from napari_nanoseg import Calibration, Image, Instances, agreement, evaluate, read_image, read_labels  # noqa: E402
+from napari_nanoseg import (  # noqa: E402
+    Calibration,
+    Image,
+    Instances,
+    Sample,
+    agreement,
+    evaluate,
+    read_image,
+    read_labels,
+)
 from napari_nanoseg._gui.compare import CLICK, Compare  # noqa: E402
 from napari_nanoseg._gui.error_view import SHOWN, comparison_layers  # noqa: E402
+from napari_nanoseg._gui.known_regions import UNMARKED, WHOLE, Known  # noqa: E402
 from napari_nanoseg._gui.layers import image_layer, labels_layer  # noqa: E402
 from napari_nanoseg.cli import app  # noqa: E402
 from napari_nanoseg.config.evaluate import EvaluateConfig  # noqa: E402
 from napari_nanoseg.evaluation.coco import BOX_FIGURES, MASK_FIGURES  # noqa: E402
 from napari_nanoseg.evaluation.error_map import error_map, pixel_map  # noqa: E402
 from napari_nanoseg.evaluation.matching import pool  # noqa: E402
+from napari_nanoseg.io.datasets import write_sample  # noqa: E402
 from napari_nanoseg.io.images import write_image, write_labels  # noqa: E402
 
 SIZE = Calibration.of(2.0)
@@ -88,7 +99,7 @@ def test_the_truth_is_guessed_and_every_particle_gets_a_layer(qtbot, dock, viewe
     texts = [label.text() for label in dock.legend.findChildren(QLabel)]
     assert {"found: 1 TP", "not there: 1 FP", "missed: 1 FN"} <= set(texts)
     assert all(label.toolTip() for label in dock.figures.findChildren(QLabel))
-    assert len(dock.figures.findChildren(QLabel)) == 2 * len(SHOWN)
+    assert len([label for label in dock.figures.findChildren(QLabel) if label.isVisible()]) == 2 * len(SHOWN)
 
 
 def test_scores_give_an_average_precision_with_limits_in_pixels_or_nm(qtbot, dock, viewer, tmp_path) -> None:
@@ -264,7 +275,9 @@ def test_what_is_saved_is_what_the_command_writes(qtbot, tmp_path, monkeypatch) 
     for file in files:
         if file.name != "run.yaml":
             assert (out / file).read_bytes() == (typed / file).read_bytes(), file
-    assert yaml.safe_load((out / "run.yaml").read_text("utf-8"))["config"]["job"] == "evaluate"
+    record = yaml.safe_load((out / "run.yaml").read_text("utf-8"))
+    assert record["config"]["job"] == "evaluate"
+    assert (record["layers"]["truth"], record["layers"]["prediction"]) == ("truth", "prediction")
 
 
 def test_layers_without_a_file_are_recorded_by_name(qtbot, dock, tmp_path, monkeypatch) -> None:
@@ -300,6 +313,20 @@ def test_a_micrograph_as_labels_is_refused(qtbot, swapped: str) -> None:
     assert len(viewer.layers) == 2
 
 
+def test_the_record_names_the_file_of_the_image_where_labels_have_none(qtbot, tmp_path, monkeypatch) -> None:
+    viewer = from_files(tmp_path)
+    viewer.layers["truth"].metadata = {}
+    dock = Compare(viewer)
+    qtbot.addWidget(dock)
+    run(qtbot, dock)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "out"), ""))
+    dock.save_button.click()
+    finish(qtbot, dock)
+    record = yaml.safe_load((tmp_path / "out" / "run.yaml").read_text("utf-8"))
+    assert list(record["inputs"]) == [str(tmp_path / "grey.tif")]
+    assert record["layers"]["truth"] == "truth"
+
+
 def test_bad_input_is_one_sentence(qtbot, tmp_path, monkeypatch) -> None:
     viewer = ViewerModel()
     dock = Compare(viewer)
@@ -330,12 +357,216 @@ def test_bad_input_is_one_sentence(qtbot, tmp_path, monkeypatch) -> None:
     assert "Cannot write" in said(dock)
 
 
+@pytest.mark.parametrize("how", ["prediction", "truth", "removed"])
+def test_a_comparison_leaves_with_the_layers_that_were_compared(qtbot, dock, viewer, how) -> None:
+    run(qtbot, dock)
+    assert dock.heading.text() == "'found by the model' compared with 'ground truth':"
+    compared = [viewer.layers["found by the model"], viewer.layers["ground truth"]]
+    other = viewer.add_layer(Layer.create(*labels_layer(pair()[1], SIZE, "another")))
+    if how == "removed":
+        viewer.layers.remove("found by the model")
+        assert dock.prediction.layer is other
+    else:
+        getattr(dock, how).choose(other)
+    assert dock.compared is None
+    assert not dock.save_button.isEnabled()
+    assert dock.agreement.table.table is None
+    assert dock.agreement.figure.figure is None
+    for widget in (dock.heading, dock.legend, dock.figures, dock.precisions, dock.agreement, dock.outdated):
+        assert not widget.isVisible()
+    qtbot.waitUntil(lambda: comparison_layers(viewer) == {})
+    assert all(layer.visible for layer in compared if layer in viewer.layers)
+    run(qtbot, dock)
+    assert len(comparison_layers(viewer)) == 4
+
+
+def test_layers_chosen_while_others_are_compared_get_no_results_of_them(qtbot, dock, viewer) -> None:
+    other = viewer.add_layer(Layer.create(*labels_layer(pair()[1], SIZE, "another")))
+    dock.compare()
+    dock.prediction.choose(other)
+    finish(qtbot, dock)
+    assert dock.compared is None
+    assert "Another layer than 'found by the model' is chosen" in said(dock)
+    assert comparison_layers(viewer) == {}
+
+
+@pytest.mark.parametrize("what", ["truth painted", "prediction scaled", "settings"])
+def test_an_outdated_comparison_is_marked_and_not_saved(qtbot, dock, viewer, what) -> None:
+    run(qtbot, dock)
+    assert dock.save_button.isEnabled()
+    if what == "truth painted":
+        viewer.layers["ground truth"].data_setitem((np.array([0]), np.array([0])), 5)
+    elif what == "prediction scaled":
+        viewer.layers["found by the model"].scale = (3, 3)
+    else:
+        dock.form.setValue(EvaluateConfig(iou_threshold=0.95))
+    assert dock.outdated.isVisible()
+    assert not dock.save_button.isEnabled()
+    assert len(comparison_layers(viewer)) == 4
+    dock.outdated.again.emit()
+    finish(qtbot, dock)
+    assert not dock.outdated.isVisible()
+    assert dock.save_button.isEnabled()
+
+
+def test_the_size_of_the_image_counts_where_the_labels_have_none(qtbot, dock, viewer) -> None:
+    run(qtbot, dock)
+    viewer.layers["grey"].scale = (5, 5)
+    assert dock.freshness.current
+    for name in ("ground truth", "found by the model"):
+        viewer.layers[name].units = ("pixel", "pixel")
+    run(qtbot, dock)
+    viewer.layers["grey"].scale = (6, 6)
+    assert "pixel size or the axes of 'grey'" in dock.outdated.text
+
+
+def test_pictures_are_saved_on_the_image_of_the_comparison(qtbot, dock, viewer, tmp_path, monkeypatch) -> None:
+    run(qtbot, dock)
+    offered: list[str] = []
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", lambda _, __, name, *___: offered.append(name) or (str(tmp_path / "before"), "")
+    )
+    dock.save_button.click()
+    finish(qtbot, dock)
+    assert offered == ["found by the model_comparison"]
+    dock.session.put("image", viewer.add_image(np.zeros((40, 60), np.uint8), scale=(2, 2), units=("nm", "nm")))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "after"), ""))
+    dock.save_button.click()
+    finish(qtbot, dock)
+    name = "overlays/ground truth.png"
+    assert (tmp_path / "after" / name).read_bytes() == (tmp_path / "before" / name).read_bytes()
+
+
 def test_a_layer_removed_meanwhile_is_named(qtbot, dock, viewer) -> None:
     dock.panel.start_button.click()
     viewer.layers.remove("ground truth")
     finish(qtbot, dock)
     assert "'ground truth' was removed" in said(dock)
     assert comparison_layers(viewer) == {}
+
+
+KNOWN = np.zeros((40, 60), bool)
+KNOWN[:, :40] = True
+
+
+@pytest.fixture
+def partly(qtbot, viewer) -> Compare:
+    """The left two thirds are known: of 11, 12 and 13, which are not there, 12 is not judged."""
+    viewer.layers["ground truth"].name = "grey: annotated"
+    prediction = viewer.layers["found by the model"].data.copy()
+    prediction[2:8, 30:36] = 13
+    viewer.layers["found by the model"].data = prediction
+    viewer.add_layer(Layer.create(*labels_layer(KNOWN.astype(np.uint8), SIZE, "grey: known region", visible=False)))
+    dock = Compare(viewer)
+    qtbot.addWidget(dock)
+    dock.show()
+    dock.truth.choose(viewer.layers["grey: annotated"])
+    dock.prediction.choose(viewer.layers["found by the model"])
+    return dock
+
+
+def test_where_the_truth_is_not_known_nothing_is_judged(qtbot, partly, viewer, tmp_path, monkeypatch) -> None:
+    assert partly.known.currentText() == "some; known: grey: known region"
+    run(qtbot, partly)
+    truth, prediction = (viewer.layers[name].data for name in ("grey: annotated", "found by the model"))
+    expected = evaluate(truth, prediction, known=KNOWN)
+    assert (expected.false_positives, evaluate(truth, prediction).false_positives) == (1, 2)
+    assert partly.figures.text_of("precision") == f"{expected.precision:.3f}"
+    assert partly.figures.text_of("not_judged") == "1"
+    layers = comparison_layers(viewer)
+    assert np.unique(layers["false_positives"].data).tolist() == [0, 13]
+    assert not layers["pixels"].data[30, 50]
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "out"), ""))
+    partly.save_button.click()
+    finish(qtbot, partly)
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text("utf-8"))["not_judged"] == 1
+    record = yaml.safe_load((tmp_path / "out" / "run.yaml").read_text("utf-8"))
+    assert record["layers"]["known"] == "grey: known region"
+
+
+def test_what_is_known_can_be_chosen(qtbot, partly, viewer) -> None:
+    counts = {WHOLE: "", UNMARKED: "2", "some; known: box": "2"}
+    box = [np.array([[-0.5, -0.5], [-0.5, 28], [39, 28], [39, -0.5]])]
+    viewer.add_shapes(box, name="box", scale=(2, 2), units=("nm", "nm"))
+    assert partly.known.currentText() == "some; known: grey: known region"
+    for text, count in counts.items():
+        run(qtbot, partly)
+        partly.known.setCurrentText(text)
+        partly.known.activated.emit(partly.known.currentIndex())
+        assert "the settings were changed" in partly.outdated.text
+        assert not partly.save_button.isEnabled()
+        run(qtbot, partly)
+        assert partly.figures.text_of("not_judged") == count
+    assert not any("TP" in text for text in (partly.known.itemText(index) for index in range(partly.known.count())))
+    viewer.layers.remove("box")
+    assert partly.known.currentText() == "some; known: grey: known region"
+    assert partly.outdated.isVisible()
+
+
+def test_drawing_in_the_known_region_marks_the_comparison(qtbot, partly, viewer) -> None:
+    viewer.layers["grey: known region"].visible = True
+    run(qtbot, partly)
+    viewer.layers["grey: known region"].data_setitem((np.array([0]), np.array([50])), 1)
+    assert "'grey: known region' was edited" in partly.outdated.text
+    assert not partly.save_button.isEnabled()
+
+
+def test_a_known_region_of_another_image_is_one_sentence(qtbot, partly, viewer) -> None:
+    partly.known.choose(Known(viewer.add_labels(np.ones((5, 5), int), name="small")))
+    run(qtbot, partly)
+    assert "'small' has 5 x 5 pixels but the labels 'grey: annotated' 40 x 60" in said(partly)
+    assert partly.compared is None
+
+
+def test_the_known_region_of_the_annotation_is_that_of_the_same_truth(qtbot, dock, viewer) -> None:
+    region = viewer.add_labels(KNOWN.astype(int), name="background", scale=(2, 2), units=("nm", "nm"))
+    assert dock.known.known is None
+    dock.session.put("particles", dock.truth.layer)
+    dock.session.put("region", region)
+    dock.session.put("whole", False)
+    assert dock.known.known == Known(region)
+    viewer.layers.remove(region)
+    assert dock.known.known == Known()
+    dock.truth.choose(viewer.layers["found by the model"])
+    assert dock.known.known is None
+
+
+def test_what_is_known_counts_in_every_slice_of_a_stack(qtbot, partly, viewer) -> None:
+    for name in ("grey: annotated", "found by the model"):
+        stack = np.stack([viewer.layers[name].data] * 2)
+        viewer.add_layer(Layer.create(*labels_layer(stack, Calibration((2.0, 2.0, 2.0)), f"stack {name}")))
+    partly.truth.choose(viewer.layers["stack grey: annotated"])
+    partly.prediction.choose(viewer.layers["stack found by the model"])
+    partly.known.choose(Known(viewer.layers["grey: known region"]))
+    run(qtbot, partly)
+    assert said(partly) == ""
+    assert partly.figures.text_of("not_judged") == "2"
+
+
+def test_the_data_set_of_the_truth_says_what_is_known(qtbot, tmp_path, monkeypatch) -> None:
+    viewer, truth = from_files(tmp_path), pair()[0]
+    write_sample(tmp_path / "set", Sample(Image(micrograph(), "YX", SIZE), Instances.from_labels(truth), KNOWN, "a"))
+    viewer.layers["truth"].metadata = {"source": str(tmp_path / "set" / "masks" / "a.tif")}
+    dock = Compare(viewer)
+    qtbot.addWidget(dock)
+    assert dock.known.currentText() == "some; known: known/a.png"
+    run(qtbot, dock)
+    assert dock.figures.text_of("not_judged") == "1"
+    out = tmp_path / "out"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(out), ""))
+    dock.save_button.click()
+    finish(qtbot, dock)
+    dock.copy_button.click()
+    finish(qtbot, dock)
+    result = CliRunner().invoke(app, shlex.split(QApplication.clipboard().text())[1:])
+    assert result.exit_code == 0, result.output
+    typed = tmp_path / "prediction_comparison"
+    for name in ("metrics.json", "evaluation.csv", "overlays/a.png", "pixels/a.tif"):
+        assert (out / name).read_bytes() == (typed / name).read_bytes(), name
+    dock.known.choose(None)
+    dock.copy_button.click()
+    finish(qtbot, dock)
+    assert "not what is chosen in 'Outlined'" in said(dock)
 
 
 @pytest.mark.gui

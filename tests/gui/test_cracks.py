@@ -282,6 +282,55 @@ def test_classes_that_are_there_are_analysed(qtbot: QtBot, dock: Cracks, viewer:
     assert record["config"]["classes"].endswith("classes.tif")
 
 
+def test_another_class_map_takes_the_place_of_the_first(
+    qtbot: QtBot, dock: Cracks, viewer: ViewerModel, volume: Path
+) -> None:
+    put(viewer, volume)
+    run(qtbot, dock)
+    made = [layer for layer in viewer.layers if layer.name.startswith("cathode: ")]
+    assert any(layer.visible for layer in made)
+    painted = viewer.add_labels(cathode()[1].astype(np.uint8), name="painted")
+    dock.session.put("classes", painted)
+    by(dock, BY_LAYER)
+    assert "the settings were changed" in dock.outdated.text
+    assert not dock.save_button.isEnabled()
+    run(qtbot, dock)
+    assert not dock.outdated.isVisible()
+    assert dock.save_button.isEnabled()
+    assert not any(layer.visible for layer in made)
+    assert painted.visible
+    painted.data = 1 - painted.data
+    assert "'painted' was edited" in dock.outdated.text
+
+
+@pytest.mark.parametrize("when", ["after", "during", "removed"])
+def test_results_leave_with_their_volume(
+    qtbot: QtBot, dock: Cracks, viewer: ViewerModel, volume: Path, when: str
+) -> None:
+    layer = put(viewer, volume)
+    other = viewer.add_image(cathode()[0][:, :60], name="other")
+    dock.image.choose(layer)
+    if when == "during":
+        dock.panel.start_button.click()
+    else:
+        run(qtbot, dock)
+        assert dock.summary.text().startswith("'cathode': Damage")
+    if when == "removed":
+        viewer.layers.remove(layer)
+    else:
+        dock.image.choose(other)
+    finish(qtbot, dock)
+    assert dock.results is None
+    assert dock.tables.table.table is None
+    assert dock.plots.name is None
+    for widget in (dock.summary, dock.plots, dock.tables):
+        assert not widget.isVisible()
+    assert not dock.save_button.isEnabled()
+    assert not any(layer.visible for layer in viewer.layers if layer.name.startswith("cathode: "))
+    if when == "during":
+        assert "Another layer than 'cathode'" in said(dock, "info")
+
+
 def test_a_network_and_the_threshold_beside_it(
     qtbot: QtBot, dock: Cracks, viewer: ViewerModel, volume: Path, tmp_path: Path
 ) -> None:

@@ -330,6 +330,30 @@ def test_bad_layers_are_a_sentence(qtbot: QtBot, dock: Density, viewer: ViewerMo
     assert len(viewer.layers) == count
 
 
+def test_only_the_density_of_what_is_chosen_is_saved(qtbot: QtBot, dock: Density, viewer: ViewerModel) -> None:
+    layer = put(viewer, Image(stack()[0], "YX", PIXEL), "wires")
+    run(qtbot, dock)
+    assert dock.save_button.isEnabled()
+    assert "'wires: optical density' is made" in said(dock, "info")
+    other = put(viewer, Image(stack()[1], "YX", PIXEL), "other")
+    dock.image.choose(other)
+    assert not dock.save_button.isEnabled()
+    assert said(dock, "info") == ""
+    dock.image.choose(layer)
+    assert dock.save_button.isEnabled()
+    dock.percentile.setValue(DensityConfig(percentile=60))
+    assert "the settings were changed" in dock.outdated.text
+    assert not dock.save_button.isEnabled()
+    run(qtbot, dock)
+    dock.go_to.emit("Segment")
+    assert dock.save_button.isEnabled()
+    assert not dock.outdated.isVisible()
+    dock.image.choose(layer)
+    layer.data = stack()[2]
+    assert "'wires' was edited" in dock.outdated.text
+    assert not dock.save_button.isEnabled()
+
+
 def test_an_image_that_is_removed_meanwhile_keeps_its_density(qtbot: QtBot, dock: Density, viewer: ViewerModel) -> None:
     layer = put(viewer, Image(stack()[0], "YX", PIXEL), "wires")
     dock.panel.start_button.click()

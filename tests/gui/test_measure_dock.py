@@ -19,9 +19,11 @@ from panels import finish, run, said  # noqa: E402
 from qtpy.QtWidgets import QApplication, QFileDialog  # noqa: E402
 
 from napari_nanoseg import Calibration, Image, Instances, measure, read_image, read_labels  # noqa: E402
+from napari_nanoseg._gui.freshness import SETTLED_MS  # noqa: E402
 from napari_nanoseg._gui.layers import calibration_of, image_layer, labels_layer  # noqa: E402
 from napari_nanoseg._gui.measure import Measure, sentence  # noqa: E402
 from napari_nanoseg.cli import app  # noqa: E402
+from napari_nanoseg.config.measure import MeasureConfig  # noqa: E402
 from napari_nanoseg.io.images import write_image, write_labels  # noqa: E402
 from napari_nanoseg.io.tables import read_table  # noqa: E402
 
@@ -100,7 +102,7 @@ def test_results_leave_with_the_layer_that_was_measured(qtbot, dock, viewer, tmp
     assert not dock.save_table_button.isEnabled()
     assert not dock.save_figure_button.isEnabled()
     assert not dock.outdated.isVisible()
-    offered = []
+    offered: list[str] = []
     monkeypatch.setattr(
         QFileDialog, "getSaveFileName", lambda _, __, name, *___: offered.append(name) or (str(tmp_path / name), "")
     )
@@ -109,7 +111,9 @@ def test_results_leave_with_the_layer_that_was_measured(qtbot, dock, viewer, tmp
     other.name = "renamed"
     dock.save_table_button.click()
     finish(qtbot, dock)
-    assert offered == ["renamed_particles.csv"]
+    dock.save_figure_button.click()
+    finish(qtbot, dock)
+    assert offered == ["renamed_particles.csv", "renamed_sizes.png"]
     record = yaml.safe_load((tmp_path / "renamed_particles.csv.run.yaml").read_text())
     assert record["layers"]["labels"] == "renamed"
 
@@ -123,6 +127,94 @@ def test_choosing_another_layer_while_one_is_measured_shows_nothing_of_it(qtbot,
     assert dock.measurement is None
     assert dock.table.table is None
     assert "'found' are not shown" in said(dock, "info")
+
+
+def unsaved(dock: Measure) -> bool:
+    return not (dock.save_table_button.isEnabled() or dock.save_figure_button.isEnabled())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda viewer, dock: viewer.layers["found"].paint((100, 20), 8), "'found' was edited"),
+        (lambda viewer, dock: setattr(viewer.layers["found"], "data", particles()), "'found' was edited"),
+        (lambda viewer, dock: setattr(viewer.layers["found"], "scale", (3, 3)), "the axes of 'found' were changed"),
+        (lambda viewer, dock: setattr(viewer.layers["grey"], "data", micrograph()), "'grey' was edited"),
+        (lambda viewer, dock: viewer.layers.remove("grey"), "'grey' was removed"),
+        (lambda viewer, dock: dock.image.choose(viewer.add_image(micrograph())), "another layer than 'grey'"),
+        (lambda viewer, dock: dock.intensities.setChecked(False), "the settings were changed"),
+        (lambda viewer, dock: dock.form.setValue(MeasureConfig(exclude_border=False)), "the settings were changed"),
+    ],
+)  # fmt: skip
+def test_whatever_changes_a_result_marks_it_until_it_is_measured_again(qtbot, dock, viewer, change, words) -> None:
+    run(qtbot, dock)
+    assert not unsaved(dock)
+    change(viewer, dock)
+    assert dock.outdated.isVisible()
+    assert words in dock.outdated.text
+    assert unsaved(dock)
+    dock.outdated.again.emit()
+    finish(qtbot, dock)
+    assert not dock.outdated.isVisible()
+    assert not unsaved(dock)
+
+
+def test_what_only_looks_like_a_change_marks_nothing(qtbot, dock, viewer) -> None:
+    run(qtbot, dock)
+    layer = viewer.layers["found"]
+    layer.name = "other name"
+    layer.scale = tuple(layer.scale)
+    layer.selected_label, layer.contour, layer.visible = 3, 1, False
+    layer.refresh()
+    qtbot.wait(SETTLED_MS + 100)
+    assert dock.freshness.current
+    assert not dock.outdated.isVisible()
+    assert dock.summary.text().startswith("'other name': 5 particles")
+
+
+def test_undo_marks_a_result_that_was_measured_before_it(qtbot, dock, viewer) -> None:
+    layer = viewer.layers["found"]
+    layer.paint((100, 20), 8)
+    run(qtbot, dock)
+    layer.undo()
+    qtbot.waitUntil(dock.outdated.isVisible)
+    assert unsaved(dock)
+
+
+def test_a_cancelled_measurement_leaves_the_mark(qtbot, dock, viewer) -> None:
+    run(qtbot, dock)
+    viewer.layers["found"].paint((100, 20), 8)
+    dock.measure()
+    dock.panel.cancel()
+    finish(qtbot, dock)
+    assert dock.outdated.isVisible()
+    assert len(dock.table.table) == 5
+
+
+def test_painting_while_it_is_measured_marks_the_result(qtbot, dock, viewer) -> None:
+    dock.measure()
+    viewer.layers["found"].paint((100, 20), 8)
+    finish(qtbot, dock)
+    assert dock.outdated.isVisible()
+    assert unsaved(dock)
+
+
+def test_labels_that_a_script_changed_without_a_word_are_not_saved(qtbot, dock, viewer, tmp_path, monkeypatch) -> None:
+    run(qtbot, dock)
+    viewer.layers["found"].data[100, 20] = 8
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "t.csv"), ""))
+    dock.save_table_button.click()
+    finish(qtbot, dock)
+    assert "'found' are not those that were measured" in said(dock)
+    assert not (tmp_path / "t.csv").exists()
+
+
+def test_messages_of_an_earlier_layer_leave(qtbot, dock, viewer) -> None:
+    viewer.layers["found"].data = np.zeros_like(particles())
+    run(qtbot, dock)
+    assert "'found' has no particles" in said(dock)
+    dock.labels.choose(viewer.add_labels(particles(), name="other"))
+    assert said(dock) == ""
 
 
 def test_without_intensities(qtbot, dock) -> None:
@@ -265,6 +357,7 @@ def test_the_saved_table_is_that_of_the_command(qtbot, tmp_path, monkeypatch, na
     record = yaml.safe_load(path.with_name(f"{path.name}.run.yaml").read_text("utf-8"))
     assert set(record["inputs"]) == {str(labels_file), str(image_file)}
     assert record["config"]["job"] == "measure"
+    assert record["layers"]["labels"] == dock.labels.layer.name
     dock.copy_button.click()
     finish(qtbot, dock)
     command = shlex.split(QApplication.clipboard().text())
@@ -296,6 +389,22 @@ def test_layers_without_a_file_are_recorded_by_name(qtbot, dock, tmp_path, monke
     dock.copy_button.click()
     finish(qtbot, dock)
     assert "'found' is not in a file" in said(dock)
+
+
+def test_the_record_names_the_file_of_the_image_where_labels_have_none(qtbot, tmp_path, monkeypatch) -> None:
+    write_image(tmp_path / "grey.tif", Image(micrograph(), "YX", SIZE))
+    viewer = ViewerModel()
+    viewer.add_layer(Layer.create(*image_layer(read_image(tmp_path / "grey.tif"), "grey")))
+    viewer.add_layer(Layer.create(*labels_layer(particles(), SIZE, "found")))
+    dock = Measure(viewer)
+    qtbot.addWidget(dock)
+    run(qtbot, dock)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "t.csv"), ""))
+    dock.save_table_button.click()
+    finish(qtbot, dock)
+    record = yaml.safe_load((tmp_path / "t.csv.run.yaml").read_text("utf-8"))
+    assert list(record["inputs"]) == [str(tmp_path / "grey.tif")]
+    assert (record["layers"]["labels"], record["layers"]["image"]) == ("found", "grey")
 
 
 def test_bad_input_is_one_sentence(qtbot, tmp_path, monkeypatch) -> None:
@@ -338,15 +447,16 @@ def test_a_micrograph_as_labels_is_refused(qtbot) -> None:
     assert dock.measurement is None
 
 
-def test_a_removed_layer_leaves_its_table(qtbot, dock, viewer) -> None:
+def test_a_removed_layer_takes_its_results_along(qtbot, dock, viewer) -> None:
     run(qtbot, dock)
     layer = viewer.layers["found"]
     click(dock, 15, 65)
     viewer.layers.remove(layer)
     assert box(layer) is None
-    choose(dock, 3)
-    assert "not open any more" in said(dock, "info")
-    assert len(dock.table.table) == 5
+    assert dock.measurement is None
+    for widget in (dock.summary, dock.table, dock.figure, dock.outdated):
+        assert not widget.isVisible()
+    assert unsaved(dock)
     assert not dock.panel.start_button.isEnabled()
 
 
@@ -355,6 +465,8 @@ def test_a_layer_removed_while_it_is_measured(qtbot, dock, viewer) -> None:
     viewer.layers.remove("found")
     finish(qtbot, dock)
     assert said(dock) == ""
+    assert dock.measurement is None
+    assert "'found' was removed" in said(dock, "info")
 
 
 def test_a_dock_that_is_gone_leaves_nothing_behind(qtbot, viewer) -> None:

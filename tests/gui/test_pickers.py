@@ -150,3 +150,14 @@ def test_weights_of_detectron2_are_chosen_themselves_other_files_stand_for_their
     parent = QWidget()
     qtbot.addWidget(parent)
     assert ask_for_model(parent, FILE, tmp_path) == tmp_path / chosen
+
+
+def test_a_known_region_is_not_taken_for_particles(viewer: ViewerModel, session: Session, qtbot: QtBot) -> None:
+    annotated = viewer.add_labels(zeros(), name="a: annotated")
+    viewer.add_labels(zeros(), name="a: known region")
+    session.put("truth", annotated)
+    picker = LayerPicker(session, "prediction")
+    qtbot.addWidget(picker)
+    assert picker.layer is annotated
+    viewer.layers.remove(annotated)
+    assert picker.layer is viewer.layers["a: known region"]  # there is nothing else

@@ -147,11 +147,25 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> Generator[threading.Event, None, 
     go_on.set()
 
 
+def test_a_proposal_for_an_image_that_is_not_chosen_any_more_names_it(
+    dock: Annotate, disc_model: Path, sample: Sample, qtbot: QtBot, slowly: threading.Event
+) -> None:
+    dock.session.put("model", disc_model)
+    image = dock.session.image
+    button(dock).click()
+    other = dock.viewer.add_image(sample.image.data, name="other")
+    dock.session.put("image", other)
+    slowly.set()
+    finish(qtbot, dock)
+    assert f"In '{image.name}': 30 particles proposed" in said(dock, "info")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ("drawn", "is not empty"),
         ("removed", "was removed meanwhile"),
+        ("image removed", "was removed meanwhile; choose an image"),
         ("cancelled", "Cancelled."),
         ("small", "cannot hold"),
         ("shape", "has 9 x 9 pixels"),
@@ -173,6 +187,8 @@ def test_what_happens_meanwhile_is_said_and_nothing_is_overwritten(
         layer.data[5:9, 5:9] = 1
     elif change == "removed":
         dock.viewer.layers.remove(layer)
+    elif change == "image removed":
+        dock.viewer.layers.remove(dock.session.image)
     elif change == "cancelled":
         dock.panel.cancel_button.click()
     before = layer.data.copy()

@@ -29,6 +29,7 @@ import napari_nanoseg as ns
 from napari_nanoseg._gui import segment as segment_module
 from napari_nanoseg._gui.diameter_hint import empty_diameter
 from napari_nanoseg._gui.layers import image_layer, instances_of, record_of
+from napari_nanoseg._gui.layers.calibrating import set_pixel_size
 from napari_nanoseg._gui.model_picker import NOTHING
 from napari_nanoseg._gui.segment import NO_IMAGE, NO_MODEL, Segment
 from napari_nanoseg._gui.segmenting import Request, job_of
@@ -366,6 +367,86 @@ def test_thresholds_changed_while_it_runs_count(
         slowly.set()
     settled(dock, qtbot)
     assert not viewer.layers["a: particles"].data.any()
+
+
+def test_thresholds_and_messages_leave_with_the_image_and_come_back_with_it(
+    model: Path, viewer: ViewerModel, image: Image, dock: Segment, qtbot: QtBot
+) -> None:
+    layer, other = show(viewer, image), show(viewer, image, "b")
+    dock.image.choose(layer)
+    dock.models.choose(model)
+    run(dock, qtbot)
+    before = viewer.layers["a: particles"].data.copy()
+    assert dock.save_button.isEnabled()
+    dock.image.choose(other)
+    assert texts(dock) == ""
+    assert not dock.save_button.isEnabled()
+    assert not dock.coco_button.isEnabled()
+    dock.thresholds.probability.spin.setValue(1)
+    settled(dock, qtbot)
+    np.testing.assert_array_equal(viewer.layers["a: particles"].data, before)
+    dock.image.choose(layer)
+    assert dock.save_button.isEnabled()
+    dock.thresholds.probability.spin.setValue(0.99)
+    settled(dock, qtbot)
+    assert not np.array_equal(viewer.layers["a: particles"].data, before)
+
+
+@pytest.mark.parametrize("change", ["edited", "removed", "scaled", "another model", "settings"])
+def test_thresholds_do_not_act_on_what_is_outdated(
+    change: str, model: Path, viewer: ViewerModel, image: Image, dock: Segment, qtbot: QtBot
+) -> None:
+    dock.show()
+    layer = show(viewer, image)
+    dock.models.choose(model)
+    run(dock, qtbot)
+    before = viewer.layers["a: particles"].data.copy()
+    if change == "edited":
+        layer.data = layer.data // 2
+    elif change == "removed":
+        viewer.layers.remove(layer)
+    elif change == "scaled":
+        layer.scale = (4, 4)
+    elif change == "settings":
+        dock.form.setValue(dock.form.value().model_copy(update={"diameter": 50.0}))
+    else:
+        dock.models.choose(baseline_folders()["watershed"])
+    assert dock.outdated.isVisible()
+    dock.thresholds.probability.spin.setValue(1)
+    dock.thresholds.min_area.setValue(100_000)
+    settled(dock, qtbot)
+    np.testing.assert_array_equal(viewer.layers["a: particles"].data, before)
+
+
+def test_the_particles_of_another_image_are_not_the_prediction_of_the_chosen_one(
+    model: Path, viewer: ViewerModel, image: Image, dock: Segment, qtbot: QtBot, slowly: threading.Event
+) -> None:
+    layer, other = show(viewer, image), show(viewer, image, "b")
+    dock.image.choose(layer)
+    dock.models.choose(model)
+    chosen = viewer.add_labels(np.ones(image.data.shape, int), name="particles of b")
+    dock.session.put("prediction", chosen)
+    with qtbot.waitSignal(dock.panel.ended, timeout=60_000):
+        dock.panel.start_button.click()
+        dock.image.choose(other)
+        slowly.set()
+    assert "a: particles" in viewer.layers
+    assert dock.session.prediction is chosen
+    assert "found in 'a'." in texts(dock)
+    assert not dock.save_button.isEnabled()
+
+
+def test_labels_are_saved_with_the_pixel_size_that_they_have_now(
+    model: Path, viewer: ViewerModel, image: Image, dock: Segment, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    show(viewer, image)
+    dock.models.choose(model)
+    run(dock, qtbot)
+    set_pixel_size(viewer.layers, viewer.layers["a: particles"], 7.0)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "out.tif"), ""))
+    run(dock, qtbot, dock.save_button)
+    assert read_image(tmp_path / "out.tif").calibration == ns.Calibration.of(7.0)
 
 
 def test_a_result_layer_that_is_gone_is_not_looked_for(

@@ -30,11 +30,12 @@ class AgreementFold(Fold):
         self.table.setAccessibleName("agreement of sizes and shapes")
         super().__init__("Agreement of sizes and shapes", self._lay_out)
 
-    def show_agreement(self, compared: Compared) -> None:
-        """Show those of a comparison; nothing where they were not compared."""
-        self.table.set_table(None if compared.agreement is None else table_of(compared.agreement), WORDS)
+    def show_agreement(self, compared: Compared | None) -> None:
+        """Show those of a comparison; nothing where there is none, or they were not compared."""
+        agreement = None if compared is None else compared.agreement
+        self.table.set_table(None if agreement is None else table_of(agreement), WORDS)
         self.table.fit_height(len(QUANTITIES))
-        self.figure.show_figure(compared.figure)
+        self.figure.show_figure(None if compared is None else compared.figure)
 
     def _lay_out(self, inside: QVBoxLayout) -> None:
         for widget in (self.table, self.figure):

@@ -69,6 +69,7 @@ class Annotate(Step):
 
     title = "Annotate"
     start_text = "Save to dataset"
+    roles = ("image", "particles")
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
@@ -151,6 +152,9 @@ class Annotate(Step):
             self._folder.choose(session.dataset)
         if name not in ("image", "particles", "region", "whole"):
             return
+        if name in self.roles:  # until it is looked at, nothing is known of another annotation
+            self._looks.stop()
+            self._show(_NOTHING)
         image, particles = session.image, session.particles
         stack, classes = image is not None and is_stack(image), self.scribbling
         self._slice.setVisible(stack and not classes)

@@ -11,6 +11,7 @@ from qtpy.QtCore import QSignalBlocker, QTimer, Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QWidget
 
 from napari_nanoseg._gui.follow import Following, follow
+from napari_nanoseg._gui.known_regions import UNMARKED, WHOLE, marked_by, regions_beside
 from napari_nanoseg._gui.layers import KNOWN_REGION, sample_of
 from napari_nanoseg._gui.pickers import LayerPicker, narrow
 from napari_nanoseg._gui.scripting import Put, Setting, find_layer, layer_setting
@@ -20,8 +21,6 @@ from napari_nanoseg.samples import Sample
 
 SETTLED_MS = 300
 """An edited annotation is looked at again when nothing was drawn for so long."""
-WHOLE = "every particle"
-UNMARKED = "some; rest unknown"
 
 
 class AnnotationPicker(QWidget):
@@ -123,14 +122,14 @@ class AnnotationPicker(QWidget):
             self._session.put("whole", False)
 
     def _list_regions(self, _: Event | None = None) -> None:
-        layers = [layer for layer in self._session.viewer.layers if isinstance(layer, Labels | Shapes)]
         particles = self._session.particles
-        self._regions = [None, *(layer for layer in reversed(layers) if layer is not particles)]
+        layers = regions_beside(self._session, particles)
+        self._regions = [None, *layers]
         self._names.replace(*((layer.events.name, self._list_regions) for layer in layers))
         with QSignalBlocker(self._known):
             self._known.clear()
             self._known.addItems([WHOLE, UNMARKED])
-            self._known.addItems([f"some; known: {layer.name}" for layer in self._regions[1:] if layer is not None])
+            self._known.addItems([marked_by(layer.name) for layer in layers])
             self._known.setCurrentIndex(self._index())
         self._known.setEnabled(particles is not None)
 
@@ -153,7 +152,12 @@ class AnnotationPicker(QWidget):
     def _watch(self) -> None:
         """Follow what is drawn in the chosen layers."""
         layers: list[Layer | None] = [self._session.image, self._session.particles, self._session.region]
-        emitters = [layer.events.data for layer in layers if layer is not None]
+        emitters = [
+            emitter
+            for layer in layers
+            if layer is not None
+            for emitter in (layer.events.data, layer.events.scale, layer.events.units)
+        ]
         emitters += [layer.events.paint for layer in layers if isinstance(layer, Labels)]
         self._edits.replace(*((emitter, self._edited) for emitter in emitters))
 

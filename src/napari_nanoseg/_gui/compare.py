@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from napari.utils.events import Event as NapariEvent
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QSizePolicy
 
 from napari_nanoseg._gui.agreement_fold import AgreementFold
@@ -19,6 +21,7 @@ from napari_nanoseg._gui.comparing import (
     compare_layers,
     find_comparison_job,
     image_fits,
+    known_size,
     save_agreement,
     save_comparison,
 )
@@ -34,10 +37,14 @@ from napari_nanoseg._gui.error_view import (
 )
 from napari_nanoseg._gui.follow import follow
 from napari_nanoseg._gui.forms import ConfigForm
+from napari_nanoseg._gui.freshness import Freshness, Input, Outdated
 from napari_nanoseg._gui.jobs import copy_command
+from napari_nanoseg._gui.known_picker import KnownPicker
+from napari_nanoseg._gui.known_regions import Known
+from napari_nanoseg._gui.layers import file_stem
 from napari_nanoseg._gui.linking import Clicks, Spotlight, place_of
 from napari_nanoseg._gui.pickers import LayerPicker
-from napari_nanoseg._gui.scripting import Setting, layer_setting
+from napari_nanoseg._gui.scripting import Put, Setting, find_layer, layer_setting
 from napari_nanoseg._gui.step import Step
 from napari_nanoseg._gui.words import WordLabel
 from napari_nanoseg.config.base import Config
@@ -60,39 +67,55 @@ class Compare(Step):
 
     title = "Compare"
     start_text = "Compare"
+    roles = ("truth", "prediction")
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
         self.compared: Compared | None = None
+        self._hidden: list[Labels] = []
+        """Compared layers that are hidden while those of the comparison are shown."""
         self._lay_out()
+        self.freshness = Freshness(self.session, self._settings, self)
+        self._removal = QTimer(self)
+        self._removal.setSingleShot(True)
+        self._removal.timeout.connect(self._remove_layers)
         self.spotlight = Spotlight(self.viewer, self)
         self.clicks = Clicks(self.viewer, self._error_layers, self._clicked, self)
         self.save_button = self.panel.add_button("Save…", self._ask_folder)
         self.copy_button = self.panel.add_button("Copy as command", self._copy)
         for picker in (self.truth, self.prediction):
             picker.picked.connect(self._refresh)
+        self.known.changed.connect(self._refresh)
         self.form.valueChanged.connect(self._refresh)
         self.agreement.figure.save_asked.connect(self._save_figure)
         self.panel.start_clicked.connect(self.compare)
         self.panel.done.connect(self._done)
         self.panel.ended.connect(self._refresh)
+        self.outdated.again.connect(self.compare)
+        self.freshness.changed.connect(self._layers_changed)
         follow(self, self.viewer.layers.events.removed, self._removed)
         self._refresh()
 
     def _lay_out(self) -> None:
         self.truth = LayerPicker(self.session, "truth")
+        self.known = KnownPicker(self.session)
         self.prediction = LayerPicker(self.session, "prediction")
         self.form = ConfigForm(EvaluateConfig)
         self.form.placeholder("pixel_size_nm", "from the layers")
         self.form.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.outdated, self.heading = Outdated("Compare again"), WordLabel()
         self.legend, self.figures, self.particle = Legend(), Figures(), WordLabel(CLICK)
         self.precisions, self.agreement = Precisions(), AgreementFold()
         rows = QFormLayout()
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         rows.addRow("Truth", self.truth)
+        rows.addRow("Outlined", self.known)
         rows.addRow("Prediction", self.prediction)
         self.body.addLayout(rows)
-        for widget in (self.form, self.legend, self.particle, self.figures, self.precisions, self.agreement):
+        for widget in (
+            self.form, self.outdated, self.heading, self.legend, self.particle, self.figures, self.precisions,
+            self.agreement,
+        ):  # fmt: skip
             self.body.addWidget(widget)
         self.body.addStretch(1)
 
@@ -103,13 +126,30 @@ class Compare(Step):
         except NanosegError as error:
             self.panel.refuse(str(error))
             return
-        truth, prediction, config = request
-        steps = partial(compare_layers, truth, prediction, self._image(truth), config)
-        if self.panel.start(steps, f"Comparison of {prediction.name} with {truth.name}"):
+        truth, prediction, known, config = request
+        image = self._image(truth)
+        work = partial(compare_layers, truth, prediction, known, image, config)
+        if self.panel.start(work, f"Comparison of {prediction.name} with {truth.name}"):
+            inputs = [Input(truth, "truth"), Input(prediction, "prediction")]
+            if image is not None and not known_size((truth, prediction)).known:
+                inputs.append(Input(image, main=False, pixels=False))
+            if known is not None and isinstance(known.marked, Layer):
+                inputs.append(Input(known.marked, main=False))
+            self.freshness.begin(inputs)
+            self.offer()
             self._refresh()
 
     def _own_settings(self) -> Mapping[str, Setting]:
-        return {"truth": layer_setting(self.truth), "prediction": layer_setting(self.prediction)}
+        return {
+            "truth": layer_setting(self.truth),
+            "prediction": layer_setting(self.prediction),
+            "known": self._known_setting,
+        }
+
+    def _known_setting(self, name: str, value: Any) -> Put:
+        """None: the truth is complete; a layer: it is complete where that is marked."""
+        layer = find_layer([None, *self.known.layers], name, value)
+        return lambda: self.known.choose(None if layer is None else Known(layer))
 
     def _shown_config(self) -> Config:
         return self.form.value()
@@ -120,7 +160,10 @@ class Compare(Step):
     def _result_of(self, made: Compared) -> Evaluation:
         return made.comparison.evaluation
 
-    def _request(self) -> tuple[Labels, Labels, EvaluateConfig]:
+    def _settings(self) -> object:
+        return self.form.value(), self.known.known
+
+    def _request(self) -> tuple[Labels, Labels, Known | None, EvaluateConfig]:
         """What to compare.
 
         Raises
@@ -134,7 +177,7 @@ class Compare(Step):
             raise NanosegError("Two labels layers are needed: the truth, and a prediction to compare with it.")
         if truth is prediction:
             raise NanosegError(f"'{truth.name}' is chosen twice; choose the truth and the prediction.")
-        return truth, prediction, config
+        return truth, prediction, self.known.known, config
 
     def _done(self, result: Compared | SavedComparison | SavedFigure | EvaluateJob) -> None:
         if isinstance(result, SavedFigure):
@@ -148,23 +191,54 @@ class Compare(Step):
             self._show(result)
 
     def _show(self, compared: Compared) -> None:
-        gone = [layer for layer in (compared.truth, compared.prediction) if layer not in self.viewer.layers]
-        if gone:
-            self.panel.refuse(f"The layer '{gone[0].name}' was removed meanwhile; choose another one.")
+        why = self.freshness.finish()
+        if why is not None:
+            self._forget()
+            self.panel.refuse(f"The comparison is not shown. {why}")
             return
         self.compared = compared
+        if not comparison_layers(self.viewer):
+            self._hidden = [layer for layer in (compared.truth, compared.prediction) if layer.visible]
         self.spotlight.clear()
         self.particle.setText(CLICK)
         figures = compared.comparison.evaluation.figures()
         self.legend.show_counts(figures)
-        self.figures.show_figures(figures)
+        self.figures.show_figures(figures, compared.not_judged)
         self.precisions.show_precisions(compared)
         self.agreement.show_agreement(compared)
         self.panel.show_in_turns(self._add_layers(compared))
 
     def _add_layers(self, compared: Compared) -> Iterator[None]:
-        yield from show_comparison(self.viewer, compared)
+        for _ in show_comparison(self.viewer, compared):
+            yield
+            if self.compared is not compared:  # other layers were chosen meanwhile
+                self._removal.start()
+                return
         self.succeed()
+
+    def _layers_changed(self) -> None:
+        if self.freshness.away is not None:
+            self._forget()
+        self._refresh()
+
+    def _forget(self) -> None:
+        """Take away the comparison of layers that were removed or are not chosen any more."""
+        self.compared = None
+        self.freshness.forget()
+        self.spotlight.clear()
+        self.agreement.show_agreement(None)
+        self.offer()
+        self._removal.start()  # not now: napari may be removing other layers
+
+    def _remove_layers(self) -> None:
+        """Remove the layers of a comparison that is not shown any more, and show those that they stood for."""
+        if self.compared is not None:
+            return
+        for layer in comparison_layers(self.viewer).values():
+            self.viewer.layers.remove(layer)
+        hidden, self._hidden = self._hidden, []
+        for layer in hidden:
+            layer.visible = True
 
     def _error_layers(self) -> list[Labels]:
         if self.compared is None:
@@ -198,27 +272,27 @@ class Compare(Step):
         if found is None:
             return
         # not a dialog for folders: Qt's own takes "/" for a path that is typed quickly, and a new folder is usual here
-        name, _ = QFileDialog.getSaveFileName(self, "Folder for the comparison", "comparison")
-        if name:
-            image = self._image(found.truth)
-            if self.panel.start(partial(save_comparison, found, image, Path(name)), "Saving of the comparison"):
-                self._refresh()
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Folder for the comparison", f"{file_stem(found.prediction.name)}_comparison"
+        )
+        if name and self.panel.start(partial(save_comparison, found, Path(name)), "Saving of the comparison"):
+            self._refresh()
 
     def _save_figure(self, path: Path) -> None:
         found = self.compared
         if found is not None and found.agreement is not None:
-            steps = partial(save_agreement, found, found.agreement, self._image(found.truth), path)
-            if self.panel.start(steps, f"Saving of {path.name}"):
+            work = partial(save_agreement, found, found.agreement, path)
+            if self.panel.start(work, f"Saving of {path.name}"):
                 self._refresh()
 
     def _copy(self) -> None:
         try:
-            truth, prediction, config = self._request()
+            truth, prediction, known, config = self._request()
         except NanosegError as error:
             self.panel.refuse(str(error))
             return
-        steps = partial(find_comparison_job, truth, prediction, self._image(truth), config)
-        if self.panel.start(steps, "Search for the files"):
+        work = partial(find_comparison_job, truth, prediction, known, self._image(truth), config)
+        if self.panel.start(work, "Search for the files"):
             self._refresh()
 
     def _image(self, truth: Labels) -> Layer | None:
@@ -236,8 +310,15 @@ class Compare(Step):
             missing = f"'{truth.name}' is chosen twice. Choose the layer with the true particles and the prediction."
         self.hint(missing)
         self.panel.block("Choose two different labels layers." if missing else self.form.problem())
-        for widget in (self.legend, self.particle, self.figures, self.precisions):
-            widget.setVisible(self.compared is not None)
-        self.agreement.setVisible(self.compared is not None and self.compared.agreement is not None)
-        self.save_button.setEnabled(self.compared is not None and not busy)
+        found = self.compared
+        for widget in (self.heading, self.legend, self.particle, self.figures, self.precisions):
+            widget.setVisible(found is not None)
+        if found is not None:
+            self.heading.setText(f"'{found.prediction.name}' compared with '{found.truth.name}':")
+            self.agreement.figure.file_stem = f"{file_stem(found.prediction.name)}_agreement"
+        self.agreement.setVisible(found is not None and found.agreement is not None)
+        self.outdated.say(None if busy else self.freshness.outdated)
+        savable = self.freshness.current and not busy
+        self.agreement.figure.allow_saving(savable)
+        self.save_button.setEnabled(savable)
         self.copy_button.setEnabled(missing is None and not busy)

@@ -13,8 +13,9 @@ from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
 from napari_nanoseg._gui.figure_view import prepare
-from napari_nanoseg._gui.layers import calibration_of, image_of, instances_of, record_of, source_of
-from napari_nanoseg._gui.layers.files import labels_file_of
+from napari_nanoseg._gui.known_regions import Known
+from napari_nanoseg._gui.layers import calibration_of, file_stem, image_of, instances_of, record_of, source_of
+from napari_nanoseg._gui.layers.files import labels_file_of, same_particles
 from napari_nanoseg._gui.layers.space import apart
 from napari_nanoseg._gui.pauses import drawable
 from napari_nanoseg.calibration import Calibration
@@ -23,10 +24,12 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.agreement import Agreements, agreement_of, common_unit
 from napari_nanoseg.evaluation.agreement_figure import agreement_figure
 from napari_nanoseg.evaluation.comparison import Comparison, compare
-from napari_nanoseg.evaluation.error_map import ErrorMap, pixel_map
+from napari_nanoseg.evaluation.error_map import ErrorMap
 from napari_nanoseg.events import Notice, Stage, tell
+from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.images import read_calibration
+from napari_nanoseg.io.label_files import known_file
 from napari_nanoseg.io.model_cards import RUN
 from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.jobs.evaluate import PICTURES, RESULTS, all_figures, write_figures, write_pictures
@@ -56,6 +59,12 @@ class Compared:
         Of sizes, shapes and directions, where they are compared.
     figure : matplotlib.figure.Figure, optional
         Their distributions, drawn once.
+    instances : tuple of Instances
+        All particles of truth and prediction.
+    known : Known, optional
+        Where the truth is complete; None: everywhere.
+    image : layer, optional
+        The micrograph behind the truth.
     started : datetime
     """
 
@@ -68,7 +77,15 @@ class Compared:
     particles: DataFrame
     agreement: Agreements | None
     figure: Figure | None
+    instances: tuple[Instances, Instances]
+    known: Known | None = None
+    image: Layer | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def not_judged(self) -> int | None:
+        """Number of predicted particles left out; None where the truth is known everywhere."""
+        return None if self.known is None else self.comparison.not_judged
 
 
 @dataclass(frozen=True)
@@ -85,15 +102,20 @@ class SavedFigure:
     path: Path
 
 
-def compare_layers(truth: Labels, prediction: Labels, image: Layer | None, config: EvaluateConfig) -> Compared:
+def compare_layers(
+    truth: Labels, prediction: Labels, known: Known | None, image: Layer | None, config: EvaluateConfig
+) -> Compared:
     """Compare the particles of two layers, in a stack slice by slice.
 
     Sizes and limits in nm take the pixel size of the truth, the prediction or the image, whichever has one first.
+    Predicted particles of which nothing is known are left out, as in
+    :func:`~napari_nanoseg.jobs.evaluate.evaluate_job`.
 
     Raises
     ------
     NanosegError
-        When the layers do not belong to one image, the truth is empty, or limits are in nm and no pixel size is known.
+        When the layers do not belong to one image, the truth is empty, limits are in nm and no pixel size is known, or
+        the known region cannot be used.
     """
     started = datetime.now(UTC)
     tell(Stage("evaluate", f"Comparing '{prediction.name}' with '{truth.name}'"))
@@ -106,10 +128,10 @@ def compare_layers(truth: Labels, prediction: Labels, image: Layer | None, confi
     if not len(true):
         raise NanosegError(f"The truth '{truth.name}' has no particles; choose the layer with the true ones.")
     config = _sized(config, (truth, prediction, image))
-    sizes, unused = common_unit({truth.name: _known_size((truth, prediction, image))})
+    sizes, unused = common_unit({truth.name: known_size((truth, prediction, image))})
     if unused is not None and config.pixel_size_nm is None and config.compare_sizes:
         tell(Notice(unused))
-    comparison = compare(true, predicted, config)
+    comparison = compare(true, predicted, config, known=None if known is None else known.mask(truth, true.shape))
     agreement = agreement_of(comparison, config, sizes[truth.name]) if config.compare_sizes else None
     comparison.evaluation.figures()  # the average precision takes its time: not in the thread that draws the window
     tell(Stage("layers", "Painting what was found, is not there and was missed"))
@@ -121,74 +143,80 @@ def compare_layers(truth: Labels, prediction: Labels, image: Layer | None, confi
         config,
         comparison,
         comparison.errors(),
-        pixel_map(true, predicted),
+        comparison.pixels(),
         comparison.particles(),
         agreement,
         figure,
+        (true, predicted),
+        known,
+        image,
         started,
     )
 
 
-def save_comparison(compared: Compared, image: Layer | None, folder: Path) -> SavedComparison:
+def save_comparison(compared: Compared, folder: Path) -> SavedComparison:
     """Write what :func:`~napari_nanoseg.jobs.evaluate.evaluate_job` writes: table, figures, pictures, run record.
 
     Raises
     ------
     NanosegError
-        When a file cannot be written.
+        When a layer has other particles now, or a file cannot be written.
     """
     tell(Stage("save", f"Writing to {folder}"))
     there = next((folder / name for name in (*RESULTS, *PICTURES, RUN) if (folder / name).exists()), None)
     if there is not None:
         raise NanosegError(f"{there} is there already; choose another folder.")
-    job = _job(compared.truth, compared.prediction, image, compared.config, folder)
+    _need_unchanged(compared)
+    image = compared.image
+    job = _job(compared.truth, compared.prediction, compared.known, image, compared.config, folder)
     name = job.truth.stem if isinstance(job, EvaluateJob) else file_stem(compared.truth.name)
     micrograph = _image_for(image, compared.comparison.shape)
-    figures = all_figures(compared.comparison.evaluation, 1, compared.agreement)
+    figures = all_figures(compared.comparison.evaluation, 1, compared.agreement, compared.not_judged)
     write_pictures(folder, name, compared.comparison, micrograph, calibration_of(compared.truth))
     write_figures(folder, {name: compared.comparison.evaluation}, compared.agreement, figures)
-    _write_record(compared, image, job, figures, folder / RUN)
+    _write_record(compared, job, figures, folder / RUN)
     return SavedComparison(folder)
 
 
-def save_agreement(compared: Compared, agreement: Agreements, image: Layer | None, path: Path) -> SavedFigure:
+def save_agreement(compared: Compared, agreement: Agreements, path: Path) -> SavedFigure:
     """Write the distributions, as PNG, SVG or PDF, and their run record beside them.
 
     Raises
     ------
     NanosegError
-        When a file cannot be written.
+        When a layer has other particles now, or a file cannot be written.
     """
     tell(Stage("save", f"Writing {path.name}"))
-    job = _job(compared.truth, compared.prediction, image, compared.config, path.parent)
-    figures = all_figures(compared.comparison.evaluation, 1, agreement)
+    _need_unchanged(compared)
+    job = _job(compared.truth, compared.prediction, compared.known, compared.image, compared.config, path.parent)
+    figures = all_figures(compared.comparison.evaluation, 1, agreement, compared.not_judged)
     write_figure(agreement_figure(agreement), path)
-    _write_record(compared, image, job, figures, path.with_name(f"{path.name}.run.yaml"))
+    _write_record(compared, job, figures, path.with_name(f"{path.name}.run.yaml"))
     return SavedFigure(path)
 
 
-def find_comparison_job(truth: Labels, prediction: Labels, image: Layer | None, config: EvaluateConfig) -> EvaluateJob:
+def find_comparison_job(
+    truth: Labels, prediction: Labels, known: Known | None, image: Layer | None, config: EvaluateConfig
+) -> EvaluateJob:
     """Describe the comparison of layers as the job that does the same with their files.
 
     Raises
     ------
     NanosegError
-        When a layer shows something that no file holds.
+        When a layer shows something that no file holds, or the data set of the truth does not say what is known.
     """
     tell(Stage("files", "Comparing the layers with their files"))
-    job = _job(truth, prediction, image, _sized(config, (truth, prediction, image)), None)
-    if isinstance(job, Layer):
-        raise NanosegError(
-            f"The layer '{job.name}' is not in a file as it is shown, so no command can compare it; save it as TIFF "
-            "(File > Save Selected Layers), open that file and choose it here."
-        )
+    job = _job(truth, prediction, known, image, _sized(config, (truth, prediction, image)), None)
+    if isinstance(job, str):
+        raise NanosegError(job)
     return job
 
 
-def file_stem(name: str) -> str:
-    """A layer's name as the name of a file."""
-    plain = "".join("_" if sign in '/\\:*?"<>|' or sign < " " else sign for sign in name).strip(" .")
-    return plain or "image"
+def _need_unchanged(compared: Compared) -> None:
+    """See that the labels are those that were compared: a script may have written into them without a word."""
+    for layer, then in zip((compared.truth, compared.prediction), compared.instances, strict=True):
+        if not same_particles(instances_of(layer), then):
+            raise NanosegError(f"The labels of '{layer.name}' are not those that were compared; compare them again.")
 
 
 def image_fits(image: Layer | None, truth: Layer) -> bool:
@@ -209,40 +237,67 @@ def labels_shape(layer: Layer) -> tuple[int, ...]:
 
 
 def _job(
-    truth: Labels, prediction: Labels, image: Layer | None, config: EvaluateConfig, out: Path | None
-) -> EvaluateJob | Layer:
-    """The job, or the layer that no file holds; an image without a file is left out."""
+    truth: Labels,
+    prediction: Labels,
+    known: Known | None,
+    image: Layer | None,
+    config: EvaluateConfig,
+    out: Path | None,
+) -> EvaluateJob | str:
+    """The job, or why no command does the same; an image without a file is left out."""
     paths = []
     for layer in (truth, prediction):
         path = labels_file_of(layer)
         if path is None:
-            return layer
+            return (
+                f"The layer '{layer.name}' is not in a file as it is shown, so no command can compare it; save it as "
+                "TIFF (File > Save Selected Layers), open that file and choose it here."
+            )
         paths.append(path)
+    if not _same_known(known, known_file(paths[0]), truth):
+        return (
+            f"A command takes what is known about '{truth.name}' from the folder 'known' of its data set, and that is "
+            "not what is chosen in 'Outlined'; save the annotation to a data set in the Annotate step and open its "
+            "mask as truth, or choose what the data set says."
+        )
     micrograph = source_of(image) if image is not None and image_fits(image, truth) else None
     images = () if micrograph is None else (micrograph,)
     in_files = next((size for size in map(read_calibration, (*paths, *images)) if size.known), Calibration())
-    shown = _known_size((truth, prediction, image))
+    shown = known_size((truth, prediction, image))
     if config.pixel_size_nm is None and _size(shown) not in (None, _size(in_files)):
         config = config.model_copy(update={"pixel_size_nm": _size(shown)})
     out = paths[1].with_name(f"{paths[1].stem}_comparison") if out is None else out
     return EvaluateJob(config=config, truth=paths[0], prediction=paths[1], images=images, out=out)
 
 
-def _write_record(
-    compared: Compared, image: Layer | None, job: EvaluateJob | Layer, figures: dict[str, Any], path: Path
-) -> None:
-    """Write the run record: the job where all comes from files, else the settings and the layers."""
+def _same_known(known: Known | None, file: Path | None, truth: Labels) -> bool:
+    """Whether a file says about a truth what was chosen."""
+    if known is None or file is None:
+        return known is None and file is None
+    instances = instances_of(truth)
+    outlined = instances.to_labels() > 0
+    one, other = (each.mask(truth, instances.shape) | outlined for each in (known, Known(file)))
+    return np.array_equal(one, other)
+
+
+def _write_record(compared: Compared, job: EvaluateJob | str, figures: dict[str, Any], path: Path) -> None:
+    """Write the run record: the layers, with the job where all comes from files, else with the settings."""
+    done: EvaluateJob | EvaluateConfig
     if isinstance(job, EvaluateJob):
-        inputs = [job.truth, job.prediction, *job.images]
-        record = run_record(job, inputs, figures=figures, started=compared.started)
+        done, inputs = job, [job.truth, job.prediction, *job.images]
     else:
-        record = run_record(compared.config, (), figures=figures, started=compared.started)
-        record["layers"] = {
-            "truth": compared.truth.name,
-            "prediction": compared.prediction.name,
-            "prediction_made_by": record_of(compared.prediction),
-            "pixel_size_nm": _known_size((compared.truth, compared.prediction, image)).pixel_size_nm,
-        }
+        source = None if compared.image is None else source_of(compared.image)
+        done, inputs = compared.config, [] if source is None else [source]
+    record = run_record(done, inputs, figures=figures, started=compared.started)
+    layers: dict[str, Any] = {
+        "truth": compared.truth.name,
+        "prediction": compared.prediction.name,
+        "prediction_made_by": record_of(compared.prediction),
+        "pixel_size_nm": known_size((compared.truth, compared.prediction, compared.image)).pixel_size_nm,
+    }
+    if compared.known is not None:
+        layers["known"] = compared.known.name
+    record["layers"] = layers
     write_run_record(path, record)
 
 
@@ -250,11 +305,11 @@ def _sized(config: EvaluateConfig, layers: Iterable[Layer | None]) -> EvaluateCo
     """The config with the pixel size of the layers, where it needs one and does not give it."""
     if config.size_unit == "px" or config.pixel_size_nm is not None:
         return config
-    known = _known_size(layers)
+    known = known_size(layers)
     return config.model_copy(update={"pixel_size_nm": known.nm_per_pixel}) if known.known else config
 
 
-def _known_size(layers: Iterable[Layer | None]) -> Calibration:
+def known_size(layers: Iterable[Layer | None]) -> Calibration:
     """The first pixel size that a layer has; a sheared layer has none."""
     for layer in layers:
         try:

@@ -41,6 +41,7 @@ from napari_nanoseg._gui.cracking import (
 from napari_nanoseg._gui.fold import Fold
 from napari_nanoseg._gui.follow import Following, follow
 from napari_nanoseg._gui.forms import ConfigForm
+from napari_nanoseg._gui.freshness import Freshness, Input, Outdated
 from napari_nanoseg._gui.jobs import copy_command
 from napari_nanoseg._gui.layers import (
     class_map_layer,
@@ -91,6 +92,7 @@ class Cracks(Step):
 
     title = "Cracks"
     start_text = "Find cracks"
+    roles = ("image",)
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
@@ -99,11 +101,14 @@ class Cracks(Step):
         self.layer: ImageLayer | None = None
         """The volume that it was found in."""
         self._pending: ImageLayer | None = None
+        self._made: list[Layer] = []
+        """The layers that show the results."""
         self._suggested: Path | None = None
         self._lay_out()
         self.copy_button = self.panel.add_button("Copy as command", self._copy)
         self.save_button = self.panel.add_button("Save as…", self._ask_folder)
         self.save_button.setToolTip("Copy all tables and figures to another folder")
+        self.freshness = Freshness(self.session, self._choices, self)
         self._edits = Following(self)
         for picker in (self.image, self.classes, self.particle_mask, self.particle_labels):
             picker.picked.connect(self._follow_layers)
@@ -120,6 +125,7 @@ class Cracks(Step):
         self.panel.done.connect(self._done)
         self.panel.cancelled.connect(self._say_what_is_kept)
         self.panel.ended.connect(self._refresh)
+        self.freshness.changed.connect(self._freshness_changed)
         self.session.changed.connect(self._session_changed)
         follow(self, self.viewer.dims.events.current_step, self._follow_slider)
         self._session_changed("model")
@@ -145,6 +151,7 @@ class Cracks(Step):
         self.out = PathPicker("folder", hint="folder for the results")
         self.overwrite = job_box("overwrite")
         self.form = ConfigForm(CracksConfig(device=settings().device))
+        self.outdated = Outdated()
         self.summary, self.plots, self.tables = WordLabel(), CrackPlots(), CrackTables()
         self.summary.hide()
         opening = QHBoxLayout()
@@ -164,7 +171,7 @@ class Cracks(Step):
         self._rows.addRow("", self.overwrite)
         self.body.addLayout(self._rows)
         self.settings = Fold("Settings", self._fill_settings)
-        for widget in (self.settings, self.summary, self.plots, self.tables):
+        for widget in (self.settings, self.outdated, self.summary, self.plots, self.tables):
             self.body.addWidget(widget)
         self.body.addStretch(1)
 
@@ -278,8 +285,24 @@ class Cracks(Step):
             return
         if self.panel.start(partial(run_cracks, request), f"Cracks of {request.volume.name}"):
             self._pending = self.session.image
+            self.freshness.begin(self._inputs())
             self.offer()
             self._refresh()
+
+    def _inputs(self) -> list[Input]:
+        session = self.session
+        roles = ("particle_mask", "particle_labels", *(() if self.by_model else ("classes",)))
+        aside = ((getattr(session, role), role) for role in roles)
+        assert session.image is not None, "a job has a volume"
+        return [
+            Input(session.image, "image"),
+            *(Input(layer, role, main=False) for layer, role in aside if layer is not None),
+        ]
+
+    def _choices(self) -> object:
+        entry = self.models.entry
+        model = entry.path if self.by_model and entry is not None else None
+        return self.by_model, model, self.baseline.isChecked(), self.form.value()
 
     def _copy(self) -> None:
         try:
@@ -321,27 +344,58 @@ class Cracks(Step):
 
     def _show(self, results: Results) -> None:
         layer, self._pending = self._pending, None
+        assert layer is not None, "a job that ends has begun"
+        why = self.freshness.finish()
+        if why is not None:
+            self._forget()
+            self.panel.say(f"The cracks are not shown. {why} Tables, figures and maps are in {results.job.out}.")
+            return
+        self._hide_layers()
         self.results, self.layer = results, layer
-        damage = results.main.damage
-        bars = "" if damage is None else BARS.format(whole=damage.config.normalise)
-        self.summary.setText(f"{sentence(results)} {bars}")
         self.summary.show()
         self.panel.say(f"Class map, maps, tables and figures are in {results.job.out}.")
         self.panel.show_in_turns(self._fill(results, layer))
 
-    def _fill(self, results: Results, place: ImageLayer | None) -> Iterator[None]:
-        """Add layers, tables and pictures one after the other."""
+    def _forget(self) -> None:
+        """Take away the results of a volume that was removed or is not chosen any more."""
+        self.results = self.layer = None
+        self.freshness.forget()
+        self.summary.hide()
+        self.plots.show_results(None)
+        self.tables.show_damage(None)
+        self._hide_layers()
+
+    def _hide_layers(self) -> None:
+        """Hide the layers of earlier results: they would lie on top of others. Those that are chosen stay."""
+        session = self.session
+        chosen = (session.classes, session.particle_mask, session.particle_labels)
+        for layer in self._made:
+            if not any(layer is one for one in chosen):
+                layer.visible = False
+        self._made = []
+
+    def _freshness_changed(self) -> None:
+        if self.freshness.away is not None:
+            self._forget()
+        self._refresh()
+
+    def _fill(self, results: Results, place: ImageLayer) -> Iterator[None]:
+        """Add layers, tables and pictures one after the other, until another volume is chosen."""
+        for _ in self._filling(results, place):
+            yield
+            if self.results is not results:
+                self._hide_layers()
+                return
+
+    def _filling(self, results: Results, place: ImageLayer) -> Iterator[None]:
         self.plots.show_results(results)
         yield
         self.tables.show_damage(results.main.damage)
         yield
-        if place is None or place not in self.viewer.layers:
-            self.panel.warn("The volume was removed meanwhile; open the class map and the maps from the folder.")
-        else:
-            sides = {"": results.main} | ({} if results.baseline is None else {f"{BASELINE} ": results.baseline})
-            for lead, side in sides.items():
-                yield from self._add_layers(side, place, lead)
-            self.viewer.layers.selection.active = place
+        sides = {"": results.main} | ({} if results.baseline is None else {f"{BASELINE} ": results.baseline})
+        for lead, side in sides.items():
+            yield from self._add_layers(side, place, lead)
+        self.viewer.layers.selection.active = place
         self._follow_slider()
         area = self.findChild(QScrollArea)
         if area is not None:
@@ -370,6 +424,7 @@ class Cracks(Step):
         """Add a layer at a place of the list instead of one of the same name, so that maps lie below all classes."""
         earlier = [one for one in self.viewer.layers if one.name == layer.name and _ours(one)]
         self.viewer.layers.insert(place, layer)
+        self._made.append(layer)
         for other in earlier:
             self.viewer.layers.remove(other)
 
@@ -434,7 +489,15 @@ class Cracks(Step):
         self.open_file.setEnabled(ready)
         self.open_folder.setEnabled(ready)
         self.copy_button.setEnabled(problem is None and ready)
-        self.save_button.setEnabled(self.results is not None and ready)
+        if self.results is not None and self.layer is not None:
+            damage = self.results.main.damage
+            bars = "" if damage is None else BARS.format(whole=damage.config.normalise)
+            self.summary.setText(f"'{self.layer.name}': {sentence(self.results)} {bars}")
+            self.plots.view.file_stem = f"{file_stem(self.layer.name)}_cracks"
+        self.outdated.say(self.freshness.outdated if ready else None)
+        savable = self.freshness.current and ready
+        self.save_button.setEnabled(savable)
+        self.plots.view.allow_saving(savable)
 
 
 def sentence(results: Results) -> str:

@@ -16,7 +16,7 @@ from napari_nanoseg._gui.layers import LayerData, in_colours, labels_layer
 from napari_nanoseg._gui.words import WordLabel
 from napari_nanoseg.evaluation.coco import BOX_FIGURES, MASK_FIGURES
 from napari_nanoseg.evaluation.error_map import COLOURS, TITLES
-from napari_nanoseg.evaluation.figures import FIGURES
+from napari_nanoseg.evaluation.figures import FIGURES, NOT_JUDGED, Figure
 
 KINDS = {"true_positives": "TP", "false_positives": "FP", "false_negatives": "FN"}
 PIXELS = "pixels"
@@ -91,7 +91,7 @@ def _layers(compared: Compared) -> dict[str, LayerData]:
         name = TITLES[kind].format(figures[kind])
         found[kind] = labels_layer(labels, compared.truth, name, table=table, colour=COLOURS[kind])
     for kind, (_, options, _) in found.items():
-        options["metadata"][KEY] = kind
+        options["metadata"] |= {KEY: kind, "nanoseg_roles": ("comparison",)}
     return found
 
 
@@ -141,20 +141,26 @@ class Figures(QWidget):
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(1, 1)
         self._values: dict[str, QLabel] = {}
-        for row, name in enumerate(SHOWN):
-            title, value = QLabel(FIGURES[name].title), QLabel()
+        for row, (name, figure) in enumerate(
+            ({name: FIGURES[name] for name in SHOWN} | {"not_judged": NOT_JUDGED}).items()
+        ):
+            title, value = QLabel(figure.title), QLabel()
             value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             for label in (title, value):
-                label.setToolTip(tip(name))
+                label.setToolTip(tip_of(figure))
             grid.addWidget(title, row, 0)
             grid.addWidget(value, row, 1)
             self._values[name] = value
+        self._only_known = title, value
 
-    def show_figures(self, figures: dict[str, Any]) -> None:
-        """Show the figures of a comparison."""
-        for name, label in self._values.items():
+    def show_figures(self, figures: dict[str, Any], not_judged: int | None) -> None:
+        """Show the figures of a comparison, and the number of particles left out where not all is known."""
+        for name in SHOWN:
             value = figures[name]
-            label.setText("no such particle" if value is None else f"{value:.3f}")
+            self._values[name].setText("no such particle" if value is None else f"{value:.3f}")
+        self._values["not_judged"].setText("" if not_judged is None else str(not_judged))
+        for label in self._only_known:
+            label.setVisible(not_judged is not None)
 
     def text_of(self, name: str) -> str:
         """What is shown of a figure."""
@@ -211,6 +217,11 @@ class Precisions(QWidget):
 
 
 def tip(name: str) -> str:
+    """Tooltip that defines a figure of all comparisons."""
+    return tip_of(FIGURES[name])
+
+
+def tip_of(figure: Figure) -> str:
     """Tooltip that defines a figure."""
-    meaning = FIGURES[name].meaning
+    meaning = figure.meaning
     return f"<p>{meaning[:1].upper()}{meaning[1:]}.</p>"

@@ -33,6 +33,8 @@ class FigureView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.file_stem = ""
+        """Of the file that is offered for the figure."""
         self._figure: Figure | None = None
         self._picture = QPixmap()
         self._drawn_width = 0
@@ -43,9 +45,9 @@ class FigureView(QWidget):
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
-        save = QAction("Save figure…", self)
-        save.triggered.connect(lambda: self.ask())
-        self.addAction(save)
+        self._save = QAction("Save figure…", self)
+        self._save.triggered.connect(lambda: self.ask())
+        self.addAction(self._save)
         self.setVisible(False)
 
     @property
@@ -71,9 +73,14 @@ class FigureView(QWidget):
         self.updateGeometry()
         self._render()
 
+    def allow_saving(self, allowed: bool) -> None:
+        """Enable or disable the context menu's entry, such as while the figure is outdated."""
+        self._save.setEnabled(allowed)
+
     def ask(self) -> None:
         """Ask where to save the figure."""
-        name, _ = QFileDialog.getSaveFileName(self, "Save the figure", "", "Figures (*.png *.svg *.pdf)")
+        offered = f"{self.file_stem}.png" if self.file_stem else ""
+        name, _ = QFileDialog.getSaveFileName(self, "Save the figure", offered, "Figures (*.png *.svg *.pdf)")
         if name:
             path = Path(name)
             self.save_asked.emit(path if path.suffix.lower() in (".png", ".svg", ".pdf") else Path(f"{name}.png"))

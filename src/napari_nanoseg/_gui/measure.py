@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
 from napari.layers import Labels
-from napari.utils.events import Event as NapariEvent
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QPushButton, QSizePolicy
 
-from napari_nanoseg._gui.comparing import file_stem
 from napari_nanoseg._gui.figure_view import FigureView
-from napari_nanoseg._gui.follow import follow
 from napari_nanoseg._gui.forms import ConfigForm
 from napari_nanoseg._gui.frame_model import shown
+from napari_nanoseg._gui.freshness import Freshness, Input, Outdated
 from napari_nanoseg._gui.jobs import copy_command
-from napari_nanoseg._gui.layers import calibration_of
+from napari_nanoseg._gui.layers import calibration_of, file_stem
 from napari_nanoseg._gui.layers.calibrating import set_pixel_size
 from napari_nanoseg._gui.linking import Clicks, Spotlight, Watch, place_of
 from napari_nanoseg._gui.measuring import Measurement, Saved, find_job, measure_layers, save_figure, save_table
@@ -51,16 +48,15 @@ class Measure(Step):
 
     title = "Measure"
     start_text = "Measure"
+    roles = ("prediction",)
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
         self.measurement: Measurement | None = None
-        self._changed = False
-        """Whether the labels became others since the measurement began."""
         self._lay_out()
         self.spotlight = Spotlight(self.viewer, self)
         self.clicks = Clicks(self.viewer, self._measured_layers, self._clicked, self)
-        self._watch = Watch(self, self._labels_changed)
+        self.freshness = Freshness(self.session, self._settings, self)
         self._calibrated = Watch(self, self._refresh)
         self.save_table_button = self.panel.add_button("Save table…", self._ask_table)
         self.save_figure_button = self.panel.add_button("Save figure…", self.figure.ask)
@@ -76,7 +72,7 @@ class Measure(Step):
         self.panel.start_clicked.connect(self.measure)
         self.panel.done.connect(self._done)
         self.panel.ended.connect(self._refresh)
-        follow(self, self.viewer.layers.events.removed, self._removed)
+        self.freshness.changed.connect(self._layers_changed)
         self._picked(self.labels.layer)
 
     def _lay_out(self) -> None:
@@ -92,7 +88,7 @@ class Measure(Step):
         self.summary = WordLabel()
         self.table, self.figure = TableView(), FigureView()
         self.table.setMinimumHeight((ROWS + 3) * self.table.fontMetrics().height())
-        self.outdated = Outdated()
+        self.outdated = Outdated("Measure again")
         rows = QFormLayout()
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         rows.addRow("Particles", self.labels)
@@ -109,10 +105,10 @@ class Measure(Step):
         except NanosegError as error:
             self.panel.refuse(str(error))
             return
-        steps = partial(measure_layers, labels, image, config)
-        if self.panel.start(steps, f"Measuring of {labels.name}"):
-            self._changed = False
-            self._watch.watch(labels)
+        work = partial(measure_layers, labels, image, config)
+        if self.panel.start(work, f"Measuring of {labels.name}"):
+            images = [] if image is None else [Input(image, "image", main=False)]
+            self.freshness.begin([Input(labels, "prediction"), *images])
             self.offer()
             self._refresh()
 
@@ -139,6 +135,9 @@ class Measure(Step):
     def _result_of(self, made: Measurement) -> DataFrame:
         return made.table
 
+    def _settings(self) -> object:
+        return self.form.value(), self.intensities.isChecked()
+
     def _request(self) -> tuple[Labels, Any, MeasureConfig]:
         """What to measure.
 
@@ -159,35 +158,29 @@ class Measure(Step):
         elif isinstance(result, MeasureJob):
             copy_command(result)
             self.panel.say(f"The command is on the clipboard. It writes {result.out}.")
-        elif self._is_of_another_layer(result):
-            self.panel.say(f"Another layer is chosen now, so the particles of '{result.labels.name}' are not shown.")
+        elif (why := self.freshness.finish()) is not None:
+            self._forget()
+            self.panel.say(f"The particles of '{result.labels.name}' are not shown. {why}")
         else:
             self._show(result)
 
-    def _is_of_another_layer(self, measurement: Measurement) -> bool:
-        """Whether the picker names a layer that was not measured; none is named once the last one is removed."""
-        return self.labels.layer is not None and self.labels.layer is not measurement.labels
-
     def _forget(self) -> None:
-        """Take away the results of a layer that is not chosen any more."""
-        self.measurement, self._changed = None, False
-        self._watch.watch(None)
+        """Take away the results of a layer that was removed or is not chosen any more."""
+        self.measurement = None
+        self.freshness.forget()
         self.spotlight.clear()
-        self.summary.setText("")
         self.table.set_table(None)
         self.figure.show_figure(None)
-        self.panel.messages.clear()
+        self.offer()
 
     def _show(self, measurement: Measurement) -> None:
         """Show the table, the figures and the distribution; the layer gets the table as its features."""
         self.measurement = measurement
         self.spotlight.clear()
-        self.summary.setText(sentence(measurement))
         if not measurement.calibration.known:
             self.panel.warn("The pixel size is not known, so lengths are in pixels. Type it above to get nanometres.")
-        layer = measurement.labels
-        if layer in self.viewer.layers and measurement.table["label"].is_unique:
-            layer.features = measurement.table.rename(columns={"label": "index"})
+        if measurement.table["label"].is_unique:
+            measurement.labels.features = measurement.table.rename(columns={"label": "index"})
         self.panel.show_in_turns(self._fill(measurement))
 
     def _fill(self, measurement: Measurement) -> Iterator[None]:
@@ -200,7 +193,7 @@ class Measure(Step):
     def _measured_layers(self) -> list[Labels]:
         """The layer whose particles have rows."""
         found = self.measurement
-        return [found.labels] if found is not None and found.labels in self.viewer.layers else []
+        return [] if found is None else [found.labels]
 
     def _chosen(self, label: int) -> None:
         """Show the particle of the row that was chosen."""
@@ -208,9 +201,7 @@ class Measure(Step):
         if found is None or row is None:
             return
         place = place_of(found.instances, label, int(row["slice"]) if "slice" in row.index else None)
-        if found.labels not in self.viewer.layers:
-            self.panel.say(f"The layer '{found.labels.name}' is not open any more; the table is still complete.")
-        elif place is not None:
+        if place is not None:
             self.spotlight.show(found.labels, label, place)
 
     def _clicked(self, layer: Labels, label: int, plane: int | None) -> None:
@@ -222,20 +213,13 @@ class Measure(Step):
         else:
             self.spotlight.clear()
 
-    def _labels_changed(self, _: NapariEvent | None = None) -> None:
-        self._changed = True
-        self._refresh()
-
     def _picked(self, layer: Labels | None) -> None:
         self._calibrated.watch(layer)
-        if self.measurement is not None and self._is_of_another_layer(self.measurement):
-            self._forget()
         self._refresh()
 
-    def _removed(self, event: NapariEvent) -> None:
-        if self.measurement is not None and event.value is self.measurement.labels:
-            self.spotlight.clear()
-            self._watch.watch(None)
+    def _layers_changed(self) -> None:
+        if self.freshness.away is not None:
+            self._forget()
         self._refresh()
 
     def _use_pixel_size(self) -> None:
@@ -275,8 +259,8 @@ class Measure(Step):
             return
         self._run(partial(find_job, *request), "Search for the files")
 
-    def _run(self, steps: Callable[[], Any], title: str) -> None:
-        if self.panel.start(steps, title):
+    def _run(self, work: Callable[[], Any], title: str) -> None:
+        if self.panel.start(work, title):
             self._refresh()
 
     def _refresh(self, _: object = None) -> None:
@@ -292,11 +276,14 @@ class Measure(Step):
         typed = self._typed_size()
         differs = not own.known or own.pixel_size_nm is None or abs(own.pixel_size_nm[-1] - (typed or 0)) > 1e-9
         self.use_button.setVisible(layer is not None and typed is not None and differs)
-        self.outdated.setVisible(found is not None and self._changed and not busy)
+        self.outdated.say(None if busy else self.freshness.outdated)
         for widget in (self.summary, self.table):
             widget.setVisible(found is not None)
-        self.save_table_button.setEnabled(found is not None and not busy)
-        self.save_figure_button.setEnabled(found is not None and found.figure is not None and not busy)
+        self.figure.file_stem = "" if found is None else f"{file_stem(found.labels.name)}_sizes"
+        savable = self.freshness.current and not busy
+        self.save_table_button.setEnabled(savable)
+        self.save_figure_button.setEnabled(savable and self.figure.figure is not None)
+        self.figure.allow_saving(savable)
         self.copy_button.setEnabled(layer is not None and not busy)
 
     def _calibration_of(self, layer: Labels) -> Calibration:
@@ -336,20 +323,3 @@ def _size_text(calibration: Calibration) -> str:
     if calibration.pixel_size_nm is None:
         return "unknown: lengths in pixels"
     return f"{calibration.pixel_size_nm[-1]:g} nm, from the layer"
-
-
-class Outdated(QWidget):
-    """The line that says that the table is old."""
-
-    again = Signal()
-    """The user wants to measure again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(WordLabel("The labels have changed since they were measured: the table is outdated."))
-        button = QPushButton("Measure again")
-        button.clicked.connect(lambda: self.again.emit())
-        layout.addWidget(button)
-        self.setVisible(False)

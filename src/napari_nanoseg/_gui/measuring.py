@@ -11,7 +11,7 @@ from napari.layers import Labels, Layer
 
 from napari_nanoseg._gui.figure_view import prepare
 from napari_nanoseg._gui.layers import calibration_of, image_of, instances_of, record_of, source_of
-from napari_nanoseg._gui.layers.files import labels_file_of
+from napari_nanoseg._gui.layers.files import labels_file_of, same_particles
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.measure import MeasureConfig, MeasureJob
 from napari_nanoseg.errors import NanosegError
@@ -23,7 +23,6 @@ from napari_nanoseg.io.run_record import run_record, write_run_record
 from napari_nanoseg.io.tables import write_table
 from napari_nanoseg.measurement.distributions import distribution_figure, size_summary
 from napari_nanoseg.measurement.particles import measure
-from napari_nanoseg.samples import Image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -110,16 +109,30 @@ def measure_layers(labels: Labels, image: Layer | None, config: MeasureConfig) -
 
 
 def save_table(measurement: Measurement, path: Path) -> Saved:
-    """Write the table, as CSV or Excel, and its run record beside it."""
+    """Write the table, as CSV or Excel, and its run record beside it.
+
+    Raises
+    ------
+    NanosegError
+        When the layer has other particles now, or a file cannot be written.
+    """
     tell(Stage("save", f"Writing {path.name}"))
+    _need_unchanged(measurement)
     write_table(measurement.table, path)
     _write_record(measurement, path)
     return Saved(path)
 
 
 def save_figure(measurement: Measurement, path: Path) -> Saved:
-    """Write the size distribution, as PNG, SVG or PDF, and its run record beside it."""
+    """Write the size distribution, as PNG, SVG or PDF, and its run record beside it.
+
+    Raises
+    ------
+    NanosegError
+        When the layer has other particles now, or a file cannot be written.
+    """
     tell(Stage("save", f"Writing {path.name}"))
+    _need_unchanged(measurement)
     write_figure(distribution_figure(measurement.table, measurement.config.exclude_border), path)
     _write_record(measurement, path)
     return Saved(path)
@@ -143,6 +156,14 @@ def find_job(labels: Labels, image: Layer | None, config: MeasureConfig) -> Meas
     return job
 
 
+def _need_unchanged(measurement: Measurement) -> None:
+    """See that the labels are those that were measured: a script may have written into them without a word."""
+    if not same_particles(instances_of(measurement.labels), measurement.instances):
+        raise NanosegError(
+            f"The labels of '{measurement.labels.name}' are not those that were measured; measure them again."
+        )
+
+
 def _job(labels: Labels, image: Layer | None, config: MeasureConfig, instances: Instances) -> MeasureJob | Layer:
     """The job, or the layer that no file holds."""
     path = labels_file_of(labels, instances)
@@ -162,20 +183,20 @@ def _job(labels: Labels, image: Layer | None, config: MeasureConfig, instances: 
 
 
 def _write_record(measurement: Measurement, path: Path) -> None:
-    """Write the run record: the job where all comes from files, else the settings and the layers."""
+    """Write the run record: the layers, with the job where all comes from files, else with the settings."""
     labels, image = measurement.labels, measurement.image
+    done: MeasureJob | MeasureConfig
     job = _job(labels, image, measurement.config, measurement.instances)
     if isinstance(job, MeasureJob):
-        job, inputs = job.model_copy(update={"out": path}), [*job.labels, *job.images]
-        record = run_record(job, inputs, figures=measurement.figures, started=measurement.started)
+        done, inputs = job.model_copy(update={"out": path}), [*job.labels, *job.images]
     else:
         source = None if image is None else source_of(image)
-        inputs = [] if source is None else [source]
-        record = run_record(measurement.config, inputs, figures=measurement.figures, started=measurement.started)
-        shown: dict[str, Any] = {"labels": labels.name, "labels_made_by": record_of(labels)}
-        if image is not None:
-            shown["image"] = image.name
-        record["layers"] = shown | {"pixel_size_nm": measurement.calibration.pixel_size_nm}
+        done, inputs = measurement.config, [] if source is None else [source]
+    record = run_record(done, inputs, figures=measurement.figures, started=measurement.started)
+    shown: dict[str, Any] = {"labels": labels.name, "labels_made_by": record_of(labels)}
+    if image is not None:
+        shown["image"] = image.name
+    record["layers"] = shown | {"pixel_size_nm": measurement.calibration.pixel_size_nm}
     write_run_record(path.with_name(f"{path.name}.run.yaml"), record)
 
 
@@ -188,16 +209,6 @@ def _calibration(labels: Labels, image: Layer | None, config: MeasureConfig) -> 
 
 def _size(calibration: Calibration) -> float | None:
     return calibration.nm_per_pixel if calibration.known else None
-
-
-def _image_for(layer: Layer, labels: Labels, instances: Instances) -> Image:
-    image = image_of(layer)
-    if image.data.shape[: len(instances.shape)] != instances.shape:
-        raise NanosegError(
-            f"The image '{layer.name}' has {_by(image.data.shape)} pixels but '{labels.name}' {_by(instances.shape)}; "
-            "choose the image of these labels, or switch intensities off."
-        )
-    return image
 
 
 def _by(shape: tuple[int, ...]) -> str:

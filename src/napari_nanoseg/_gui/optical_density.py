@@ -26,6 +26,7 @@ from napari_nanoseg._gui.densities import (
 from napari_nanoseg._gui.density_preview import DensityPreview
 from napari_nanoseg._gui.follow import Following, follow
 from napari_nanoseg._gui.forms import ConfigForm
+from napari_nanoseg._gui.freshness import Freshness, Input, Outdated
 from napari_nanoseg._gui.jobs import copy_command
 from napari_nanoseg._gui.layers import density_layer, drawing_layer, file_stem, image_of, marked_region, origins_of
 from napari_nanoseg._gui.pickers import LayerPicker, narrow
@@ -55,6 +56,7 @@ class Density(Step):
 
     title = "Optical density"
     start_text = "Make optical density"
+    roles = ("image",)
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
@@ -67,6 +69,7 @@ class Density(Step):
         self._lay_out()
         self.copy_button = self.panel.add_button("Copy as command", self._copy)
         self.save_button = self.panel.add_button("Save density…", self._ask_path)
+        self.freshness = Freshness(self.session, self._choices, self)
         self._edits = Following(self)
         for picker in (self.image, self.region, self.reference):
             picker.picked.connect(self._follow_layers)
@@ -77,6 +80,7 @@ class Density(Step):
         self.panel.start_clicked.connect(self._start)
         self.panel.done.connect(self._done)
         self.panel.ended.connect(self._refresh)
+        self.freshness.changed.connect(self._refresh)
         self.go_to.connect(self._take_along)
         follow(self, self.viewer.dims.events.current_step, self._refresh)
         self._follow_layers()
@@ -94,7 +98,7 @@ class Density(Step):
         hidden = (*OF_PERCENTILE, *OF_REGION)
         self.percentile = ConfigForm(DensityConfig, hide=set(DensityConfig.model_fields) - set(OF_PERCENTILE))
         self.form = ConfigForm(DensityConfig, hide=hidden)
-        self.preview = DensityPreview()
+        self.preview, self.outdated = DensityPreview(), Outdated()
         self._rows, region = QFormLayout(), QHBoxLayout()
         self._rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         region.addWidget(self.region, 1)
@@ -105,7 +109,7 @@ class Density(Step):
         self._rows.addRow("Region", region)
         self._rows.addRow("Reference", self.reference)
         self.body.addLayout(self._rows)
-        for widget in (self.percentile, self.form, self.preview):
+        for widget in (self.percentile, self.form, self.preview, self.outdated):
             self.body.addWidget(widget)
         self.body.addStretch(1)
 
@@ -126,7 +130,9 @@ class Density(Step):
             drawn = self.session.background
             if drawn is None:
                 raise NanosegError("No region is chosen; choose a shapes or labels layer, or draw a region.")
-            return Request(source, config, region=marked_region(drawn, layer, source.image), drawn=drawn)
+            planes, plane = source.image.planes, source.image.plane_shape
+            shape = plane if planes == 1 else (planes, *plane)
+            return Request(source, config, region=marked_region(drawn, layer, shape), drawn=drawn)
         if chosen == REFERENCE:
             beam = self.session.reference
             if beam is None:
@@ -167,8 +173,16 @@ class Density(Step):
         assert layer is not None
         if self.panel.start(partial(make_density, request), f"Optical density of {layer.name}"):
             self._source = layer, layer.data
+            roles = {REGION: "background", REFERENCE: "reference"}
+            role = roles.get(self.incident.currentText())
+            aside = [] if role is None else [Input(getattr(self.session, role), role, main=False)]
+            self.freshness.begin([Input(layer, "image"), *aside])
             self.offer()
             self._refresh()
+
+    def _choices(self) -> object:
+        incident = self.incident.currentText()
+        return incident, self.form.value(), self.percentile.value() if incident == PERCENTILE else None
 
     def _done(self, result: Made | SavedDensity | DensityJob) -> None:
         if isinstance(result, Made):
@@ -187,14 +201,17 @@ class Density(Step):
         layer, data = self._source
         self._source = None
         place: Layer | Calibration = layer
-        if layer not in self.viewer.layers or layer.data is not data:
-            self.panel.warn(f"The image '{layer.name}' was changed or removed meanwhile; this is the density it had.")
+        changed = layer not in self.viewer.layers or layer.data is not data
+        if changed:
             place = made.request.source.image.calibration
         name = f"{made.request.source.image.source}: optical density"
         self.layer = Layer.create(*density_layer(made.density.image, place, name, record=made.record, shown=made.shown))
         self.layer.contrast_limits_range = made.span
         self.viewer.add_layer(self.layer)
         self.made = made
+        self.freshness.finish()
+        if changed:
+            self.panel.warn(f"The image '{layer.name}' was changed or removed meanwhile; this is the density it had.")
         levels = made.density.incident
         text = f"{levels[0]:.5g}" if len(levels) == 1 else f"{levels.min():.5g} to {levels.max():.5g}"
         self.panel.say(f"'{self.layer.name}' is made, with I0 {text}.")
@@ -267,7 +284,13 @@ class Density(Step):
             self.preview.refuse("")
         self.panel.block(problem)
         self.copy_button.setEnabled(problem is None and not self.panel.running)
-        self.save_button.setEnabled(self.made is not None and not self.panel.running)
+        self.outdated.say(None if self.freshness.away or self.panel.running else self.freshness.outdated)
+        self.save_button.setEnabled(self._savable and not self.panel.running)
+
+    @property
+    def _savable(self) -> bool:
+        """Whether the density is that of what is chosen, or itself chosen."""
+        return self.layer in self.viewer.layers and (self.session.image is self.layer or self.freshness.current)
 
     def _seen(self) -> int:
         """Number of the slice that is seen."""

@@ -107,8 +107,8 @@ class LayerPicker(QComboBox):
         """The newest layer made for this role; else one that bears its name; else the active or the newest one."""
         active = self._session.viewer.layers.selection.active
         others = [getattr(self._session, role) for role in _KINDS if role != self._role]
-        free = [layer for layer in self._named if not any(layer is other for other in others)] or self._named
-        free = [layer for layer in free if not layer.name.endswith(KNOWN_REGION)] or free
+        named = [layer for layer in self._named if not layer.name.endswith(KNOWN_REGION)] or self._named
+        free = [layer for layer in named if not any(layer is other for other in others)] or named
         roles = {id(layer): layer.metadata.get("nanoseg_roles", ()) for layer in free}
         told = [layer for layer in free if self._role in roles[id(layer)]]
         free = [layer for layer in free if not roles[id(layer)]] or free

@@ -89,7 +89,8 @@ class ProposeButton(QPushButton):
     def _done(self, result: object) -> None:
         if not isinstance(result, Proposal):
             return
+        where = "" if result.image is self._session.image else f"In '{result.image.name}': "
         try:
-            self._panel.say(fill(result, self._session))
+            self._panel.say(f"{where}{fill(result, self._session)}")
         except NanosegError as error:
             self._panel.refuse(str(error))

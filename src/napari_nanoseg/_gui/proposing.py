@@ -90,6 +90,10 @@ def fill(proposal: Proposal, session: Session) -> str:
     layer, labels, name = proposal.layer, proposal.labels, proposal.model.name
     if layer not in session.viewer.layers:
         raise NanosegError(f"The layer '{layer.name}' was removed meanwhile; propose again.")
+    if proposal.image not in session.viewer.layers:
+        raise NanosegError(
+            f"The image '{proposal.image.name}' was removed meanwhile; choose an image and propose again."
+        )
     if proposal.image.data is not proposal.pixels or layer.data.size != labels.size:
         raise NanosegError(f"The image '{proposal.image.name}' was changed meanwhile; propose again.")
     check_empty(layer)

@@ -15,8 +15,9 @@ from napari_nanoseg._gui.diameter_hint import DiameterHint, Estimate
 from napari_nanoseg._gui.folder_fold import FolderFold, FolderResult
 from napari_nanoseg._gui.follow import Following
 from napari_nanoseg._gui.forms import ConfigForm
+from napari_nanoseg._gui.freshness import Freshness, Input, Outdated
 from napari_nanoseg._gui.jobs import copy_command
-from napari_nanoseg._gui.layers import file_stem, image_of, labels_of, origins_of
+from napari_nanoseg._gui.layers import calibration_of, file_stem, image_of, labels_of, origins_of
 from napari_nanoseg._gui.model_manager import ModelManager
 from napari_nanoseg._gui.model_picker import ModelPicker
 from napari_nanoseg._gui.particle_layer import ParticleLayer
@@ -58,6 +59,7 @@ class Segment(Step):
 
     title = "Segment"
     start_text = "Segment"
+    roles = ("image",)
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
@@ -70,6 +72,9 @@ class Segment(Step):
         self.thresholds = Thresholds()
         self.result: Segmentation | None = None
         """The segmentation whose particles are shown."""
+        self._segmented: ImageLayer | None = None
+        """The layer that it was made of."""
+        self.freshness, self.outdated = Freshness(self.session, self._settings, self), Outdated()
         self._shown = ParticleLayer(self)
         self._offers_training = False
         self._source: tuple[ImageLayer, object, ModelCard | None] | None = None
@@ -87,6 +92,7 @@ class Segment(Step):
         self.body.addWidget(self.form)
         self.body.addWidget(self.baseline)
         self.body.addWidget(self.thresholds)
+        self.body.addWidget(self.outdated)
         self.folder = FolderFold(self.chosen, self.panel)
         self.body.addWidget(self.folder)
         self.body.addStretch(1)
@@ -105,6 +111,7 @@ class Segment(Step):
         self._rethreshold.measured.connect(self._measured)
         self._rethreshold.failed.connect(self.panel.refuse)
         self._shown.gone.connect(self._refresh)
+        self.freshness.changed.connect(self._freshness_changed)
         self.panel.start_clicked.connect(self._start)
         self.panel.done.connect(self._done)
         self.panel.ended.connect(self._refresh)
@@ -167,9 +174,27 @@ class Segment(Step):
         if self.panel.start(partial(segment, request), f"Segmentation of {layer.name}"):
             entry = self.models.entry
             self._source = layer, layer.data, None if entry is None else entry.card
+            self.freshness.begin([Input(layer, "image")])
             self._rethreshold.stop()
             self.offer()
             self._refresh()
+
+    def _settings(self) -> object:
+        """All but the thresholds, which act on the result at once."""
+        entry = self.models.entry
+        if entry is None:
+            return None
+        return entry.path, self.form.value(), self.baseline.value() if _without_network(entry.card) else None
+
+    @property
+    def _elsewhere(self) -> bool:
+        """Whether another image is chosen than the one that was segmented."""
+        return self.session.image not in (None, self._segmented)
+
+    def _freshness_changed(self) -> None:
+        if not self.freshness.current:
+            self._rethreshold.stop()
+        self._refresh()
 
     def _done(self, result: object) -> None:
         if isinstance(result, Segmentation):
@@ -198,12 +223,14 @@ class Segment(Step):
             )
             place = result.request.image.calibration
         same = self.result is not None and self.result.request.model == result.request.model
-        self.panel.show_in_turns(self._add_layer(result, self._shown.show(result, place, layer, again=same)))
+        self.panel.show_in_turns(self._add_layer(result, layer, self._shown.show(result, place, layer, again=same)))
 
-    def _add_layer(self, result: Segmentation, adding: Iterator[None]) -> Iterator[None]:
+    def _add_layer(self, result: Segmentation, layer: ImageLayer, adding: Iterator[None]) -> Iterator[None]:
         yield from adding
-        self.result = result
-        self.session.put("prediction", self._shown.layer)
+        self.result, self._segmented = result, layer
+        self.freshness.finish()
+        if not self._elsewhere:
+            self.session.put("prediction", self._shown.layer)
         self._tell(result)
         self.succeed("Measure", "Compare")
         if self._other_thresholds():  # they were changed while the network ran
@@ -211,20 +238,22 @@ class Segment(Step):
 
     def _tell(self, result: Segmentation) -> None:
         count = len(result.instances)
+        where = f" in '{result.request.image.source}'" if self._elsewhere else ""
         if count:
             overlapping = len({outline.label for outline in result.outlines})
             whole = f" {overlapping} overlap and are outlined in a layer of their own." if overlapping else ""
-            self.panel.say(f"{count} particle{'s' if count > 1 else ''} found.{whole} {result.device}")
+            self.panel.say(f"{count} particle{'s' if count > 1 else ''} found{where}.{whole} {result.device}")
         else:
             lower = "" if result.found.config.probability is None else "Lower the probability, check"
-            self.panel.say(f"No particle was found. {lower or 'Check'} the particle diameter, or choose another model.")
+            advice = f"{lower or 'Check'} the particle diameter, or choose another model."
+            self.panel.say(f"No particle was found{where}. {advice}")
 
     def _other_thresholds(self) -> bool:
         wanted = self.thresholds.values()
         return self.result is not None and self.result.request.config.model_dump(include=set(wanted)) != wanted
 
     def _thresholds_changed(self) -> None:
-        if self.result is None or self._shown.layer is None:
+        if self.result is None or self._shown.layer is None or not self.freshness.current:
             return
         config = self.result.request.config.model_copy(update=self.thresholds.values())
         self._rethreshold.ask(self.result, config)
@@ -293,8 +322,12 @@ class Segment(Step):
         if any(path.exists() and origin.exists() and path.samefile(origin) for origin in origins):
             self.panel.refuse(f"The labels would replace the image {path}; choose another folder or name.")
             return
-        labels = labels_of(layer).copy()  # the user may go on painting
-        self.panel.start(partial(save_labels, path, labels, result, self._shown.edited), "Saving the labels")
+        try:
+            labels, size = labels_of(layer).copy(), calibration_of(layer)  # the user may go on painting
+        except NanosegError as error:
+            self.panel.refuse(str(error))
+            return
+        self.panel.start(partial(save_labels, path, labels, size, result, self._shown.edited), "Saving the labels")
 
     def _save_coco(self) -> None:
         layer, result = self._shown.layer, self.result
@@ -347,7 +380,8 @@ class Segment(Step):
         self.panel.block(problem or self.form.problem() or (self.baseline.problem() if without else None))
         ready = problem is None and not self.panel.running
         self.copy_button.setEnabled(ready)
-        shown = self._shown.layer is not None and not self.panel.running
+        shown = self._shown.layer is not None and not self.panel.running and not self._elsewhere
+        self.outdated.say(self.freshness.outdated if shown else None)
         self.save_button.setEnabled(shown)
         self.coco_button.setEnabled(shown and self.result is not None and len(self.result.instances.shape) == 2)
         if entry is None or entry.problem is not None:

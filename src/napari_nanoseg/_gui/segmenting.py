@@ -158,7 +158,9 @@ def save_image(request: Request, path: Path) -> FileOfImage:
     return find_file(replace(request, origins=(path,)))
 
 
-def save_labels(path: Path, labels: NDArray[Any], result: Segmentation, edited: bool) -> SavedLabels:
+def save_labels(
+    path: Path, labels: NDArray[Any], calibration: Calibration, result: Segmentation, edited: bool
+) -> SavedLabels:
     """Write labels and run record as the job does.
 
     Parameters
@@ -166,6 +168,8 @@ def save_labels(path: Path, labels: NDArray[Any], result: Segmentation, edited: 
     path : Path
     labels : array
         What the layer shows now.
+    calibration : Calibration
+        Pixel size that the layer has now.
     result : Segmentation
         What it was made of.
     edited : bool
@@ -174,7 +178,7 @@ def save_labels(path: Path, labels: NDArray[Any], result: Segmentation, edited: 
     tell(Stage("write", f"Writing {path}."))
     particles = len(Instances.from_labels(labels)) if edited else len(result.instances)
     record = _record_of(result, edited, particles)
-    write_result(path, labels, result.request.image.calibration, record)
+    write_result(path, labels, calibration, record)
     return SavedLabels(path)
 
 

@@ -42,6 +42,8 @@ class Step(Scripted, QWidget):
     """Name of the step, as in the menus."""
     start_text: ClassVar[str]
     """Text of the button that starts its job."""
+    roles: ClassVar[tuple[str, ...]] = ()
+    """Choices of the session that its messages are about: they leave when another one is made."""
 
     go_to = Signal(str)
     """Title of the step that the user wants to go on to; whoever holds the step opens it."""
@@ -61,6 +63,7 @@ class Step(Scripted, QWidget):
         self._hint.setWordWrap(True)
         self._hint.setVisible(False)
         self.panel = JobPanel(self.session, self.title, self.start_text)
+        self.session.changed.connect(self._leave_messages)
         self._next = QHBoxLayout()
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -76,6 +79,10 @@ class Step(Scripted, QWidget):
     def running(self) -> bool:
         """Whether its job runs."""
         return self.panel.running
+
+    def _leave_messages(self, name: str) -> None:
+        if name in self.roles and not self.running:
+            self.panel.messages.clear()
 
     def hint(self, text: str | None) -> None:
         """Say at the top, in one sentence, what to do before this step can be used; None: nothing is missing."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.evaluate import EvaluateConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.evaluation.error_map import ErrorMap, error_map
+from napari_nanoseg.evaluation.error_map import ErrorMap, error_map, pixel_map
 from napari_nanoseg.evaluation.matching import Evaluation, evaluate, judged, pool
 from napari_nanoseg.events import Progress, tell
 from napari_nanoseg.instances import Instances
@@ -36,7 +36,7 @@ class Comparison:
     evaluations : tuple of Evaluation
         Slice by slice, at the same threshold.
     not_judged : int
-        Number of predicted particles left out because the truth is not known where they lie.
+        Number of predicted particles left out because the truth is not known where they lie, of all slices together.
     """
 
     shape: tuple[int, ...]
@@ -54,6 +54,11 @@ class Comparison:
         """Where particles were found, are not there, and were missed, in label images of `shape`."""
         slices = [error_map(*each) for each in zip(self.truth, self.prediction, self.evaluations, strict=True)]
         return ErrorMap(*(np.stack(each).reshape(self.shape) for each in zip(*slices, strict=True)))
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """The map of :func:`~napari_nanoseg.evaluation.error_map.pixel_map`, of `shape`."""
+        slices = [pixel_map(*each) for each in zip(self.truth, self.prediction, strict=True)]
+        return np.stack(slices).reshape(self.shape)
 
     def particles(self) -> DataFrame:
         """What became of every particle.
@@ -114,10 +119,12 @@ def compare(
             f"The truth has the shape {truth.shape} but the prediction {prediction.shape}; "
             "compare label images of the same micrograph."
         )
-    trues, predicted, evaluations = [], [], []
+    trues, predicted, evaluations, not_judged = [], [], [], 0
     for true_plane, predicted_plane in zip(truth.planes(), prediction.planes(), strict=True):
         if known is not None:
+            every = len(predicted_plane)
             predicted_plane = judged(true_plane, predicted_plane, known, config.iou_threshold)
+            not_judged += every - len(predicted_plane)
         trues.append(true_plane)
         predicted.append(predicted_plane)
         evaluations.append(
@@ -132,7 +139,6 @@ def compare(
         )
         if len(truth.shape) == 3:
             tell(Progress(len(trues), truth.shape[0], "slices"))
-    not_judged = len(prediction) - sum(map(len, predicted)) if known is not None else 0
     return Comparison(truth.shape, tuple(trues), tuple(predicted), tuple(evaluations), not_judged)
 
 

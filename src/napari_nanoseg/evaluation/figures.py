@@ -44,6 +44,12 @@ FIGURES = {
 }
 """By name, in the order of :meth:`napari_nanoseg.evaluation.matching.Evaluation.figures`."""
 
+NOT_JUDGED = Figure(
+    "Not judged",
+    "predicted particles that match no true one and lie mostly where a partly annotated truth says nothing: left out "
+    "of all figures",
+)
+
 PIXELS = {
     "tolerance": Figure("Tolerance", "how far (px) a pixel may lie from one of the other kind and still be right"),
     "true_pixels": Figure("True pixels", "pixels of the class in the truth"),

@@ -130,13 +130,20 @@ def partners(names: Collection[str], found: Mapping[str, Found]) -> dict[str, Fo
     return dict(zip(names, found.values(), strict=True)) if len(names) == len(found) == 1 else dict(found)
 
 
+def known_file(labels: Path) -> Path | None:
+    """Find the label image that says where a label image of a data set is complete; None where there is none."""
+    return _known_path(labels.parent, labels.stem)
+
+
+def _known_path(folder: Path, name: str) -> Path | None:
+    """Path in ``known/`` of a data set for the name of an image; `folder` is the data set or its ``masks/``."""
+    path = (folder.parent if folder.name == "masks" else folder) / "known" / f"{name}.png"
+    return path if path.is_file() else None
+
+
 def _with_known(files: dict[str, LabelFile], folder: Path) -> dict[str, LabelFile]:
-    """Add the known regions of a data set to its labels; `folder` is the data set or its ``masks/``."""
-    dataset = folder.parent if folder.name == "masks" else folder
-    known = {name: dataset / "known" / f"{name}.png" for name in files}
-    return {
-        name: replace(file, known_path=known[name]) if known[name].is_file() else file for name, file in files.items()
-    }
+    """Add the known regions of a data set to its labels."""
+    return {name: replace(file, known_path=_known_path(folder, name)) for name, file in files.items()}
 
 
 def _from_coco(path: Path) -> dict[str, LabelFile]:

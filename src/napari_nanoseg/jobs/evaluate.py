@@ -17,7 +17,7 @@ from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.agreement import Agreements, agreement_of, common_unit, pool_agreement
 from napari_nanoseg.evaluation.agreement_figure import agreement_figure
 from napari_nanoseg.evaluation.comparison import Comparison, compare
-from napari_nanoseg.evaluation.error_map import overlay_figure, pixel_map
+from napari_nanoseg.evaluation.error_map import overlay_figure
 from napari_nanoseg.evaluation.matching import Evaluation, pool
 from napari_nanoseg.events import JobResult, Notice, Progress, Stage, tell
 from napari_nanoseg.io.atomic import filled_folder, write_text
@@ -141,9 +141,7 @@ def _compared(
             )
         )
     agreement = pool_agreement(agreements) if agreements else None
-    figures = all_figures(pooled, len(evaluations), agreement)
-    if not_judged:
-        figures["not_judged"] = unjudged
+    figures = all_figures(pooled, len(evaluations), agreement, unjudged if not_judged else None)
     if folder is None:
         return JobResult(figures)
 
@@ -178,16 +176,13 @@ def write_pictures(out: Path, name: str, comparison: Comparison, image: Image | 
     """
     slices = len(comparison.truth)
     stacked = len(comparison.shape) == 3
-    pixels = np.stack([pixel_map(*pair) for pair in zip(comparison.truth, comparison.prediction, strict=True)])
     axes = "ZYX" if stacked else "YX"
     if image is not None and (image.axes[0] in "ZT") != stacked:
         raise NanosegError(
             f"The image has the shape {image.data.shape} but its labels {comparison.shape}; "
             "choose the micrograph of these labels."
         )
-    write_image(
-        out / "pixels" / f"{name}.tif", Image(pixels.reshape(comparison.shape), axes, calibration, "map of pixels")
-    )
+    write_image(out / "pixels" / f"{name}.tif", Image(comparison.pixels(), axes, calibration, "map of pixels"))
     for number, (truth, prediction, evaluation) in enumerate(
         zip(comparison.truth, comparison.prediction, comparison.evaluations, strict=True)
     ):
@@ -198,11 +193,24 @@ def write_pictures(out: Path, name: str, comparison: Comparison, image: Image | 
             tell(Progress(number + 1, slices, "overlays"))
 
 
-def all_figures(evaluation: Evaluation, images: int, agreement: Agreements | None) -> dict[str, Any]:
-    """The figures of the job, by name, as plain values; without an agreement where there is none."""
+def all_figures(
+    evaluation: Evaluation, images: int, agreement: Agreements | None, not_judged: int | None
+) -> dict[str, Any]:
+    """The figures of the job, by name, as plain values; without an agreement where there is none.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    images : int
+    agreement : dict of str to Agreement, optional
+    not_judged : int, optional
+        Number of predicted particles that were left out; None where the truth is known everywhere.
+    """
     figures: dict[str, Any] = {**evaluation.figures(), "images": images}
     if agreement is not None:
         figures["agreement"] = {name: one.figures() for name, one in agreement.items()}
+    if not_judged is not None:
+        figures["not_judged"] = not_judged
     return figures
 
 

@@ -127,7 +127,7 @@ def sample_of(image_layer: Layer, labels_layer: Layer, region: Layer | None = No
             f"The layer '{image_layer.name}' is a stack of {len(image.data)} slices; annotate one image of it "
             "(right-click the layer, Split Stack)."
         )
-    _same_pixels(image, image_layer, labels.shape, labels_layer)
+    _same_pixels(image.plane_shape, image_layer, labels.shape, labels_layer)
     image = image.loaded()
     pixels = image.data
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
@@ -139,7 +139,7 @@ def sample_of(image_layer: Layer, labels_layer: Layer, region: Layer | None = No
     if not whole:
         known = labels > 0
         if region is not None:
-            known |= marked_region(region, image_layer, image)
+            known |= marked_region(region, image_layer, image.plane_shape)
     return Sample(image, instances, known, file_stem(image_layer.name))
 
 
@@ -163,16 +163,17 @@ def class_values_of(image_layer: Layer, labels_layer: Layer) -> tuple[Image, NDA
     return image.loaded(), labels.astype(np.int32)
 
 
-def marked_region(region: Layer, image_layer: Layer, image: Image) -> NDArray[np.bool_]:
-    """Pixels of an image that a layer marks: inside its shapes, or where its labels are not 0.
+def marked_region(region: Layer, below: Layer, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Pixels of another layer that a layer marks: inside its shapes, or where its labels are not 0.
 
     Parameters
     ----------
     region : Labels or Shapes layer
         What is marked in one slice of a stack counts for all.
-    image_layer : Image layer
-    image : Image
-        Of that layer.
+    below : Image or Labels layer
+        On which it lies.
+    shape : tuple of int
+        (Y, X) of that layer, or (Z, Y, X) of a stack.
 
     Returns
     -------
@@ -181,13 +182,14 @@ def marked_region(region: Layer, image_layer: Layer, image: Image) -> NDArray[np
     Raises
     ------
     NanosegError
-        When the shapes enclose no pixel, or the labels do not lie on the image.
+        When the shapes enclose no pixel, or the labels do not lie on the other layer.
     """
+    plane = (shape[-2], shape[-1])
     if isinstance(region, Shapes):
-        return region_of(region, image_layer, image.plane_shape)
+        return region_of(region, below, plane)
     labels = labels_of(region)
-    _same_pixels(image, image_layer, labels.shape[-2:] if image.planes > 1 else labels.shape, region)
-    return np.asarray((labels > 0).reshape(-1, *image.plane_shape).any(axis=0))
+    _same_pixels(plane, below, labels.shape[-2:] if len(shape) > 2 else labels.shape, region)
+    return np.asarray((labels > 0).reshape(-1, *plane).any(axis=0))
 
 
 def source_of(layer: Layer) -> Path | None:
@@ -253,17 +255,18 @@ def _made(layer: Layer, labels: NDArray[Any]) -> Instances | None:
     return None
 
 
-def _same_pixels(image: Image, image_layer: Layer, shape: tuple[int, ...], other: Layer) -> None:
-    """Refuse a layer that does not lie on the pixels of an image."""
-    if shape != image.plane_shape:
+def _same_pixels(plane: tuple[int, int], below: Layer, shape: tuple[int, ...], other: Layer) -> None:
+    """Refuse a layer that does not lie on the pixels of another one, an image or labels."""
+    kind = "labels" if isinstance(below, Labels) else "image"
+    if shape != plane:
         raise NanosegError(
-            f"The layer '{other.name}' has {_by(shape)} pixels but the image '{image_layer.name}' "
-            f"{_by(image.plane_shape)}; choose a layer made for this image."
+            f"The layer '{other.name}' has {_by(shape)} pixels but the {kind} '{below.name}' "
+            f"{_by(plane)}; choose a layer made for this image."
         )
-    shift = apart(image_layer, other)
+    shift = apart(below, other)
     if shift > 0.5:
         raise NanosegError(
-            f"The layer '{other.name}' lies {shift:.0f} pixels beside the image '{image_layer.name}'; choose a layer "
+            f"The layer '{other.name}' lies {shift:.0f} pixels beside the {kind} '{below.name}'; choose a layer "
             "made for this image, or give both the same translation."
         )
 
