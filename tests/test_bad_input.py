@@ -16,7 +16,7 @@ import psutil
 import pytest
 import tifffile
 import torch
-from followed import events_of
+from followed import events_of, leave_at
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
@@ -263,25 +263,20 @@ def test_no_memory_on_the_device_means_smaller_tiles_then_a_sentence(disc_model,
     model = load_model(disc_model)
     wish = SegmentConfig(device="cpu", invert="no", tile=512)
     whole = model.segment(image, wish).to_labels()
-    original, sides = StarDistNet.steps, []
+    original, sides = StarDistNet.forward, []
 
     def short(limit: int) -> None:
-        def steps(self, x):
+        def forward(self, x):
             sides.append(max(x.shape[-2:]))
             if sides[-1] > limit:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-            return (yield from original(self, x))
+            return original(self, x)
 
-        monkeypatch.setattr(StarDistNet, "steps", steps)
+        monkeypatch.setattr(StarDistNet, "forward", forward)
 
     short(290)
-    events, found = [], model.segment(image, wish)
-    while True:
-        try:
-            events.append(next(found))
-        except StopIteration as stop:
-            np.testing.assert_array_equal(stop.value.to_labels(), whole)
-            break
+    events, found = events_of(lambda: model.segment(image, wish))
+    np.testing.assert_array_equal(found.to_labels(), whole)
     assert any(isinstance(event, Notice) and "tiles of" in event.message for event in events)
     assert sides[0] > 290 >= sides[-1]
     short(10)
@@ -368,16 +363,14 @@ def test_a_device_is_not_replaced_by_a_file(disc_model, image, tmp_path):
 def test_cancelled_at_every_event_nothing_is_half_written(jobs, dataset, disc_model, tmp_path, kind):
     before = sha256(dataset), sha256(disc_model)
     job = jobs[kind]
-    total = sum(1 for _ in run_job(job))
+    total = len(events_of(lambda: run_job(job))[0])
     complete = {path.name for path in (tmp_path / "out ä" / kind).rglob("*") if path.is_file()}
     assert total > 0
     chosen = range(total) if kind != "train" else sorted({*range(11), 15, 30, total - 1})
     for stop in chosen:
         shutil.rmtree(tmp_path / "out ä", ignore_errors=True)
-        steps = run_job(job)
-        for _ in range(stop + 1):
-            event = next(steps)
-        steps.close()
+        rest = iter(range(stop))
+        event = leave_at(lambda _, rest=rest: next(rest, None) is None, lambda: run_job(job))[-1]
         written = [path for path in (tmp_path / "out ä").rglob("*") if path.is_file()]
         assert {path.name for path in written} <= complete, (stop, event)
         assert not left_over(tmp_path), (stop, event)

@@ -29,7 +29,7 @@ from napari_nanoseg.config.jobs import AnyJob, parse_job, read_job
 from napari_nanoseg.config.options import Option
 from napari_nanoseg.config.train import TrainConfig, usual_for
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress, Stage, checkpoint, tell
+from napari_nanoseg.events import Epoch, Event, JobResult, Notice, Progress, Stage, checkpoint, tell
 from napari_nanoseg.jobs.doctor import Finding
 
 by_words = pytest.mark.parametrize("command", COMMANDS, ids=[command.words for command in COMMANDS])
@@ -56,12 +56,12 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AnyJob]:
 
 
 @pytest.fixture
-def converting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Job]], None]:
+def converting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], JobResult]], None]:
     """Let `nanoseg convert` do something else."""
 
-    def replace(steps: Callable[[], Job]) -> None:
+    def replace(convert: Callable[[], JobResult]) -> None:
         module = ModuleType("convert")
-        module.convert_job = lambda _: steps()  # type: ignore[attr-defined]
+        module.convert_job = lambda _: convert()  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "napari_nanoseg.jobs.convert", module)
 
     return replace
@@ -210,8 +210,8 @@ def test_a_dry_run_prints_the_job(parsed: Callable[..., AnyJob]) -> None:
     assert parse_job(yaml.safe_load(result.stdout)) == parsed(*SEGMENT)
 
 
-def test_the_last_line_of_stdout_is_json(converting: Callable[[Callable[[], Job]], None]) -> None:
-    def steps() -> Job:
+def test_the_last_line_of_stdout_is_json(converting: Callable[[Callable[[], JobResult]], None]) -> None:
+    def convert() -> JobResult:
         print("a library speaks")
         tell(Stage("one", "Stage one of Größe"))
         tell(Progress(1, 2, "images"))
@@ -219,7 +219,7 @@ def test_the_last_line_of_stdout_is_json(converting: Callable[[Callable[[], Job]
             {"f1": np.float32(0.5), "count": np.int64(3), "d50_nm": float("nan"), "range": (1, 2.5)}, {"table": "t.csv"}
         )
 
-    converting(steps)
+    converting(convert)
     result = nanoseg(*CONVERT, "--json")
     assert result.exit_code == 0
     (line,) = result.stdout.splitlines()
@@ -230,12 +230,12 @@ def test_the_last_line_of_stdout_is_json(converting: Callable[[Callable[[], Job]
     assert "a library speaks" in result.stderr
 
 
-def test_without_json_figures_are_lines(converting: Callable[[Callable[[], Job]], None]) -> None:
-    def steps() -> Job:
+def test_without_json_figures_are_lines(converting: Callable[[Callable[[], JobResult]], None]) -> None:
+    def convert() -> JobResult:
         tell(Notice("nothing special"))
         return JobResult({"f1": 0.512345, "count": 3}, {"table": "t.csv"})
 
-    converting(steps)
+    converting(convert)
     result = nanoseg(*CONVERT)
     assert result.stdout.splitlines() == ["f1: 0.5123", "count: 3", "table: t.csv"]
 
@@ -254,17 +254,17 @@ def test_errors_are_sentences_with_a_status(
     error: BaseException,
     status: int,
     sentence: str,
-    converting: Callable[[Callable[[], Job]], None],
+    converting: Callable[[Callable[[], JobResult]], None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("platformdirs.user_log_path", lambda _: tmp_path)
 
-    def steps() -> Job:
+    def convert() -> JobResult:
         tell(Stage("one", "One"))
         raise error
 
-    converting(steps)
+    converting(convert)
     result = nanoseg(*CONVERT, "--json")
     assert result.exit_code == status
     assert sentence in result.stderr
@@ -279,11 +279,11 @@ def test_ctrl_c_closes_the_job(tmp_path: Path) -> None:
         "import signal, sys, time, types\n"
         # a shell starts its background jobs, such as these tests on a build machine, with Ctrl-C ignored
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from napari_nanoseg.events import Stage\n"
+        "from napari_nanoseg.events import Stage, tell\n"
         "def convert_job(job):\n"
         "    try:\n"
         "        while True:\n"
-        "            yield Stage('one', 'One')\n"
+        "            tell(Stage('one', 'One'))\n"
         "            time.sleep(0.05)\n"
         "    finally:\n"
         "        open(job.out, 'w').close()\n"
@@ -303,7 +303,7 @@ def test_ctrl_c_closes_the_job(tmp_path: Path) -> None:
     assert out.exists()
 
 
-def events() -> Job:
+def work() -> JobResult:
     tell(Stage("train", "Training [bold] on 3 images"))
     for step in range(1, 101):
         tell(Progress(step, 100, "steps"))
@@ -316,7 +316,7 @@ def events() -> Job:
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress_shows_every_kind_of_event(terminal: bool) -> None:
     stream = StringIO()
-    result = follow(events(), Console(file=stream, force_terminal=terminal, width=150))
+    result = follow(work, Console(file=stream, force_terminal=terminal, width=150))
     assert result == JobResult({"f1": 1.0})
     text = stream.getvalue()
     for part in (
@@ -335,7 +335,7 @@ def test_progress_shows_every_kind_of_event(terminal: bool) -> None:
 def test_a_display_that_fails_closes_the_job() -> None:
     closed = []
 
-    def steps() -> Job:
+    def convert() -> JobResult:
         event: Event = Stage("one", "One")
         try:
             while True:
@@ -348,7 +348,7 @@ def test_a_display_that_fails_closes_the_job() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        follow(steps(), Console(file=Broken()))
+        follow(convert, Console(file=Broken()))
     assert closed == [True]
 
 

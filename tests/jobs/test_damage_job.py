@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 import zarr
+from followed import events_of, leave_at
 from typer.testing import CliRunner
 
 from napari_nanoseg import (
@@ -94,14 +95,7 @@ def test_a_class_map_that_is_there(files, tmp_path, output):
 
 def test_model_and_baseline_side_by_side(files, tmp_path):
     job = job_of(files, tmp_path, model=Path("threshold"), baseline=True)
-    events = []
-    steps = run_job(job)
-    while True:
-        try:
-            events.append(next(steps))
-        except StopIteration as stop:
-            result = stop.value
-            break
+    events, result = events_of(lambda: run_job(job))
     classes = open_volume(tmp_path / "classes.ome.zarr").read(0, SHAPE[0])
     assert result.figures["crack_voxels"] == (classes == 1).sum() > 0
     assert result.figures["packing"] == pytest.approx((classes > 0).mean())
@@ -148,19 +142,22 @@ def test_labels_and_a_mask_of_particles(files, tmp_path):
 
 
 def test_a_cancelled_analysis_leaves_no_part_of_a_map(files, tmp_path):
-    steps = run_job(job_of(files, tmp_path, classes=files / "classes.tif"))
-    for event in steps:
-        if isinstance(event, Progress) and event.unit == "slices" and event.done > 8:
-            break
-    steps.close()
+    leave_at(
+        lambda event: isinstance(event, Progress) and event.unit == "slices" and event.done > 8,
+        lambda: run_job(job_of(files, tmp_path, classes=files / "classes.tif")),
+    )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_no_crack_is_a_notice_and_a_profile_of_zeros(files, tmp_path):
     write_volume(tmp_path / "none.tif", Volume(np.zeros(SHAPE, np.uint8), NM))
     config = CONFIG.model_copy(update={"damage": DamageConfig(window=20)})
-    steps = run_job(job_of(files, tmp_path / "out", classes=tmp_path / "none.tif", config=config))
-    assert [event for event in list(steps) if isinstance(event, Notice) and "no crack" in event.message]
+    job = job_of(files, tmp_path / "out", classes=tmp_path / "none.tif", config=config)
+    assert [
+        event
+        for event in events_of(lambda: run_job(job))[0]
+        if isinstance(event, Notice) and "no crack" in event.message
+    ]
     assert (pd.read_csv(tmp_path / "out" / "profile.csv")["damage"] == 0).all()
     assert len(pd.read_csv(tmp_path / "out" / "components.csv")) == 0
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
-from followed import events_of
+from followed import events_of, leave_at
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
@@ -89,10 +89,8 @@ def test_raised_pixels_are_told_and_counted(
 
 
 def test_what_is_finished_stays_when_it_is_cancelled(images: Path, tmp_path: Path) -> None:
-    steps = density_job(DensityJob(images=(images,), out=tmp_path / "od"))
-    while next(steps) != Progress(1, 2, "images"):
-        pass
-    steps.close()
+    job = DensityJob(images=(images,), out=tmp_path / "od")
+    leave_at(lambda event: event == Progress(1, 2, "images"), lambda: density_job(job))
     assert sorted(path.name for path in (tmp_path / "od").iterdir()) == ["energies.run.yaml", "energies.tif"]
 
 

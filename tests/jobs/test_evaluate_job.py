@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import yaml
+from followed import events_of
 from typer.testing import CliRunner
 
 from napari_nanoseg import (
@@ -50,12 +51,7 @@ def pairs(tmp_path):
 
 def followed(job):
     """All events of a job and its result."""
-    steps, events = evaluate_job(job), []
-    while True:
-        try:
-            events.append(next(steps))
-        except StopIteration as stop:
-            return events, stop.value
+    return events_of(lambda: evaluate_job(job))
 
 
 def test_figures_are_pooled_over_pairs_of_the_same_stem(tmp_path, pairs):
@@ -268,7 +264,7 @@ def test_a_bad_coco_prediction_is_refused_in_one_sentence(tmp_path, pairs):
     refused(r"all\.json.*NaN", lambda all_: all_["annotations"][0].update(score=float("nan")))
     refused("category_id that is not", lambda all_: all_["annotations"][4].update(category_id="particle"))
     refused("no prediction called one", lambda all_: all_["images"][0].update(file_name="other.tif"))
-    refused("damaged or not a COCO file", lambda all_: all_["annotations"])
+    refused(r"all\.json: it is damaged or another kind of file", lambda all_: all_["annotations"])
     refused(r"image of \[40, 50\]", lambda all_: all_["images"][0].update(height=41))
     small = {name: Instances.from_labels(np.eye(9, dtype=int), scores=[0.5]) for name in pairs}
     write_coco(coco, small)
@@ -320,7 +316,7 @@ def test_python_judges_where_the_truth_is_known(partly):
 def test_a_prediction_without_truth_is_mentioned(tmp_path, pairs):
     write_labels(tmp_path / "prediction" / "extra.tif", pairs["one"][1])
     job = EvaluateJob(truth=tmp_path / "truth", prediction=tmp_path / "prediction")
-    said = [event.message for event in evaluate_job(job) if isinstance(event, Notice)]
+    said = [event.message for event in followed(job)[0] if isinstance(event, Notice)]
     assert len(said) == 2
     assert "extra" in said[0]
     assert "no scores" in said[1]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from followed import events_of
 
 from napari_nanoseg import Calibration, Image, Instances, NanosegError, Sample, measure, write_sample
 from napari_nanoseg import run as ns_run
@@ -31,12 +32,7 @@ def labels():
 
 def run(job):
     """All events of a job and its result."""
-    steps, events = measure_job(job), []
-    while True:
-        try:
-            events.append(next(steps))
-        except StopIteration as stop:
-            return events, stop.value
+    return events_of(lambda: measure_job(job))
 
 
 def notices(events):

@@ -7,12 +7,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from followed import events_of
 
 from napari_nanoseg.config.convert import ConvertJob
 from napari_nanoseg.config.jobs import JOBS, parse_job, read_job
 from napari_nanoseg.config.segment import SegmentConfig, SegmentJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Job, JobResult, Progress, tell
+from napari_nanoseg.events import JobResult, Progress, tell
 from napari_nanoseg.jobs.run import run_job
 
 
@@ -21,7 +22,7 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> list[ConvertJob]:
     """Replace the conversion by one that only notes its job."""
     done: list[ConvertJob] = []
 
-    def convert_job(job: ConvertJob) -> Job:
+    def convert_job(job: ConvertJob) -> JobResult:
         tell(Progress(1, 1, "models"))
         done.append(job)
         return JobResult({"models": 1})
@@ -32,12 +33,9 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> list[ConvertJob]:
     return done
 
 
-def test_a_job_runs_when_it_is_looped_over(converted: list[ConvertJob]) -> None:
+def test_a_job_is_followed_and_returns_its_result(converted: list[ConvertJob]) -> None:
     job = ConvertJob(model=Path("model"), out=Path("out"))
-    running = run_job(job)
-    assert next(running) == Progress(1, 1, "models")
-    assert converted == []
-    assert running == JobResult({"models": 1})
+    assert events_of(lambda: run_job(job)) == ([Progress(1, 1, "models")], JobResult({"models": 1}))
     assert converted == [job]
 
 

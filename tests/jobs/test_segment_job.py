@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
+from followed import events_of, leave_at
 from PIL import Image as Picture
 
 from napari_nanoseg.config.segment import SegmentConfig, SegmentJob
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.matching import evaluate
-from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress, Stage
+from napari_nanoseg.events import Notice, Progress, Stage
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.annotations import read_coco
 from napari_nanoseg.io.images import expand, read_image, read_label_array, write_image
@@ -52,22 +53,13 @@ def job_of(model: Path, images: list[Path], out: Path, **changes: object) -> Seg
     return SegmentJob(model=model, images=tuple(images), out=out, config=SegmentConfig(device="cpu"), **changes)
 
 
-def loop(job: Job) -> tuple[list[Event], JobResult]:
-    said = []
-    while True:
-        try:
-            said.append(next(job))
-        except StopIteration as stop:
-            return said, stop.value
-
-
 def labels_in(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.tif"))
 
 
 def test_every_kind_of_image_gets_its_labels_and_its_record(disc_model, sample, images, tmp_path):
     job = job_of(disc_model, images, tmp_path / "Ergebnis ä")
-    events, result = loop(segment_job(job))
+    events, result = events_of(lambda: segment_job(job))
     assert labels_in(job.out) == sorted(path.stem for path in images)
     for path in images:
         labels = read_label_array(job.out / f"{path.stem}.tif")
@@ -89,8 +81,8 @@ def test_the_diameter_of_every_image_is_in_its_record_and_in_the_figures(disc_mo
     card = yaml.safe_load((any_size / "model.yaml").read_text(encoding="utf-8")) | {"training_diameter": None}
     (any_size / "model.yaml").write_text(yaml.safe_dump(card, sort_keys=False), encoding="utf-8")
     given = images[:2]
-    (_, estimated), (_, told), (_, own) = (
-        loop(segment_job(job.model_copy(update={"config": SegmentConfig(device="cpu", diameter=diameter)})))
+    estimated, told, own = (
+        segment_job(job.model_copy(update={"config": SegmentConfig(device="cpu", diameter=diameter)}))
         for job, diameter in (
             (job_of(any_size, given, tmp_path / "estimated"), None),
             (job_of(any_size, given, tmp_path / "told"), 21),
@@ -171,11 +163,10 @@ def test_a_stack_cannot_be_in_a_coco_file_and_is_refused_before_any_work(disc_mo
 def test_cancelled_after_the_first_image_it_keeps_that_one_whole(disc_model, images, tmp_path):
     coco = tmp_path / "all.json"
     job = job_of(disc_model, images, tmp_path / "out", coco=coco)
-    steps = segment_job(job)
-    for event in steps:
-        if isinstance(event, Stage) and event.name == "segment" and labels_in(job.out):
-            break
-    steps.close()
+    leave_at(
+        lambda event: isinstance(event, Stage) and event.name == "segment" and bool(labels_in(job.out)),
+        lambda: segment_job(job),
+    )
     first = images[0].stem
     assert {path.name for path in job.out.iterdir()} == {f"{first}.tif", f"{first}.run.yaml"}
     assert set(read_coco(coco)) == {first}
@@ -187,7 +178,7 @@ def test_an_image_without_particles_is_noticed_and_gets_empty_labels(disc_model,
     write_image(tmp_path / "leer.tif", Image(noise))
     config = SegmentConfig(device="cpu", probability=1)
     job = SegmentJob(model=disc_model, images=(tmp_path / "leer.tif",), out=tmp_path / "out", config=config)
-    events, result = loop(segment_job(job))
+    events, result = events_of(lambda: segment_job(job))
     assert any(isinstance(event, Notice) and "leer.tif: no particle" in event.message for event in events)
     assert result.figures["particles"] == 0
     assert not read_label_array(tmp_path / "out" / "leer.tif").any()
@@ -258,10 +249,10 @@ def test_a_model_is_asked_for_by_its_name_and_recorded_with_its_path(disc_model,
 
 def test_a_network_says_that_it_has_no_use_for_parameters_of_a_watershed(disc_model, images, tmp_path):
     job = job_of(disc_model, images[:1], tmp_path)
-    assert not [event for event in loop(segment_job(job))[0] if isinstance(event, Notice)]
+    assert not [event for event in events_of(lambda: segment_job(job))[0] if isinstance(event, Notice)]
     wishes = SegmentConfig.parse({"baseline": {"smoothing": 3.0}}, "options")
     told = job.model_copy(update={"config": wishes, "overwrite": True})
-    (notice,) = [event for event in loop(segment_job(told))[0] if isinstance(event, Notice)]
+    (notice,) = [event for event in events_of(lambda: segment_job(told))[0] if isinstance(event, Notice)]
     assert "are not used" in notice.message
 
 
@@ -269,7 +260,9 @@ def test_a_network_says_that_it_has_no_use_for_parameters_of_a_watershed(disc_mo
 def test_an_image_of_one_value_does_not_end_a_batch(model, images, tmp_path):
     flat = tmp_path / "flat.tif"
     write_image(flat, Image(np.full((60, 70), 9, np.uint8)))
-    events, result = loop(segment_job(SegmentJob(model=Path(model), images=(flat, images[0]), out=tmp_path / "out")))
+    events, result = events_of(
+        lambda: segment_job(SegmentJob(model=Path(model), images=(flat, images[0]), out=tmp_path / "out"))
+    )
     said = [event.message for event in events if isinstance(event, Notice)]
     assert any("flat" in text and "all pixels are the same" in text for text in said)
     assert result.figures["images"] == 2
