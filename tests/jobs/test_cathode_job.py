@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from followed import leave_at
 from typer.testing import CliRunner
 
 from napari_nanoseg.cli import app
@@ -70,11 +71,10 @@ def test_any_number_of_workers_writes_the_same_and_goes_on(tmp_path: Path) -> No
     for workers in (1, 3):
         cathode_job(job_of(tmp_path / str(workers), workers=workers))
     assert content(tmp_path / "1") == content(tmp_path / "3")
-    steps = cathode_job(job_of(tmp_path / "cut", workers=1))
-    for event in steps:
-        if isinstance(event, Progress) and event.done == 2:
-            break
-    steps.close()
+    leave_at(
+        lambda event: isinstance(event, Progress) and event.done == 2,
+        lambda: cathode_job(job_of(tmp_path / "cut", workers=1)),
+    )
     (tmp_path / "cut" / "masks" / "cathode_000001_z0002.tif").unlink(missing_ok=True)  # half of a phantom
     result = cathode_job(job_of(tmp_path / "cut"))
     assert result.figures["skipped"] in (2, 4)

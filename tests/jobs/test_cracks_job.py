@@ -6,7 +6,6 @@ import errno
 import json
 import shutil
 from collections.abc import Generator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 import tifffile
 import yaml
 import zarr
-from followed import events_of
+from followed import events_of, leave_at
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
@@ -32,7 +31,7 @@ from napari_nanoseg.cli import app
 from napari_nanoseg.config.cracks import CracksJob, CrackThreshold
 from napari_nanoseg.config.jobs import parse_job
 from napari_nanoseg.engines.baseline.volume import ThresholdPredictor, ThresholdSlabs
-from napari_nanoseg.events import Job, Notice, Progress
+from napari_nanoseg.events import Event, JobResult, Notice, Progress, Stage
 from napari_nanoseg.jobs.cracks import cracks_job
 from napari_nanoseg.jobs.run import run_job
 from napari_nanoseg.jobs.slabs import slabs_of
@@ -42,7 +41,7 @@ DEPTH = 28
 EIGHT = CracksConfig(slab=8, analyse=False)
 
 
-def cracks(config: CracksConfig, volume: Path, model: str, out: Path) -> Job:
+def cracks(config: CracksConfig, volume: Path, model: str, out: Path) -> JobResult:
     return cracks_job(CracksJob(config=config, volume=volume, model=Path(model), out=out))
 
 
@@ -111,19 +110,20 @@ def test_a_job_that_was_cancelled_goes_on(
     job = CracksJob(
         config=CracksConfig(slab=8, analyse=False, output=output), volume=volume, model=Path("threshold"), out=tmp_path
     )
-    with closing(run_job(job)) as steps:
-        predicting = False
-        for event in steps:
-            predicting |= getattr(event, "name", "") == "predict"
-            if predicting and isinstance(event, Progress) and event.done > 8 * slabs:
-                break
-            if getattr(event, "name", "") == "write":  # all four are done
-                break
+    stages: list[str] = []
+
+    def enough(event: Event) -> bool:
+        if isinstance(event, Stage):
+            stages.append(event.name)
+        done = isinstance(event, Progress) and event.done > 8 * slabs
+        return ("predict" in stages and done) or "write" in stages  # when all four are done, it writes
+
+    leave_at(enough, lambda: run_job(job))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["classes.ome.zarr.part", "journal.json"]
     computed = []
     original = ThresholdSlabs.class_map
     monkeypatch.setattr(
-        ThresholdSlabs, "class_map_steps", lambda self, z0, z1: (computed.append(z0), original(self, z0, z1))[1]
+        ThresholdSlabs, "class_map", lambda self, z0, z1: (computed.append(z0), original(self, z0, z1))[1]
     )
     result = run_job(job)
     assert computed == list(range(8 * slabs, DEPTH, 8))
@@ -145,9 +145,10 @@ def test_slabs_and_threads_change_nothing(
 
 
 def test_threads_can_be_cancelled_and_go_on(volume: Path, whole: NDArray[np.uint8], tmp_path: Path) -> None:
-    steps = cracks(CracksConfig(slab=8, analyse=False, workers=2), volume, "threshold", tmp_path)
-    with closing(steps):
-        next(event for event in steps if isinstance(event, Progress) and event.total == DEPTH and event.done in (8, 4))
+    leave_at(
+        lambda event: isinstance(event, Progress) and event.total == DEPTH and event.done in (8, 4),
+        lambda: cracks(CracksConfig(slab=8, analyse=False, workers=2), volume, "threshold", tmp_path),
+    )
     cracks(EIGHT, volume, "threshold", tmp_path)
     np.testing.assert_array_equal(classes_in(tmp_path), whole)
 
@@ -179,9 +180,10 @@ def test_a_cluster_gives_the_same(volume: Path, whole: NDArray[np.uint8], tmp_pa
 def test_a_cluster_that_was_cancelled_goes_on_here(
     volume: Path, whole: NDArray[np.uint8], tmp_path: Path, cluster: str
 ) -> None:
-    steps = cracks(CracksConfig(slab=8, analyse=False, cluster=cluster), volume, "threshold", tmp_path)
-    with closing(steps):
-        next(event for event in steps if isinstance(event, Progress) and event.total == DEPTH and event.done in (8, 4))
+    leave_at(
+        lambda event: isinstance(event, Progress) and event.total == DEPTH and event.done in (8, 4),
+        lambda: cracks(CracksConfig(slab=8, analyse=False, cluster=cluster), volume, "threshold", tmp_path),
+    )
     cracks(EIGHT, volume, "threshold", tmp_path)
     np.testing.assert_array_equal(classes_in(tmp_path), whole)
 
@@ -214,10 +216,8 @@ def test_a_full_disk_keeps_what_is_finished(
     with pytest.raises(NanosegError, match="the disk is full"):
         cracks(EIGHT, volume, "threshold", tmp_path)
     monkeypatch.undo()
-    events, before = [], json.loads((tmp_path / "journal.json").read_text())["slabs"]
-    assert list(before) == ["0", "8"]
-    for event in cracks(EIGHT, volume, "threshold", tmp_path):
-        events.append(event)
+    assert list(json.loads((tmp_path / "journal.json").read_text())["slabs"]) == ["0", "8"]
+    events, _ = events_of(lambda: cracks(EIGHT, volume, "threshold", tmp_path))
     assert any(isinstance(event, Notice) and "2 of 4 slabs are done" in event.message for event in events)
     np.testing.assert_array_equal(classes_in(tmp_path), whole)
 

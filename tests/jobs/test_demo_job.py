@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from followed import events_of, leave_at
 
 from napari_nanoseg.config.demo import DemoJob
 from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.config.train import TrainConfig
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Job, JobResult, Stage
+from napari_nanoseg.events import Stage
 from napari_nanoseg.io.datasets import open_dataset
 from napari_nanoseg.io.images import read_label_array
 from napari_nanoseg.jobs import demo
@@ -31,20 +32,10 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "run_in_child", run_job)
 
 
-def loop(job: Job) -> tuple[list[str], JobResult]:
-    stages = []
-    while True:
-        try:
-            event = next(job)
-            if isinstance(event, Stage):
-                stages.append(event.name)
-        except StopIteration as stop:
-            return stages, stop.value
-
-
 def test_leaves_everything_it_promises_and_replaces_only_itself(tiny, tmp_path):
     job = DemoJob(out=tmp_path / "Vorführung 1", steps=2, show="none")
-    stages, result = loop(demo.demo_job(job))
+    events, result = events_of(lambda: demo.demo_job(job))
+    stages = [event.name for event in events if isinstance(event, Stage)]
     order = [stages.index(name) for name in ("annotate", "generate", "train", "segment", "measure", "evaluate")]
     assert order == sorted(order)
     assert len(open_dataset(job.out / "synthetic")) == demo.PREVIEWS
@@ -61,9 +52,7 @@ def test_leaves_everything_it_promises_and_replaces_only_itself(tiny, tmp_path):
     assert record["figures"]["f1"] == result.figures["f1"]
 
     (job.out / "of an earlier demo").touch()
-    steps = demo.demo_job(job)
-    next(steps)
-    steps.close()
+    leave_at(lambda event: True, lambda: demo.demo_job(job))
     assert [path.name for path in job.out.iterdir()] == [demo.MARK]
 
 

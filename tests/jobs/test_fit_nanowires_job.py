@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from followed import events_of, leave_at
 from typer.testing import CliRunner
 
 from napari_nanoseg.calibration import Calibration
@@ -32,15 +33,8 @@ def images_of(count: int = 3, **given: Any) -> list[Image]:
 
 
 def result_of(images: list[Image], annotated: list[Sample] | None = None, **given: Any) -> tuple[Result, list[str]]:
-    steps = fit_generator(images, annotated, NanowireConfig.parse(SIZE | given))
-    notices = []
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as stop:
-            return stop.value, notices
-        if isinstance(event, Notice):
-            notices.append(event.message)
+    events, result = events_of(lambda: fit_generator(images, annotated, NanowireConfig.parse(SIZE | given)))
+    return result, [event.message for event in events if isinstance(event, Notice)]
 
 
 def test_noise_blur_and_gradient_of_optical_densities_are_found_again() -> None:
@@ -72,9 +66,10 @@ def test_the_same_images_give_the_same_config_and_cancelling_ends_it() -> None:
     assert fit_nanowires(images, config=NanowireConfig.parse(SIZE)) == fit_nanowires(
         images, config=NanowireConfig.parse(SIZE)
     )
-    steps = fit_generator(images, None, NanowireConfig.parse(SIZE))
-    assert any(isinstance(event, Progress) for event in islice(steps, 4))
-    steps.close()
+    events = leave_at(
+        lambda event: isinstance(event, Progress), lambda: fit_generator(images, None, NanowireConfig.parse(SIZE))
+    )
+    assert len(events) <= 4
 
 
 def test_sizes_come_from_outlined_wires_and_the_pixel_size_from_the_images() -> None:
@@ -154,8 +149,7 @@ def test_bad_files_leave_nothing_behind(tmp_path: Path) -> None:
 def test_generated_sem_images_come_nearer_to_real_ones(shared_data: Path) -> None:
     image = read_image(shared_data / "nanowires_sem" / "9.tif")
     config = nanowire_preset("Ag nanowires SEM", pixel_size_nm=24.8, height=224, width=224, wires=(2, 8))
-    steps = fit_generator([image], None, config)
-    result: Result = steps
+    result = fit_generator([image], None, config)
     figures = result.agreement
     assert figures["wasserstein_after"] < 0.5 * figures["wasserstein_before"]
     assert figures["spectrum_error_after"] < 0.3

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from followed import events_of
+from followed import events_of, leave_at
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.generate import GenerateJob
@@ -42,14 +42,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_writes_a_dataset_with_its_record(source: Path, tmp_path: Path):
     job = job_of(source, tmp_path / "out")
-    events = []
-    steps = generate_job(job)
-    while True:
-        try:
-            events.append(next(steps))
-        except StopIteration as stop:
-            result = stop.value
-            break
+    events, result = events_of(lambda: generate_job(job))
     assert [event.name for event in events if isinstance(event, Stage)] == ["prepare", "generate"]
     assert [event.done for event in events if isinstance(event, Progress)] == [1, 2, 3, 4, 5, 6]
     dataset = open_dataset(tmp_path / "out")
@@ -79,11 +72,10 @@ def test_any_number_of_workers_writes_the_same(source: Path, tmp_path: Path, mod
 def test_continues_after_closing(source: Path, tmp_path: Path, mode: str):
     config = {"contrast_mode": mode, "overlap": "free", "max_overlap": (0.8,)}
     threads = threading.active_count()
-    steps = generate_job(job_of(source, tmp_path / "out", count=200, config=config))
-    for event in steps:
-        if isinstance(event, Progress) and event.done == 4:
-            break
-    steps.close()
+    leave_at(
+        lambda event: isinstance(event, Progress) and event.done == 4,
+        lambda: generate_job(job_of(source, tmp_path / "out", count=200, config=config)),
+    )
     assert threading.active_count() == threads
     kept = content(tmp_path / "out")
     finished = len(open_dataset(tmp_path / "out"))

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
-from followed import events_of
+from followed import events_of, leave_at
 from scipy.ndimage import label
 
 from napari_nanoseg import (
@@ -38,7 +38,7 @@ from napari_nanoseg.config.jobs import AnyJob
 from napari_nanoseg.config.measure import MeasureJob
 from napari_nanoseg.config.nanowires import NanowiresJob
 from napari_nanoseg.config.segment import SegmentJob
-from napari_nanoseg.events import Notice, Progress
+from napari_nanoseg.events import Cancelled, Event, Notice, Progress, listening
 from napari_nanoseg.io import leftovers, processes
 from napari_nanoseg.io.datasets import write_sample
 from napari_nanoseg.io.images import read_image, write_image
@@ -49,6 +49,10 @@ from napari_nanoseg.jobs.run import run_job
 STEPS = ("replace", "rename", "link", "rmdir")
 AFTERWARDS = (*STEPS, "unlink", "remove")
 """What the clean-up of a killed process does not come to do."""
+
+
+HALF = Progress(8, 16, "slices")
+"""Of the class map of a scan."""
 
 
 class Killed(BaseException):
@@ -193,8 +197,7 @@ def test_a_form_that_was_made_before_is_replaced(scan: Path, tmp_path: Path, aft
 
 
 def test_what_zarr_left_of_a_chunk_is_removed(scan: Path, tmp_path: Path) -> None:
-    with closing(run_job(class_map_of(scan, "ome-zarr")(tmp_path))) as steps:
-        next(event for event in steps if isinstance(event, Progress) and event.done == 8 and event.total == 16)
+    leave_at(lambda event: event == HALF, lambda: run_job(class_map_of(scan, "ome-zarr")(tmp_path)))
     (tmp_path / PART / "0" / "c" / "1" / "0").mkdir(parents=True)
     (tmp_path / PART / "0" / "c" / "1" / "0" / "0.123abc.partial").write_bytes(b"half")
     run_job(class_map_of(scan, "ome-zarr")(tmp_path))
@@ -204,14 +207,14 @@ def test_what_zarr_left_of_a_chunk_is_removed(scan: Path, tmp_path: Path) -> Non
 KILLED = """
 import os, sys
 from napari_nanoseg.config.jobs import read_job
-from napari_nanoseg.events import Notice, Progress, drain
+from napari_nanoseg.events import Notice
 from napari_nanoseg.jobs.run import run_job
 rename = os.rename
 def ending(*names):
     rename(*names)
     os._exit(9)
 os.rename = ending
-drain(run_job(read_job(sys.argv[1])))
+run_job(read_job(sys.argv[1]))
 """
 
 
@@ -227,12 +230,20 @@ def test_a_process_that_ends_after_it_has_renamed_the_class_map(scan: Path, tmp_
 
 def test_a_second_job_in_the_folder_is_refused(scan: Path, tmp_path: Path) -> None:
     job = class_map_of(scan, "ome-zarr")(tmp_path)
-    with closing(run_job(job)) as steps:
-        next(event for event in steps if isinstance(event, Progress) and event.done == 8 and event.total == 16)
-        before = content(tmp_path)
-        with pytest.raises(NanosegError, match=rf"Another job writes into .* \(process {os.getpid()}\); wait"):
-            run_job(job)
-        assert content(tmp_path) == before
+    refused = []
+
+    def again(event: Event) -> None:
+        if event == HALF:
+            before = content(tmp_path)
+            with pytest.raises(NanosegError, match=rf"Another job writes into .* \(process {os.getpid()}\); wait"):
+                run_job(job)
+            assert content(tmp_path) == before
+            refused.append(True)
+            raise Cancelled
+
+    with pytest.raises(Cancelled), listening(again):
+        run_job(job)
+    assert refused == [True]
     run_job(job)
     assert not (tmp_path / WORKING).exists()
 

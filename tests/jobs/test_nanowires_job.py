@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from followed import leave_at
 from typer.testing import CliRunner
 
 from napari_nanoseg.cli import app
@@ -57,11 +58,10 @@ def test_any_number_of_workers_writes_the_same_and_goes_on(tmp_path: Path):
     for workers in (1, 3):
         nanowires_job(job_of(tmp_path / str(workers), workers=workers, config={"deposition": "settled"}))
     assert content(tmp_path / "1") == content(tmp_path / "3")
-    steps = nanowires_job(job_of(tmp_path / "cut", count=100, config={"deposition": "settled"}))
-    for event in steps:
-        if isinstance(event, Progress) and event.done == 2:
-            break
-    steps.close()
+    leave_at(
+        lambda event: isinstance(event, Progress) and event.done == 2,
+        lambda: nanowires_job(job_of(tmp_path / "cut", count=100, config={"deposition": "settled"})),
+    )
     result = nanowires_job(job_of(tmp_path / "cut", config={"deposition": "settled"}))
     assert result.figures["skipped"] >= 2
     assert content(tmp_path / "cut").items() >= content(tmp_path / "1").items()

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import torch
 import yaml
+from followed import events_of, leave_at
 
 from napari_nanoseg.config.stardist import StarDistConfig
 from napari_nanoseg.config.sweep import SweepJob
@@ -21,7 +22,7 @@ from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.matching import evaluate
-from napari_nanoseg.events import Event, Job, Notice, Progress, Stage
+from napari_nanoseg.events import Event, JobResult, Notice, Progress, Stage
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import open_dataset, write_sample
 from napari_nanoseg.io.model_library import starter_folder
@@ -63,7 +64,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[TrainJob]:
     """The trainings, done in this process, where they begin at once."""
     jobs: list[TrainJob] = []
 
-    def here(job: TrainJob) -> Job:
+    def here(job: TrainJob) -> JobResult:
         jobs.append(job)
         return run_job(job)
 
@@ -76,15 +77,6 @@ def job_of(dataset: Path, out: Path, vary: Any, **changes: Any) -> SweepJob:
     return SweepJob(config=config, dataset=dataset, out=out, vary=vary, **changes)
 
 
-def loop(job: Any) -> tuple[list[Event], Any]:
-    said = []
-    while True:
-        try:
-            said.append(next(job))
-        except StopIteration as stop:
-            return said, stop.value
-
-
 def notices(events: list[Event]) -> str:
     return " ".join(event.message for event in events if isinstance(event, Notice))
 
@@ -92,7 +84,7 @@ def notices(events: list[Event]) -> str:
 def test_ends_in_a_table_and_the_model_that_is_best_on_the_validation_images(dataset, trained, tmp_path):
     config = {"steps": 200, "steps_per_epoch": 200, "learning_rate": 4e-3}
     job = job_of(dataset, tmp_path / "sweep", ["learning_rate=1e-7,0.004"], config=config)
-    events, result = loop(sweep_job(job))
+    events, result = events_of(lambda: sweep_job(job))
     good, bad = "learning_rate=0.004", "learning_rate=1e-07"
     table = read_table(job.out / "sweep.csv")
     assert table["folder"].tolist() == [bad, good]
@@ -168,7 +160,7 @@ def test_without_images_to_validate_on_there_is_no_sweep(dataset, make_sample, t
 
 def test_a_training_that_fails_is_a_row_that_says_why(dataset, trained, tmp_path):
     job = job_of(dataset, tmp_path / "sweep", {"patch_size": [48, 50, 64]})
-    events, result = loop(sweep_job(job))
+    events, result = events_of(lambda: sweep_job(job))
     table = read_table(job.out / "sweep.csv")
     assert table["problem"].isna().tolist() == [True, False, True]
     assert "Patches of 50 px do not suit" in table["problem"][1]
@@ -178,7 +170,7 @@ def test_a_training_that_fails_is_a_row_that_says_why(dataset, trained, tmp_path
 
 
 def test_a_training_whose_process_dies_does_not_end_the_sweep(dataset, tmp_path, monkeypatch):
-    def dying(job: TrainJob) -> Job:
+    def dying(job: TrainJob) -> JobResult:
         if job.config.seed == 1:
             raise JobCrashError("The process of the job was ended by the signal SIGKILL.")
         return run_job(job)
@@ -194,12 +186,6 @@ def test_a_training_whose_process_dies_does_not_end_the_sweep(dataset, tmp_path,
     assert result.figures["failed"] == 0
 
 
-def until(job: Job, wanted: Callable[[Event], bool]) -> None:
-    """Go on to an event and cancel there."""
-    next(event for event in job if wanted(event))
-    job.close()
-
-
 def test_after_a_cancel_only_what_is_missing_is_done(dataset, trained, tmp_path):
     job = job_of(dataset, tmp_path / "sweep", {"seed": [1, 2, 3]})
     steps = 0
@@ -209,11 +195,11 @@ def test_after_a_cancel_only_what_is_missing_is_done(dataset, trained, tmp_path)
         steps += isinstance(event, Progress) and event.unit == "steps"
         return steps == 6
 
-    until(sweep_job(job), sixth_step)
+    leave_at(sixth_step, lambda: sweep_job(job))
     assert read_table(job.out / "sweep.csv")["folder"].tolist() == ["seed=1"]
     first = sha256(job.out / "seed=1")
     trained.clear()
-    events, result = loop(sweep_job(job.model_copy(update={"resume": True})))
+    events, result = events_of(lambda: sweep_job(job.model_copy(update={"resume": True})))
     assert [(one.config.seed, one.resume) for one in trained] == [(2, True), (3, False)]
     assert "Going on after step 2 of 4." in notices(events)
     assert sha256(job.out / "seed=1") == first
@@ -223,7 +209,7 @@ def test_after_a_cancel_only_what_is_missing_is_done(dataset, trained, tmp_path)
 
 def test_cancelled_while_it_judges_it_trains_nothing_again(dataset, trained, tmp_path):
     job = job_of(dataset, tmp_path / "sweep", {"seed": [1]})
-    until(sweep_job(job), lambda event: isinstance(event, Stage) and event.name == "judge")
+    leave_at(lambda event: isinstance(event, Stage) and event.name == "judge", lambda: sweep_job(job))
     trained.clear()
     assert sweep_job(job.model_copy(update={"resume": True})).figures["best"] == "seed=1"
     assert not trained
@@ -246,13 +232,13 @@ def test_more_values_are_added_by_resuming_and_other_settings_refused(dataset, t
     (job.out / "seed=1" / "run.yaml").write_text("figures: none\n")
     with pytest.raises(NanosegError, match="already holds"):
         sweep_job(job)
-    _, result = loop(sweep_job(more))
+    _, result = events_of(lambda: sweep_job(more))
     assert "is damaged; delete the folder" in result.figures["table"][0]["problem"]
 
 
 def starts(job: SweepJob) -> tuple[set[Path | None], str]:
     """What the trainings of a sweep start from, and what is said about it."""
-    events, trials = loop(_settled(job))
+    events, trials = events_of(lambda: _settled(job))
     return {trial.job.start_from for trial in trials}, notices(events)
 
 
@@ -295,20 +281,24 @@ def test_killed_it_goes_on_where_it_was_and_leaves_no_process(dataset, tmp_path)
         process.send_signal(signal.SIGKILL)
     assert psutil.wait_procs([one for one in family if one.is_running()], timeout=15)[1] == []
     load_model(job.out / "seed=1")
-    going_on = sweep_job(job.model_copy(update={"resume": True}))
-    assert any("Going on after step" in event.message for event in going_on if isinstance(event, Notice))
-    going_on.close()
+    leave_at(
+        lambda event: isinstance(event, Notice) and "Going on after step" in event.message,
+        lambda: sweep_job(job.model_copy(update={"resume": True})),
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 def test_cancelled_in_its_process_it_keeps_the_step_and_ends_all_processes(dataset, tmp_path):
     config = {"steps": 100_000, "steps_per_epoch": 100_000}
     job = job_of(dataset, tmp_path / "sweep", {"seed": [1, 2]}, config=config)
-    steps = run_in_child(job)
-    last = next(event for event in steps if isinstance(event, Progress) and event.unit == "steps" and event.done > 4)
-    family = psutil.Process().children(recursive=True)
+    family: list[psutil.Process] = []
+
+    def fifth_step(event: Event) -> bool:
+        family[:] = psutil.Process().children(recursive=True)
+        return isinstance(event, Progress) and event.unit == "steps" and event.done > 4
+
+    *_, last = leave_at(fifth_step, lambda: run_in_child(job))
     assert len(family) >= 2, "the sweep and its training"
-    steps.close()
     assert psutil.wait_procs([one for one in family if one.is_running()], timeout=15)[1] == []
     checkpoint = torch.load(job.out / "seed=1" / "checkpoint.pt", weights_only=True)
     assert checkpoint["state"]["step"] >= last.done

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import psutil
 import pytest
 import torch
 import yaml
+from followed import events_of, leave_at
 
 from napari_nanoseg.config.generate import CutPasteConfig, GenerateJob
 from napari_nanoseg.config.jobs import read_job
@@ -24,7 +26,7 @@ from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.engines.library import load_model
 from napari_nanoseg.engines.training import CHECKPOINT
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress
+from napari_nanoseg.events import Epoch, Event, Notice, Progress, listening
 from napari_nanoseg.io.datasets import open_dataset, write_sample
 from napari_nanoseg.io.model_library import starter_folder
 from napari_nanoseg.io.run_record import sha256
@@ -79,22 +81,13 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Sample], list[Samp
     return calls
 
 
-def loop(job: Job) -> tuple[list[Event], JobResult]:
-    said = []
-    while True:
-        try:
-            said.append(next(job))
-        except StopIteration as stop:
-            return said, stop.value
-
-
 def steps_of(events: list[Event]) -> list[int]:
     return [event.done for event in events if isinstance(event, Progress) and event.unit == "steps"]
 
 
 def test_leaves_a_model_and_its_run_record(dataset, tmp_path):
     job = TrainJob(config=tiny(seed=5), dataset=dataset, out=tmp_path / "mödel 1")
-    events, result = loop(train_job(job))
+    events, result = events_of(lambda: train_job(job))
     assert steps_of(events) == [1, 2, 3, 4]
     assert [event.epoch for event in events if isinstance(event, Epoch)] == [1, 2]
     assert {path.name for path in job.out.iterdir()} == FILES
@@ -159,7 +152,6 @@ def test_only_generated_images_get_no_synthetic_ones_on_top(dataset, monkeypatch
     def engine(config, samples, validation, synthetic_per_real, *_, **__):
         asked.append(synthetic_per_real)
         raise NanosegError("Enough.")
-        yield
 
     monkeypatch.setattr("napari_nanoseg.engines.stardist.train.train_stardist", engine)
     for folder, wish in [(made, None), (made, 3), (dataset, None), (dataset, 0)]:
@@ -190,7 +182,7 @@ def test_a_folder_that_holds_a_model_is_refused_and_kept(dataset, tmp_path):
 
 def test_resuming_without_a_checkpoint_begins_anew(dataset, tmp_path):
     job = TrainJob(config=tiny(steps=2), dataset=dataset, out=tmp_path / "m", resume=True)
-    events, result = loop(train_job(job))
+    events, result = events_of(lambda: train_job(job))
     assert any(isinstance(event, Notice) and "no checkpoint" in event.message for event in events)
     assert steps_of(events) == [1, 2]
     assert result.figures["steps"] == 2
@@ -198,14 +190,13 @@ def test_resuming_without_a_checkpoint_begins_anew(dataset, tmp_path):
 
 def test_the_job_in_the_folder_resumes_the_training_from_anywhere(dataset, tmp_path, monkeypatch):
     monkeypatch.chdir(dataset.parent)
-    job = train_job(TrainJob(config=tiny(), dataset=Path(dataset.name), out=Path("../m")))
-    assert any(isinstance(event, Progress) and event.unit == "steps" for event in job)
-    job.close()
+    job = TrainJob(config=tiny(), dataset=Path(dataset.name), out=Path("../m"))
+    leave_at(lambda event: isinstance(event, Progress) and event.unit == "steps", lambda: train_job(job))
     monkeypatch.chdir(tmp_path)
     saved = read_job(dataset.parent / "../m/job.yaml")
     assert isinstance(saved, TrainJob)
     assert not saved.resume
-    events, result = loop(train_job(saved.model_copy(update={"resume": True})))
+    events, result = events_of(lambda: train_job(saved.model_copy(update={"resume": True})))
     assert steps_of(events)[0] > 1
     assert result.figures["steps"] == 4
 
@@ -214,7 +205,7 @@ def test_more_steps_train_longer(dataset, tmp_path):
     job = TrainJob(config=tiny(steps=3), dataset=dataset, out=tmp_path / "m")
     train_job(job)
     longer = job.model_copy(update={"resume": True, "config": tiny(steps=8)})
-    events, result = loop(train_job(longer))
+    events, result = events_of(lambda: train_job(longer))
     assert steps_of(events) == [4, 5, 6, 7, 8]
     assert result.figures["steps"] == 8
     epochs = [event for event in events if isinstance(event, Epoch)]
@@ -226,7 +217,7 @@ def test_resuming_what_is_finished_changes_no_weight(dataset, tmp_path):
     job = TrainJob(config=tiny(), dataset=dataset, out=tmp_path / "m")
     train_job(job)
     weights = (job.out / "weights.safetensors").read_bytes()
-    events, _ = loop(train_job(job.model_copy(update={"resume": True})))
+    events, _ = events_of(lambda: train_job(job.model_copy(update={"resume": True})))
     assert steps_of(events) == []
     assert (job.out / "weights.safetensors").read_bytes() == weights
 
@@ -237,14 +228,13 @@ def test_cancelled_anywhere_it_goes_on_as_if_nothing_had_happened(dataset, tmp_p
     config = tiny(schedule="constant")
     whole, cut = (TrainJob(config=config, dataset=dataset, out=tmp_path / name) for name in ("whole", "cut"))
     expected = train_job(whole).figures
-    job, met = train_job(cut), 0
-    for event in job:
-        met += isinstance(event, Progress) and event.unit == unit
-        if met == occurrence:
-            break
-    job.close()
+    met = count(1)
+    leave_at(
+        lambda event: isinstance(event, Progress) and event.unit == unit and next(met) == occurrence,
+        lambda: train_job(cut),
+    )
     load_model(cut.out)
-    events, result = loop(train_job(cut.model_copy(update={"resume": True})))
+    events, result = events_of(lambda: train_job(cut.model_copy(update={"resume": True})))
     done = [event for event in events if isinstance(event, Notice) and "Going on after step" in event.message]
     assert len(done) == 1
     assert steps_of(events) == list(range(5 - len(steps_of(events)), 5))
@@ -315,7 +305,7 @@ def test_killed_at_any_moment_it_resumes_and_leaves_no_process(dataset, tmp_path
         os.kill(process.pid, signal.SIGKILL)
     assert alive(processes) == []
     load_model(job.out)
-    events, result = loop(train_job(job.model_copy(update={"config": tiny(steps=60)})))
+    events, result = events_of(lambda: train_job(job.model_copy(update={"config": tiny(steps=60)})))
     assert steps_of(events)[0] > 2, "it began anew"
     assert result.figures["steps"] == 60
     assert {path.name for path in job.out.iterdir() if not path.name.startswith(".nanoseg-")} == FILES
@@ -349,26 +339,36 @@ def test_a_script_without_a_guard_generates_and_trains_once(dataset, tmp_path, w
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
 def test_a_killed_worker_is_a_sentence_and_no_step_is_lost(dataset, tmp_path):
     config = tiny(steps=100_000, steps_per_epoch=100_000, workers=1)
-    steps = run_in_child(TrainJob(config=config, dataset=dataset, out=tmp_path / "m"))
-    first = next(event for event in steps if isinstance(event, Progress) and event.unit == "steps")
-    (worker,) = (p for p in psutil.Process().children(recursive=True) if "batch_worker" in " ".join(p.cmdline()))
-    worker.kill()
-    with pytest.raises(NanosegError, match=r"ended from outside.*resume the training") as caught:
-        steps
+    done: list[int] = []
+
+    def kill_the_worker(event: Event) -> None:
+        if isinstance(event, Progress) and event.unit == "steps" and not done:
+            done.append(event.done)
+            (worker,) = (
+                p for p in psutil.Process().children(recursive=True) if "batch_worker" in " ".join(p.cmdline())
+            )
+            worker.kill()
+
+    with (
+        pytest.raises(NanosegError, match=r"ended from outside.*resume the training") as caught,
+        listening(kill_the_worker),
+    ):
+        run_in_child(TrainJob(config=config, dataset=dataset, out=tmp_path / "m"))
     assert not isinstance(caught.value, JobCrashError)
-    assert torch.load(tmp_path / "m" / CHECKPOINT, weights_only=True)["state"]["step"] >= first.done
+    assert torch.load(tmp_path / "m" / CHECKPOINT, weights_only=True)["state"]["step"] >= done[0]
     load_model(tmp_path / "m")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 def test_cancelled_in_its_process_it_keeps_the_model_and_ends_all_processes(dataset, tmp_path):
     job = TrainJob(config=tiny(steps=500, workers=1), dataset=dataset, out=tmp_path / "m")
-    steps = run_in_child(job)
-    for event in steps:
-        if isinstance(event, Progress) and event.unit == "steps" and event.done == 5:
-            break
-    processes = psutil.Process().children(recursive=True)
-    steps.close()
+    processes: list[psutil.Process] = []
+
+    def fifth_step(event: Event) -> bool:
+        processes[:] = psutil.Process().children(recursive=True)
+        return isinstance(event, Progress) and event.unit == "steps" and event.done == 5
+
+    leave_at(fifth_step, lambda: run_in_child(job))
     assert len(processes) > 1
     assert alive(processes) == []
     load_model(job.out)
@@ -416,7 +416,7 @@ def test_what_is_left_open_depends_on_the_start_and_the_rest_is_kept():
 
 def test_a_fine_tuning_fills_in_what_was_left_open_and_says_what_it_starts_from(dataset, tmp_path):
     config = TrainConfig(steps=1, batch_size=1, synthetic_per_real=0, workers=0, device="cpu")
-    events, _ = loop(train_job(TrainJob(config=config, dataset=dataset, out=tmp_path / "m")))
+    events, _ = events_of(lambda: train_job(TrainJob(config=config, dataset=dataset, out=tmp_path / "m")))
     assert any("starts from the model 'starter'" in event.message for event in events if isinstance(event, Notice))
     written = read_job(tmp_path / "m" / "job.yaml")
     assert isinstance(written, TrainJob)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from followed import events_of, leave_at
 from skimage.draw import polygon
 
 from napari_nanoseg import load_model
@@ -16,7 +18,7 @@ from napari_nanoseg.config.paths import COCO
 from napari_nanoseg.config.segment import SegmentConfig
 from napari_nanoseg.config.train import TrainConfig, TrainJob
 from napari_nanoseg.errors import NanosegError
-from napari_nanoseg.events import Event, Job, JobResult, Notice, Progress
+from napari_nanoseg.events import Event, JobResult, Notice, Progress
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.io.datasets import DatasetWriter
 from napari_nanoseg.jobs.start import starting_model
@@ -67,15 +69,6 @@ def tiny(**changes) -> TrainConfig:
     return TrainConfig(**(values | changes))
 
 
-def loop(job: Job) -> tuple[list[Event], JobResult]:
-    said = []
-    while True:
-        try:
-            said.append(next(job))
-        except StopIteration as stop:
-            return said, stop.value
-
-
 def messages(events: list[Event]) -> str:
     return "\n".join(event.message for event in events if isinstance(event, Notice))
 
@@ -117,14 +110,13 @@ def test_the_same_seed_gives_the_same_weights(dataset, tmp_path):
 def test_cancelled_anywhere_it_goes_on_as_if_nothing_had_happened(dataset, tmp_path, unit, occurrence):
     whole, cut = (TrainJob(config=tiny(), dataset=dataset, out=tmp_path / name) for name in ("whole", "cut"))
     expected = train_job(whole).figures
-    job, met = train_job(cut), 0
-    for event in job:
-        met += isinstance(event, Progress) and event.unit == unit
-        if met == occurrence:
-            break
-    job.close()
+    met = count(1)
+    leave_at(
+        lambda event: isinstance(event, Progress) and event.unit == unit and next(met) == occurrence,
+        lambda: train_job(cut),
+    )
     load_model(cut.out)
-    events, result = loop(train_job(cut.model_copy(update={"resume": True})))
+    events, result = events_of(lambda: train_job(cut.model_copy(update={"resume": True})))
     assert "Going on after step" in messages(events)
     assert result.figures["validation_loss"] == pytest.approx(expected["validation_loss"], rel=1e-4)
 
@@ -132,7 +124,7 @@ def test_cancelled_anywhere_it_goes_on_as_if_nothing_had_happened(dataset, tmp_p
 def test_it_goes_on_from_a_model_of_its_own_which_is_at_least_kept(trained, dataset, tmp_path):
     config = tiny(engine=TINY.model_copy(update={"detections_per_image": 50}), learning_rate=1e-5, patch_size=96)
     job = TrainJob(config=config, dataset=dataset, validation=dataset, out=tmp_path / "m", start_from=trained[0])
-    events, result = loop(train_job(job))
+    events, result = events_of(lambda: train_job(job))
     assert "starts from the model 'bars'" in messages(events)
     assert result.figures["validation_loss"] <= trained[1].figures["validation_loss"] * 1.0001
     assert load_model(tmp_path / "m").card.network.detections_per_image == 50
@@ -154,7 +146,7 @@ def test_without_a_network_a_resnet50_trains_from_scratch_and_says_what_to_do(da
 
     monkeypatch.setattr("napari_nanoseg.engines.maskrcnn.coco_weights.read_coco", offline)
     config = tiny(engine=MaskRCNNConfig(backbone="resnet50"), steps=1, batch_size=1)
-    events, _ = loop(train_job(TrainJob(config=config, dataset=dataset, out=tmp_path / "m")))
+    events, _ = events_of(lambda: train_job(TrainJob(config=config, dataset=dataset, out=tmp_path / "m")))
     assert "cannot be downloaded (no network); get the file. The training starts from scratch." in messages(events)
     assert load_model(tmp_path / "m").card.network.architecture.norm == "GN", "frozen statistics would be fresh ones"
     with pytest.raises(NanosegError, match="cannot be downloaded"):
@@ -170,7 +162,7 @@ def test_a_resnet50_starts_from_the_file_that_the_user_names(dataset, tmp_path):
     torch.save(original, tmp_path / "coco.pth")
     config = tiny(engine=MaskRCNNConfig(backbone="resnet50"), steps=1, batch_size=1)
     job = TrainJob(config=config, dataset=dataset, out=tmp_path / "m", start_from=tmp_path / "coco.pth")
-    events, _ = loop(train_job(job))
+    events, _ = events_of(lambda: train_job(job))
     assert "weights trained on COCO" in messages(events)
     model = load_model(tmp_path / "m")
     assert (model.card.network.architecture.norm, model.card.network.freeze_at) == ("FrozenBN", 2)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from followed import events_of, leave_at
 
 from napari_nanoseg import load_model
 from napari_nanoseg.config.jobs import read_job
@@ -17,7 +19,7 @@ from napari_nanoseg.config.train import SyntheticPatchConfig, TrainConfig, Train
 from napari_nanoseg.config.unet import UNetConfig
 from napari_nanoseg.errors import NanosegError
 from napari_nanoseg.evaluation.tolerant import evaluate_pixels, pool_pixels
-from napari_nanoseg.events import Epoch, Event, Job, JobResult, Notice, Progress
+from napari_nanoseg.events import Epoch, Event, JobResult, Notice, Progress
 from napari_nanoseg.io.class_maps import open_class_maps, write_class_map
 from napari_nanoseg.jobs.start import starting_model
 from napari_nanoseg.jobs.sweep import figures_of, sweep_job
@@ -62,15 +64,6 @@ def tiny(network: UNetConfig = TINY, **changes) -> TrainConfig:
     return TrainConfig(**(values | changes))
 
 
-def loop(job: Job) -> tuple[list[Event], JobResult]:
-    said = []
-    while True:
-        try:
-            said.append(next(job))
-        except StopIteration as stop:
-            return said, stop.value
-
-
 def messages(events: list[Event]) -> str:
     return "\n".join(event.message for event in events if isinstance(event, Notice))
 
@@ -79,7 +72,7 @@ def messages(events: list[Event]) -> str:
 def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event], JobResult]:
     out = tmp_path_factory.mktemp("model") / "cracks"
     config = tiny(steps=60, steps_per_epoch=30, learning_rate=0.01, batch_size=4)
-    return out, *loop(train_job(TrainJob(config=config, dataset=dataset, out=out)))
+    return out, *events_of(lambda: train_job(TrainJob(config=config, dataset=dataset, out=out)))
 
 
 def test_it_finds_cracks_and_leaves_voids_alone(trained):
@@ -102,7 +95,7 @@ def test_it_finds_cracks_and_leaves_voids_alone(trained):
 def test_it_says_that_validation_images_without_any_crack_judge_badly(dataset, tmp_path):
     chosen = next(seed for seed in range(99) if held_out(5, tiny(validation_seed=seed)) == {4})
     config = tiny(validation_seed=chosen, steps=1)
-    events, result = loop(train_job(TrainJob(config=config, dataset=dataset, out=tmp_path / "m")))
+    events, result = events_of(lambda: train_job(TrainJob(config=config, dataset=dataset, out=tmp_path / "m")))
     assert "No validation image has a pixel of any class" in messages(events)
     assert result.figures["threshold_crack"] == 0.5
 
@@ -112,14 +105,13 @@ def test_the_same_seed_gives_the_same_weights_also_when_it_was_cancelled(dataset
     config = tiny(TINY.model_copy(update={"normalisation": normalisation}))
     whole, cut = (TrainJob(config=config, dataset=dataset, out=tmp_path / name) for name in ("whole", "cut"))
     expected = train_job(whole).figures
-    job, met = train_job(cut), 0
-    for event in job:
-        met += isinstance(event, Progress) and event.unit == "steps"
-        if met == 3:
-            break
-    job.close()
+    met = count(1)
+    leave_at(
+        lambda event: isinstance(event, Progress) and event.unit == "steps" and next(met) == 3,
+        lambda: train_job(cut),
+    )
     load_model(cut.out)
-    events, result = loop(train_job(cut.model_copy(update={"resume": True})))
+    events, result = events_of(lambda: train_job(cut.model_copy(update={"resume": True})))
     assert "Going on after step" in messages(events)
     assert result.figures["validation_loss"] == pytest.approx(expected["validation_loss"], rel=1e-4)
     one, two = (load_model(job.out).network.state_dict() for job in (whole, cut))
@@ -131,7 +123,7 @@ def test_it_goes_on_from_a_model_of_its_own_which_is_at_least_kept(trained, data
     before = trained[0]
     network = UNetConfig(dice=2.0, centreline=0.0)
     job = TrainJob(config=tiny(network, learning_rate=1e-6), dataset=dataset, out=tmp_path / "m", start_from=before)
-    events, result = loop(train_job(job))
+    events, result = events_of(lambda: train_job(job))
     assert "starts from the model 'cracks'" in messages(events)
     card = load_model(tmp_path / "m").card
     assert (card.network.filters, card.network.levels) == (4, 2), "its network"
@@ -148,7 +140,7 @@ def test_it_goes_on_from_a_model_of_its_own_which_is_at_least_kept(trained, data
 def test_a_training_that_spoils_the_model_leaves_it_as_it_was(trained, dataset, tmp_path):
     spoiling = tiny(learning_rate=1, anchor=0)
     job = TrainJob(config=spoiling, dataset=dataset, out=tmp_path / "m", start_from=trained[0])
-    events, _ = loop(train_job(job))
+    events, _ = events_of(lambda: train_job(job))
     assert "No epoch was better" in messages(events)
     before, after = (load_model(path).network.state_dict() for path in (trained[0], tmp_path / "m"))
     for name in before:
@@ -175,7 +167,9 @@ def test_scribbles_on_one_slice_of_a_stack_are_enough(tmp_path, dimensions):
     write_class_map(tmp_path / "data", image, scribbles, "stack")
     network = UNetConfig(filters=2, levels=1, dimensions=dimensions, labels="sparse", classes=("crack", "void"))
     config = tiny(network, steps=2)
-    events, result = loop(train_job(TrainJob(config=config, dataset=tmp_path / "data", out=tmp_path / "m")))
+    events, result = events_of(
+        lambda: train_job(TrainJob(config=config, dataset=tmp_path / "data", out=tmp_path / "m"))
+    )
     assert "which flatters" in messages(events)
     assert {"threshold_crack", "threshold_void"} <= set(result.figures)
     found = load_model(tmp_path / "m").segment(image)
