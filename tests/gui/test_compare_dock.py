@@ -23,6 +23,7 @@ from napari_nanoseg import (  # noqa: E402
     Calibration,
     Image,
     Instances,
+    NanosegError,
     Sample,
     agreement,
     evaluate,
@@ -501,6 +502,20 @@ def test_what_is_known_can_be_chosen(qtbot, partly, viewer) -> None:
     viewer.layers.remove("box")
     assert partly.known.currentText() == "some; known: grey: known region"
     assert partly.outdated.isVisible()
+
+
+def test_a_script_says_what_is_known(partly, viewer) -> None:
+    truth, prediction = (viewer.layers[name].data for name in ("grey: annotated", "found by the model"))
+    for known, mask in (
+        (None, None),
+        ("grey: known region", KNOWN),
+        (viewer.layers["grey: known region"], KNOWN),
+    ):
+        partly.set(truth="found by the model")
+        partly.set(known=known, truth="grey: annotated", prediction="found by the model")
+        assert partly.run().figures() == evaluate(truth, prediction, known=mask).figures()
+    with pytest.raises(NanosegError, match="'known' cannot be 'nothing'; choose one of these layers"):
+        partly.set(known="nothing")
 
 
 def test_drawing_in_the_known_region_marks_the_comparison(qtbot, partly, viewer) -> None:

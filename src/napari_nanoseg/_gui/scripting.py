@@ -68,7 +68,7 @@ class Scripted:
                 )
         if config is not None:
             config = type(config).combined(config, fields, f"{self.title} dock")
-        puts = [own[name](name, value) for name, value in values.items() if name in own]
+        puts = [setting(name, values[name]) for name, setting in own.items() if name in values]
         for put in puts:
             put()
         if fields:
