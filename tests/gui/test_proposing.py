@@ -157,7 +157,7 @@ def test_a_proposal_for_an_image_that_is_not_chosen_any_more_names_it(
     dock.session.put("image", other)
     slowly.set()
     finish(qtbot, dock)
-    assert f"In '{image.name}': 30 particles proposed" in said(dock, "info")
+    assert said(dock, "info").startswith(f"In '{image.name}': ")
 
 
 @pytest.mark.parametrize(
