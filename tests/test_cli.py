@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from typer.testing import CliRunner, Result
 
 from napari_nanoseg import __version__
 from napari_nanoseg.cli import app, commands
+from napari_nanoseg.cli.help import is_folded
 from napari_nanoseg.cli.outcome import print_result
 from napari_nanoseg.cli.progress import follow
 from napari_nanoseg.config.command import COMMANDS, Command
@@ -45,7 +48,7 @@ def nanoseg(*arguments: str) -> Result:
 def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AnyJob]:
     """The job that a command line describes."""
     jobs: list[AnyJob] = []
-    monkeypatch.setattr(commands, "finish", lambda job, as_json: jobs.append(job))
+    monkeypatch.setattr(commands, "finish", lambda job, as_json, *, quiet: jobs.append(job))
 
     def parse(*arguments: str) -> AnyJob:
         result = nanoseg(*arguments)
@@ -123,10 +126,83 @@ def test_only_what_is_typed_is_set(command: Command, parsed: Callable[..., AnyJo
 
 
 @by_words
-def test_help_names_every_option(command: Command) -> None:
-    text = CliRunner().invoke(app, [*command.words.split(), "--help"], env={"TERMINAL_WIDTH": "120"}).stdout
+def test_help_names_every_option_and_folds_what_few_need(command: Command) -> None:
+    words = command.words.split()
+    whole, short = (
+        CliRunner().invoke(app, [*words, name], env={"TERMINAL_WIDTH": "120"}).stdout for name in ("--help-all", "-h")
+    )
+    assert short == CliRunner().invoke(app, [*words, "--help"], env={"TERMINAL_WIDTH": "120"}).stdout
+    folded = [option for option in command.options if is_folded(option)]
     for option in command.options:
-        assert option.name in text
+        assert re.search(rf"{option.name}(?![\w-])", whole)
+        assert option in folded or option.name in short
+    if folded:
+        assert len(short.splitlines()) < len(whole.splitlines())
+        assert f"{len(folded)} more options: --help-all" in short
+    usage = short.split("Usage:")[1].split("[OPTIONS]")[0]
+    assert all((option.name in usage) == option.required for option in command.options)
+
+
+@by_words
+def test_the_examples_in_the_help_are_commands(command: Command, parsed: Callable[..., AnyJob]) -> None:
+    assert command.examples
+    text = CliRunner().invoke(app, [*command.words.split(), "-h"], env={"TERMINAL_WIDTH": "120"}).stdout
+    for example in command.examples:
+        assert example in text
+        program, *words = shlex.split(example)
+        assert program == "nanoseg"
+        assert command.does(parsed(*words))
+
+
+@pytest.mark.parametrize(
+    ("words", "incomplete", "expected"),
+    [
+        (["segment"], "", {"starter", "threshold", "watershed"}),
+        (["segment", "model", "--invert"], "a", {"auto"}),
+        (["seg"], "seg", {"segment"}),
+    ],
+)
+def test_model_names_and_choices_are_completed(words: list[str], incomplete: str, expected: set[str]) -> None:
+    typed = ["nanoseg", *words[: len(words) - (words == ["seg"])], incomplete]
+    environment = {
+        "_NANOSEG_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(typed), "COMP_CWORD": str(len(typed) - 1),
+    }  # fmt: skip
+    done = CliRunner().invoke(app, [], env=environment, prog_name="nanoseg")
+    assert expected <= set(done.output.split())
+
+
+def test_quiet_says_nothing_but_the_result(converting: Callable[[Callable[[], JobResult]], None]) -> None:
+    converting(work)
+    result = nanoseg(*CONVERT, "-q")
+    assert (result.stdout, result.stderr) == ("f1: 1\n", "")
+
+
+def test_verbose_shows_the_job_and_where_an_error_arose(
+    converting: Callable[[Callable[[], JobResult]], None],
+) -> None:
+    def convert() -> JobResult:
+        raise NanosegError("The model 'm' is broken; train another.")
+
+    converting(convert)
+    result = nanoseg(*CONVERT, "-v")
+    assert result.exit_code == 2
+    assert "job: convert" in result.stderr
+    assert "Traceback" in result.stderr
+    assert result.stderr.splitlines()[-1] == "Error: The model 'm' is broken; train another."
+
+
+def test_bars_fit_into_80_columns() -> None:
+    def long() -> JobResult:
+        tell(Stage("segment", f"Segmenting {'/a folder' * 20}."))
+        for step in range(1, 4):
+            tell(Progress(step, 3, "particles"))
+        return JobResult()
+
+    stream = StringIO()
+    follow(long, Console(file=stream, force_terminal=True, width=80, color_system=None))
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue()).replace("\r", "\n").splitlines()
+    assert any("3/3 particles" in line for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from napari_nanoseg.cli.commands import Json, add_commands, finish
+from napari_nanoseg.cli.commands import Json, Quiet, Verbose, add_commands, finish
 from napari_nanoseg.cli.models import models
 from napari_nanoseg.cli.outcome import ending, print_json
 from napari_nanoseg.config.jobs import read_job
@@ -22,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -58,6 +59,8 @@ def run_job(
         ),
     ] = False,
     as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Run the job that a YAML file describes."""
     if events:
@@ -66,8 +69,8 @@ def run_job(
         status = speak(partial(_from_file, job_file))
         sys.stderr.flush()
         os._exit(status)  # all is written; the tear-down of torch would take 0.7 s, for which the parent waits
-    with ending():
-        finish(read_job(job_file), as_json)
+    with ending(verbose=verbose):
+        finish(read_job(job_file), as_json, quiet=quiet)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from napari_nanoseg.cli.help import HelpAll, epilog, job_command
 from napari_nanoseg.cli.options import parameters_of
 from napari_nanoseg.cli.outcome import ending, only_figures, print_result
 from napari_nanoseg.config.command import COMMANDS, Command
@@ -35,17 +36,21 @@ def execute(job: AnyJob) -> JobResult:
     return run_job(job)
 
 
-def finish(job: AnyJob, as_json: bool) -> None:
-    """Run a job, show its progress on stderr and its result on stdout."""
+def finish(job: AnyJob, as_json: bool, *, quiet: bool = False) -> None:
+    """Run a job, show its progress on stderr, unless it is to be `quiet`, and its result on stdout."""
     from rich.console import Console
 
     from napari_nanoseg.cli.progress import follow
 
     with only_figures(as_json):
-        result = follow(partial(execute, job), Console(stderr=True))
+        result = follow(partial(execute, job), Console(stderr=True, quiet=quiet))
     print_result(result, as_json)
 
 
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no notices.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show the complete job first, and where an error arose.")
+]
 Json = Annotated[bool, typer.Option("--json", help="The last line of stdout is one JSON object with the figures.")]
 _COMMON = {
     "config_file": Annotated[
@@ -57,6 +62,9 @@ _COMMON = {
     ],
     "dry_run": Annotated[bool, typer.Option("--dry-run", help="Print the complete job as YAML instead of running.")],
     "as_json": Json,
+    "quiet": Quiet,
+    "verbose": Verbose,
+    "help_all": HelpAll,
 }
 
 
@@ -66,12 +74,18 @@ def add_commands(app: typer.Typer) -> None:
     for command in COMMANDS:
         first, _, second = command.words.partition(" ")
         if not second:
-            app.command(first, help=command.help)(_function(command))
+            _add(app, first, command)
             continue
         if first not in groups:
             groups[first] = typer.Typer(no_args_is_help=True)
             app.add_typer(groups[first], name=first, help=_GROUPS[first])
-        groups[first].command(second, help=command.help)(_function(command))
+        _add(groups[first], second, command)
+
+
+def _add(app: typer.Typer, word: str, command: Command) -> None:
+    options = command.options
+    text = epilog(command.examples, options)
+    app.command(word, help=command.help, epilog=text, cls=job_command(options))(_function(command))
 
 
 def _function(command: Command) -> Callable[..., None]:
@@ -79,8 +93,10 @@ def _function(command: Command) -> Callable[..., None]:
 
     def run(**given: Any) -> None:
         common = {name: given.pop(name) for name in _COMMON}
-        with ending():
+        with ending(verbose=common["verbose"]):
             job = command.parse(given, common["config_file"])
+            if common["verbose"]:
+                typer.echo(job.to_yaml(), err=True)
             if common["save_job"] is not None:
                 from napari_nanoseg.io.atomic import write_text
                 from napari_nanoseg.io.outputs import need_new
@@ -90,11 +106,11 @@ def _function(command: Command) -> Callable[..., None]:
             if common["dry_run"]:
                 typer.echo(job.to_yaml(), nl=False)
             if common["save_job"] is None and not common["dry_run"]:
-                finish(job, common["as_json"])
+                finish(job, common["as_json"], quiet=common["quiet"])
 
     parameters = [parameter for option in command.options for parameter in parameters_of(option)]
     for name, annotation in _COMMON.items():
-        default = False if name in ("dry_run", "as_json") else None
+        default = None if name in ("config_file", "save_job") else False
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         parameters.append(inspect.Parameter(name, kind, default=default, annotation=annotation))
     cast(Any, run).__signature__ = inspect.Signature(parameters)

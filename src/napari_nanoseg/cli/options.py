@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -26,7 +26,9 @@ def parameters_of(option: Option) -> Iterator[inspect.Parameter]:
         kind = tuple[(str,) * option.count]  # type: ignore[misc]
     metavar = option.name if option.positional else "|".join(_metavar(kind) for kind in option.types)
     if option.positional:
-        info: Any = typer.Argument(help=_help(option), metavar=metavar, show_default=False)
+        info: Any = typer.Argument(
+            help=_help(option), metavar=metavar, show_default=False, autocompletion=_completion(option)
+        )
     else:
         info = typer.Option(
             option.name,
@@ -34,10 +36,33 @@ def parameters_of(option: Option) -> Iterator[inspect.Parameter]:
             metavar=None if kind is bool else metavar,
             show_default=False,
             rich_help_panel=option.panel,
+            autocompletion=_completion(option),
         )
     yield _parameter(option.key, kind, info)
     if kind is bool:  # hidden: beside its pair, the names are cut off in a help of 80 columns
         yield _parameter(f"{option.key}__no", kind, typer.Option(option.no, hidden=True))
+
+
+def _completion(option: Option) -> Callable[[str], list[str]] | None:
+    """What completes a value: its choices, or the names of the models in the library."""
+    choices = list(option.choices)
+
+    def beginning(incomplete: str) -> list[str]:
+        return _beginning(choices, incomplete)
+
+    if choices:
+        return beginning
+    return _models if option.path[-1] in ("model", "start_from") else None
+
+
+def _models(incomplete: str) -> list[str]:
+    from napari_nanoseg.io.model_library import list_library
+
+    return _beginning([entry.name for entry in list_library()], incomplete)
+
+
+def _beginning(words: Iterable[str], incomplete: str) -> list[str]:
+    return [word for word in words if word.startswith(incomplete)]
 
 
 def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:

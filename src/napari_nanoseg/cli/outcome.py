@@ -22,8 +22,10 @@ BROKEN_PIPE = 141
 
 
 @contextmanager
-def ending() -> Iterator[None]:
+def ending(*, verbose: bool = False) -> Iterator[None]:
     """Turn every error of the block into a sentence on stderr and an exit status.
+
+    With `verbose`, the traceback comes before the sentence.
 
     Raises
     ------
@@ -45,6 +47,8 @@ def ending() -> Iterator[None]:
             os.dup2(nowhere, stream.fileno())
         raise typer.Exit(BROKEN_PIPE) from None
     except Exception as error:
+        if verbose:
+            typer.echo(traceback.format_exc(), err=True)
         sentence = explain(error) or str(bug(f"{type(error).__name__}: {error}", traceback.format_exc()))
         typer.echo(f"Error: {sentence}", err=True)
         crashed = isinstance(error, JobCrashError) or explain(error) is None

@@ -38,7 +38,8 @@ from napari_nanoseg.errors import NanosegError
 class Command:
     """A command: its words, the job it does and which of its fields are positional arguments.
 
-    Where jobs of a class have configs of several kinds, `config` is one of the kind of this command.
+    Where jobs of a class have configs of several kinds, `config` is one of the kind of this command. Its help shows the
+    `examples`.
     """
 
     words: str
@@ -46,6 +47,7 @@ class Command:
     job: type[AnyJob]
     arguments: tuple[str, ...] = ()
     config: Config | None = None
+    examples: tuple[str, ...] = ()
 
     @cached_property
     def options(self) -> tuple[Option, ...]:
@@ -93,20 +95,53 @@ class Command:
 
 COMMANDS = (
     Command(
-        "generate cutpaste", "Write synthetic images made by cutting and pasting annotated particles.", GenerateJob
+        "generate cutpaste",
+        "Write synthetic images made by cutting and pasting annotated particles.",
+        GenerateJob,
+        examples=("nanoseg generate cutpaste --source annotated --out synthetic --count 200",),
     ),
     Command(
-        "generate nanowires", "Write synthetic images of nanowires and nanoparticles with true sizes.", NanowiresJob
+        "generate nanowires",
+        "Write synthetic images of nanowires and nanoparticles with true sizes.",
+        NanowiresJob,
+        examples=(
+            "nanoseg generate nanowires --out wires --count 50",
+            "nanoseg generate nanowires --preset 'Ag nanowires SEM' --out sem",
+        ),
     ),
-    Command("generate cathode", "Write phantoms of battery cathodes with cracks and their true damage.", CathodeJob),
-    Command("fit nanowires", "Fit the nanowire generator to real images.", FitNanowiresJob, ("images",)),
-    Command("train stardist", "Train a StarDist network on a dataset.", TrainJob, ("dataset",)),
+    Command(
+        "generate cathode",
+        "Write phantoms of battery cathodes with cracks and their true damage.",
+        CathodeJob,
+        examples=("nanoseg generate cathode --out phantoms --count 4",),
+    ),
+    Command(
+        "fit nanowires",
+        "Fit the nanowire generator to real images.",
+        FitNanowiresJob,
+        ("images",),
+        examples=("nanoseg fit nanowires images --annotated annotated --out wires.yaml",),
+    ),
+    Command(
+        "train stardist",
+        "Train a StarDist network on a dataset.",
+        TrainJob,
+        ("dataset",),
+        examples=(
+            "nanoseg train stardist annotated --out model",
+            "nanoseg train stardist annotated --out model --steps 600 --device cuda",
+        ),
+    ),
     Command(
         "train maskrcnn",
         "Train a Mask R-CNN, which tells overlapping particles apart, on a dataset.",
         TrainJob,
         ("dataset",),
         TrainConfig(engine=MaskRCNNConfig()),
+        examples=(
+            "nanoseg train maskrcnn annotated --out model",
+            "nanoseg train maskrcnn annotated --backbone resnet50 --out model",
+        ),
     ),
     Command(
         "train unet",
@@ -114,14 +149,25 @@ COMMANDS = (
         TrainJob,
         ("dataset",),
         TrainConfig(engine=UNetConfig()),
+        examples=(
+            "nanoseg train unet scribbled --out model",
+            "nanoseg train unet labelled --class crack --class void --out model",
+        ),
     ),
-    Command("sweep stardist", "Train a StarDist network with each of several values.", SweepJob, ("dataset",)),
+    Command(
+        "sweep stardist",
+        "Train a StarDist network with each of several values.",
+        SweepJob,
+        ("dataset",),
+        examples=("nanoseg sweep stardist annotated --vary learning_rate=1e-3,3e-4 --out sweep",),
+    ),
     Command(
         "sweep maskrcnn",
         "Train a Mask R-CNN with each of several values.",
         SweepJob,
         ("dataset",),
         TrainConfig(engine=MaskRCNNConfig()),
+        examples=("nanoseg sweep maskrcnn annotated --vary steps=500,1000 --out sweep",),
     ),
     Command(
         "sweep unet",
@@ -129,20 +175,67 @@ COMMANDS = (
         SweepJob,
         ("dataset",),
         TrainConfig(engine=UNetConfig()),
+        examples=("nanoseg sweep unet labelled --vary engine.filters=16,32 --out sweep",),
     ),
-    Command("segment", "Find the particles in images with a model.", SegmentJob, ("model", "images")),
-    Command("measure", "Measure the particles of label images into a table.", MeasureJob, ("labels",)),
-    Command("evaluate", "Compare predictions with the truth.", EvaluateJob, ("truth", "prediction")),
-    Command("density", "Turn transmission images, such as STXM's, into optical density.", DensityJob, ("images",)),
+    Command(
+        "segment",
+        "Find the particles in images with a model.",
+        SegmentJob,
+        ("model", "images"),
+        examples=(
+            "nanoseg segment starter images --out labels",
+            "nanoseg segment model a.tif b.tif --diameter 58 --out labels",
+        ),
+    ),
+    Command(
+        "measure",
+        "Measure the particles of label images into a table.",
+        MeasureJob,
+        ("labels",),
+        examples=(
+            "nanoseg measure labels --image images --out table.csv",
+            "nanoseg measure labels/a.tif --pixel-size-nm 2 --out table.xlsx",
+        ),
+    ),
+    Command(
+        "evaluate",
+        "Compare predictions with the truth.",
+        EvaluateJob,
+        ("truth", "prediction"),
+        examples=(
+            "nanoseg evaluate truth.tif labels/a.tif",
+            "nanoseg evaluate annotated labels --out comparison",
+        ),
+    ),
+    Command(
+        "density",
+        "Turn transmission images, such as STXM's, into optical density.",
+        DensityJob,
+        ("images",),
+        examples=("nanoseg density transmission.tif --out density",),
+    ),
     Command(
         "cracks",
         "Find the cracks in a volume and say how damaged it is.",
         CracksJob,
         ("volume",),
+        examples=("nanoseg cracks scan.tif --model threshold --out cracks",),
     ),
-    Command("check", "Check a dataset for what would spoil a training.", CheckJob, ("dataset",)),
-    Command("convert", "Convert a model between formats.", ConvertJob, ("model",)),
-    Command("demo", "Do the whole work on the sample micrograph.", DemoJob),
+    Command(
+        "check",
+        "Check a dataset for what would spoil a training.",
+        CheckJob,
+        ("dataset",),
+        examples=("nanoseg check annotated",),
+    ),
+    Command(
+        "convert",
+        "Convert a model between formats.",
+        ConvertJob,
+        ("model",),
+        examples=("nanoseg convert model --to stardist --out converted",),
+    ),
+    Command("demo", "Do the whole work on the sample micrograph.", DemoJob, examples=("nanoseg demo",)),
 )
 
 
