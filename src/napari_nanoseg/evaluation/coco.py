@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_nanoseg.events import checkpoint
+
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
 
@@ -115,7 +117,9 @@ def average_precision(
     judge.params.maxDets = [max(len(found), 1)]
     judge.params.areaRng = [[0, LARGEST_SIZE], [0, small], [small, large], [large, LARGEST_SIZE]]
     judge.params.areaRngLbl = list(SIZES)
+    checkpoint()
     judge.evaluate()
+    checkpoint()
     judge.accumulate()
     precision = np.asarray(judge.eval["precision"])[..., 0]  # threshold, recall, class, size
     steps = [slice(None), slice(0, 1), slice(5, 6)]
@@ -132,6 +136,7 @@ def box_ious(true: NDArray[np.int64], found: NDArray[np.int64]) -> coo_array:
     true_volume, volume = (np.prod(one[:, ndim:] - one[:, :ndim], axis=1) for one in (true, found))
     step = max(1, BLOCK // max(len(found), 1))
     for first in range(0, len(true), step):
+        checkpoint()
         block = true[first : first + step, None]
         shared = np.ones((len(block), len(found)))
         for axis in range(ndim):

@@ -22,6 +22,7 @@ from napari_nanoseg.evaluation.coco import (
     Candidates,
     average_precision,
 )
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.instances import Instances
 from napari_nanoseg.layer_data import add, place_for
 
@@ -371,7 +372,10 @@ def evaluate(
         )
     if known is not None:
         prediction = judged(truth, prediction, known, iou_threshold)
-    true_pixels, predicted_pixels = _pixels(truth), _pixels(prediction)
+    true_pixels = _pixels(truth)
+    checkpoint()
+    predicted_pixels = _pixels(prediction)
+    checkpoint()
     every = _ious(true_pixels, predicted_pixels, min(iou_threshold, LEAST_IOU))
     rows, columns, ious = _best_pairs(_at_least(every, iou_threshold))
     true_ground, predicted_ground = np.zeros((2, true_pixels.shape[1]), dtype=bool)

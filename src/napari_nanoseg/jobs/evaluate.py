@@ -19,7 +19,7 @@ from napari_nanoseg.evaluation.agreement_figure import agreement_figure
 from napari_nanoseg.evaluation.comparison import Comparison, compare
 from napari_nanoseg.evaluation.error_map import overlay_figure
 from napari_nanoseg.evaluation.matching import Evaluation, pool
-from napari_nanoseg.events import JobResult, Notice, Progress, Stage, tell
+from napari_nanoseg.events import JobResult, Notice, Progress, Stage, checkpoint, tell
 from napari_nanoseg.io.atomic import filled_folder, write_text
 from napari_nanoseg.io.figures import write_figure
 from napari_nanoseg.io.images import read_calibration, read_image, write_image
@@ -110,7 +110,9 @@ def _compared(
     for done, (name, true_file) in enumerate(truths.items(), start=1):
         try:
             truth = true_file.read()
+            checkpoint()
             prediction = predictions[name].read(truth.shape)
+            checkpoint()
             comparison = compare(truth, prediction, job.config, own[name], true_file.known())
             if true_file.known_path is not None:
                 not_judged[name] = comparison.not_judged
@@ -187,6 +189,7 @@ def write_pictures(out: Path, name: str, comparison: Comparison, image: Image | 
         zip(comparison.truth, comparison.prediction, comparison.evaluations, strict=True)
     ):
         plane = np.zeros(truth.shape) if image is None else np.asarray(image.data[number] if stacked else image.data)
+        checkpoint()
         stem = f"{name}_{number:0{len(str(slices - 1))}}" if stacked else name
         write_figure(overlay_figure(plane, truth, prediction, evaluation), out / "overlays" / f"{stem}.png")
         if stacked:

@@ -6,6 +6,7 @@ import numpy as np
 
 from napari_nanoseg.calibration import Calibration
 from napari_nanoseg.config.cathode import CathodeConfig
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.generators.cathode.checks import check
 from napari_nanoseg.generators.cathode.damage import Slice, asked_of, cracks, side_of
 from napari_nanoseg.generators.cathode.phantom import Phantom
@@ -51,6 +52,7 @@ class Cathode:
         side, cracked, rows = side_of(config), np.zeros(config.shape, bool), []
         for z in range(config.depth):
             here = Slice.of(structure.particles[z] > 0, side)
+            checkpoint()
             cracked[z] = cracks(structure.ease[z], here, damages[z], slopes[z])
             rows.append(slice_truth(cracked[z], here))
         structure.classes[cracked] = CRACK
@@ -62,6 +64,7 @@ class Cathode:
         } | {column: np.array([row[column] for row in rows]) for column in rows[0]}
         truth = particle_truth(structure.particles, cracked, config.pixel_size_nm)
         rng = np.random.default_rng([config.seed, index, LOOK])
+        checkpoint()
         pixels = render(structure.classes, structure.particles, structure.grains, config, rng)
         image = Image(pixels, "ZYX", Calibration.of(config.pixel_size_nm, ndim=3), name)
         return Phantom(image, structure.classes, structure.particles, profile, truth, name)

@@ -10,6 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.cathode import CathodeConfig
+from napari_nanoseg.events import checkpoint
 
 SEARCHES, ROUNDS = 60, 10
 """Most searches for neighbours, and rounds of pushing after each. Of 320 spheres at a packing of 0.6, the mean overlap
@@ -87,6 +88,7 @@ def _pushed_apart(
 
     near = min(2 * NEAR * float(radii.max(initial=0)), 0.499 * float(box.min()))
     for _ in range(SEARCHES):
+        checkpoint()
         pairs = cKDTree(centres, boxsize=box).query_pairs(near, output_type="ndarray")
         if _push(centres, radii, box, pairs, ROUNDS) < RELAXED:
             break

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.cathode import CathodeConfig
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.generators.cathode.fields import Faults, Grains, distances, grow, hills
 from napari_nanoseg.generators.cathode.packing import Packing, pack
 
@@ -66,6 +67,7 @@ def pack_for(config: CathodeConfig, index: int) -> tuple[Packing, float]:
     crowd, nearest, best = 1.0, np.inf, None
     for number in range(TRIES):
         packing = pack(config, crowd, np.random.default_rng([config.seed, index, CROWDED, number]))
+        checkpoint()
         depth, second, owner = _nearest(packing, shape, step, thickest)
         solid = (owner >= 0) & (owner < packing.particles)
         solid &= second - depth >= packing.gaps[np.maximum(owner, 0)]
@@ -84,11 +86,14 @@ def draw_structure(config: CathodeConfig, index: int) -> Structure:
     packing, _ = pack_for(config, index)
     rng = np.random.default_rng([config.seed, index, STRUCTURE])
     thickest, reach = _growth(config), _reach(config)
+    checkpoint()
     depth, second, owner = _nearest(packing, config.shape, 1, max(thickest, reach))
     grains, ease = np.zeros(config.shape, np.float32), np.empty(config.shape, np.float32)
     cell = max(config.grain_nm / config.pixel_size_nm, 2.0)
     lattice, faults = _grains(config.shape, cell, rng), _faults(config, len(packing.radii), rng)
+    checkpoint()
     grow(depth, second, owner, packing, lattice, faults, thickest, grains, ease)
+    checkpoint()
     solid = (owner >= 0) & (owner < packing.particles)
     depths = depth[solid]
     wanted = min(round(config.packing * depth.size), depths.size)
@@ -98,6 +103,7 @@ def draw_structure(config: CathodeConfig, index: int) -> Structure:
     classes = np.full(config.shape, VOID, np.uint8)
     classes[solid] = PARTICLE
     del depth, depths
+    checkpoint()
     _fill_with_binder(classes, ~(solid | voids), second, config.binder, reach, cell, rng)
     owner += 1
     owner[~solid] = 0

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_nanoseg.config.cathode import CathodeConfig
+from napari_nanoseg.events import checkpoint
 from napari_nanoseg.generators.cathode.structure import BINDER, CRACK, PARTICLE, VOID
 
 LEAST_BLUR = 0.2
@@ -59,18 +60,24 @@ def render(
     soft = classes == BINDER
     volume[soft] += np.float32(rng.uniform(*look.texture)) * rng.standard_normal(int(soft.sum()), np.float32)
     del soft
+    checkpoint()
     _blur(volume, rng.uniform(*look.blur))
     strength, width = rng.uniform(*look.fringe), rng.uniform(*look.fringe_width)
     if strength:
         smooth = volume.copy()
+        checkpoint()
         _blur(smooth, width)
         smooth -= volume
         smooth *= np.float32(strength)
         volume -= smooth
         del smooth
+    checkpoint()
     _add_rings(volume, rng.uniform(*look.rings), rng)
+    checkpoint()
     _add_shading(volume, rng.uniform(*look.shading), rng)
+    checkpoint()
     _add_noise(volume, rng.uniform(*look.noise), rng.uniform(*look.noise_size), rng)
+    checkpoint()
     return _stored(volume, config.dtype)
 
 
