@@ -34,7 +34,7 @@ PATHS = NAMES.map(lambda name: Path("/data") / name)
 def parsed(text: str, monkeypatch: pytest.MonkeyPatch) -> AnyJob:
     """The job that the command line makes of a command."""
     jobs: list[AnyJob] = []
-    monkeypatch.setattr(commands, "finish", lambda job, as_json: jobs.append(job))
+    monkeypatch.setattr(commands, "finish", lambda job, as_json, *, quiet: jobs.append(job))
     program, *words = shlex.split(text)
     result = CliRunner().invoke(app, words)
     assert program == "nanoseg"

@@ -19,6 +19,8 @@ def described() -> Iterator[tuple[str, Any]]:
     """Public functions, and public classes with the methods and properties that they and their bases here define."""
     for name in ns.__all__:
         thing = getattr(ns, name)
+        if inspect.isclass(thing) and thing.__module__.startswith("napari_nanoseg._gui"):
+            continue  # docs/napari_script.md shows docks, and tests/gui/test_script_page.py runs it
         yield name, thing
         if inspect.isclass(thing):
             for kind in thing.__mro__:

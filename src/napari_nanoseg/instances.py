@@ -530,6 +530,17 @@ class Instances(Shown):
         ------
         NanosegError
             When `viewer` is no viewer, the image is of another shape, or napari has no such option.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> from napari.components import ViewerModel
+        >>> viewer = ViewerModel()  # in a window: napari.Viewer()
+        >>> labels = np.zeros((32, 32), int)
+        >>> labels[4:12, 4:12] = 1
+        >>> ns.Instances.from_labels(labels).add_to(viewer).data.max()
+        np.int32(1)
         """
         return add_particles(viewer, self._layer_data(name, image, table, viewer), self, options)
 

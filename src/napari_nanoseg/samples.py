@@ -105,6 +105,16 @@ class Image(Shown):
         ------
         NanosegError
             When `viewer` is no viewer, or napari has no such option.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> from napari.components import ViewerModel
+        >>> viewer = ViewerModel()  # in a window: napari.Viewer()
+        >>> image = ns.Image(np.zeros((32, 32), np.uint8), calibration=ns.Calibration.of(2.0))
+        >>> image.add_to(viewer, name="micrograph").scale
+        array([2., 2.])
         """
         return add(viewer, self._layer_data(name), options)
 
@@ -292,6 +302,15 @@ class Volume(Shown):
         ------
         NanosegError
             When `viewer` is no viewer, or napari has no such option.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> from napari.components import ViewerModel
+        >>> viewer = ViewerModel()  # in a window: napari.Viewer()
+        >>> ns.Volume(np.zeros((4, 32, 32), np.uint8)).add_to(viewer, name="tomogram").name
+        'tomogram'
         """
         return add(viewer, self._layer_data(name), options)
 

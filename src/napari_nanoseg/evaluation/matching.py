@@ -122,6 +122,18 @@ class Evaluation(Shown):
         ------
         NanosegError
             When `viewer` is no viewer, or `image` is of another shape.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_nanoseg as ns
+        >>> from napari.components import ViewerModel
+        >>> viewer = ViewerModel()  # in a window: napari.Viewer()
+        >>> labels = np.zeros((32, 32), int)
+        >>> labels[4:12, 4:12] = 1
+        >>> layers = ns.evaluate(labels, labels).add_to(viewer, labels, labels)
+        >>> len(layers)
+        3
         """
         from napari_nanoseg.evaluation.error_map import error_layers
 

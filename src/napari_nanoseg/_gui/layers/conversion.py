@@ -47,6 +47,17 @@ def to_layer(
     ------
     NanosegError
         When `result` is something else, `image` is of another shape, or napari has no such option.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> from napari.components import ViewerModel
+    >>> viewer = ViewerModel()  # in a window: napari.Viewer()
+    >>> labels = np.zeros((32, 32), int)
+    >>> labels[4:12, 4:12] = 1
+    >>> viewer.add_layer(ns.to_layer(ns.Instances.from_labels(labels), name="mine")).name
+    'mine'
     """
     if isinstance(result, Instances):
         data, own, kind = result._layer_data("particles" if name is None else name, image, table, where="to_layer")
@@ -80,6 +91,15 @@ def from_layer(layer: Layer) -> Image | Instances:
     ------
     NanosegError
         When it is another kind of layer, or has too many dimensions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> from napari.components import ViewerModel
+    >>> viewer = ViewerModel()  # in a window: napari.Viewer()
+    >>> ns.from_layer(viewer.add_image(np.zeros((32, 32), np.uint8))).data.shape
+    (32, 32)
     """
     if isinstance(layer, ImageLayer):
         return image_of(layer)

@@ -20,6 +20,16 @@ def calibration_of(layer: Layer) -> Calibration:
     ------
     NanosegError
         When the layer has units but is sheared, so that its pixels are not rectangles.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_nanoseg as ns
+    >>> from napari.components import ViewerModel
+    >>> viewer = ViewerModel()  # in a window: napari.Viewer()
+    >>> layer = viewer.add_image(np.zeros((32, 32), np.uint8), scale=(2, 2), units=("nm", "nm"))
+    >>> ns.calibration_of(layer).nm_per_pixel
+    2.0
     """
     letters = axes_of(layer)
     kept = [index for index, letter in enumerate(letters) if letter in "ZYX"]
